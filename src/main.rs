@@ -6,7 +6,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Expressions of the allowed length need up to 4 MiB in a debug build.
+/// The stack of the thread that does the work. Expressions of the longest allowed length need up to 4 MiB in a debug build
+/// (measured); eight times that, of which the system only provides what is used.
 const STACK_BYTES: usize = 32 * 1024 * 1024;
 
 fn main() -> ExitCode {

@@ -5,11 +5,11 @@ use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanConten
 use crate::engine::text::diagnostic::{Source, Span};
 use crate::engine::text::plain::{escape_control, is_invisible};
 
-/// Longer excerpts are cut around their subject: a line may be a whole file of JSON.
+/// A longer excerpt is cut around its subject: a line may be a whole file of JSON. 4 KiB is about a screen of text.
 const BYTES_MAX: usize = 4 * 1024;
-/// What is left of such a line before and behind the subject.
+/// How many characters of such a line stay before and after the subject; with the subject they fill about two lines.
 const AROUND: usize = 60;
-/// How much of a long subject is quoted.
+/// How many characters of a long subject are quoted: enough to recognize it, about two lines of a terminal.
 const SUBJECT_MAX: usize = 200;
 
 /// A part of a source, with the place where it begins.

@@ -5,7 +5,9 @@ use crate::engine::text::diagnostic::Severity;
 use crate::ops::error::OpsError;
 use crate::store::error::StoreError;
 
+/// The command line is wrong: `EX_USAGE` of BSD's sysexits(3).
 pub const USAGE: u8 = 64;
+/// A bug in this program: `EX_SOFTWARE` of BSD's sysexits(3).
 pub const BUG: u8 = 70;
 
 /// How a command ended.

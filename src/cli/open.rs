@@ -28,7 +28,7 @@ use crate::sandbox::SandboxOptions;
 use crate::store::lease::Lease;
 use crate::store::preempt::{Contention, SwitchCommand};
 
-/// The largest file of variables.
+/// The largest file of variables. A guess: four times the largest file that an expression reads, which is 1 MiB.
 const VARIABLE_BYTES_MAX: u64 = 4 << 20;
 
 /// Where the command works.

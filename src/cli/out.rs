@@ -136,9 +136,9 @@ pub fn can_move() -> bool {
     is_able() && std::io::stderr().is_terminal()
 }
 
-/// Where no terminal says how wide it is.
+/// The width in columns where no terminal tells its own. A guess: most viewers of CI logs show 100 columns without wrapping.
 const WIDTH: usize = 100;
-/// Narrower than this nothing is laid out well.
+/// The narrowest layout, in columns: below this the columns of a table no longer fit, so lines wrap instead.
 const WIDTH_MIN: usize = 40;
 
 /// How wide data may be.

@@ -13,10 +13,11 @@ use crate::engine::text::plain::escape_control;
 use crate::engine::value::Attributes;
 use crate::ops::apply::step_inputs::Progress;
 
-/// A wait that goes on says so this often where there is no terminal.
+/// How often a wait reports that it goes on where there is no terminal. CI systems take a log that is silent for minutes as
+/// hung; more often than this would bury the other lines. A guess.
 const REMINDER: Duration = Duration::from_secs(10);
 
-/// Steps that last shorter than this get no bar of their own.
+/// A shorter step gets no bar of its own: a bar that flashes by for a tenth of a second cannot be read.
 const TICK: Duration = Duration::from_millis(120);
 
 struct ShownProgress {

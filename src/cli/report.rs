@@ -10,9 +10,9 @@ use crate::engine::text::plain::escape_control;
 use crate::engine::text::redact::redactor;
 use crate::ops::error::OpsError;
 
-/// Who has more mistakes than this mends the first ones first.
+/// How many mistakes are printed: whoever has more fixes the first ones first, since later ones often follow from them.
 const SHOWN_MAX: usize = 100;
-/// The longest words of one label, in characters.
+/// The longest text of one label, in characters. A label may quote what a cloud sent; about 25 lines of a terminal.
 const WORDS_MAX: usize = 2_000;
 
 /// Says why a command did not do what was asked.

@@ -11,11 +11,14 @@ use tokio::time::Instant;
 use crate::cloud::error::ProviderError;
 use crate::engine::retry::ErrorClass;
 
-/// Silence is counted in steps like this: while this process gets no time to run, nobody is blamed for saying nothing.
+/// Silence is counted in steps of this length, so that a process that gets no CPU time blames nobody for saying nothing: a
+/// late step counts once. Short against a first contact of a second or more.
 const STEP: Duration = Duration::from_millis(50);
-/// However slow the rest of the world is, nobody is waited for longer than this before it has said anything.
+/// The longest time to wait for the first answer of a place, however slow other places are. A guess: a plan has to appear
+/// within seconds while a region hangs, and a healthy API answers a handshake and a read well within this.
 const LONGEST: Duration = Duration::from_secs(5);
-/// How long it counts that a place answered, or did not.
+/// How long it counts that a place answered, or did not. A guess: long enough that one refresh asks a silent place once; a
+/// longer memory would keep a place unread that has come back.
 const FRESH: Duration = Duration::from_secs(15);
 
 /// A place that can be lost as a whole.

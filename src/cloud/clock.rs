@@ -18,7 +18,8 @@ pub trait Clock: Debug + Send + Sync {
     }
 }
 
-/// On the wall, between two looks of one wait at a world that runs fast.
+/// The shortest pause between two reads of one wait on the wall, for a world that runs fast: at 100 times the speed, a poll
+/// every 5 s would be one every 50 ms, and each wait would keep a core busy.
 const GRAIN: Duration = Duration::from_millis(25);
 
 /// Real time, as it was when this process first asked, and from then on by a clock that nobody sets: a wait must not end
@@ -71,9 +72,11 @@ impl Clock for WallClock {
 /// Time that runs `speed` times as fast as the wall, from an anchor.
 #[derive(Debug, Clone, Copy)]
 pub struct Scaled {
-    /// World time, in milliseconds, at the wall's `since`.
+    /// World time, in milliseconds since the Unix epoch, at the wall's `since`.
     pub anchor: i64,
+    /// Likewise, on the wall.
     pub since: i64,
+    /// Seconds of the world for each second on the wall.
     pub speed: f64,
 }
 

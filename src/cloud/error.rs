@@ -20,6 +20,7 @@ pub struct ProviderError {
     pub words: String,
     /// The remedy.
     pub advice: Option<String>,
+    /// How long the cloud asks to be left alone, or how long its limits are known to last.
     pub retry_after: Option<Duration>,
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -92,10 +93,11 @@ impl ProviderError {
     }
 }
 
-/// A pause that is asked for and longer than anybody waits without a word.
+/// A longer pause that a cloud asks for is told to the user: up to a minute, people wait without asking what happens.
 const PATIENT: Duration = Duration::from_secs(60);
 
-/// What a cloud says is said again on every line that it concerns.
+/// The most characters of a cloud's own message, which is repeated on every line that it concerns: a gateway may send a whole
+/// HTML page. A guess: room for any sentence of an API.
 const WORDS_MAX: usize = 600;
 
 fn short(mut words: String) -> String {

@@ -55,7 +55,7 @@ impl Provider {
         })
     }
 
-    /// Steps that a run carries out at one time, by provider.
+    /// How many steps a run carries out at once, by provider.
     pub fn at_once(&self) -> BTreeMap<String, usize> {
         self.drivers.iter().map(|it| (it.provider().to_owned(), it.at_once())).collect()
     }
@@ -83,7 +83,8 @@ impl Provider {
         self.drivers.iter().for_each(|it| it.lose(fault_domains));
     }
 
-    /// Whose credentials these are: state is bound to the answer, and `bound` is what it is bound to so far.
+    /// The account whose credentials these are: a state is bound to it, and `bound` is what it is bound to so far. An error
+    /// means that it could not be read, not that it differs.
     pub async fn account(&self, cloud: &str, bound: Option<&str>) -> Result<String, ProviderError> {
         if self.is_sandbox {
             return Ok("sandbox".to_owned());
@@ -204,6 +205,7 @@ impl Provider {
         self.driver(kind)?.alike(kind, attributes).await
     }
 
+    /// Creates one object with all of its attributes. One attempt: an error of class `UnknownOutcome` means that it may exist.
     pub async fn create(
         &self,
         kind: &Kind,
@@ -213,7 +215,8 @@ impl Provider {
         self.driver(kind)?.create(kind, attributes, mark).await
     }
 
-    /// Carries the changed attributes of one update group (`""` is the plain update).
+    /// Changes the attributes of one update group (`""` is the plain update) in one attempt, and returns what the cloud tells
+    /// of the object afterwards.
     pub async fn update(
         &self,
         kind: &Kind,
@@ -226,7 +229,7 @@ impl Provider {
         self.driver(kind)?.update(kind, id, attributes, group, changed, mark).await
     }
 
-    /// What is not there any more is deleted already.
+    /// Deletes one object in one attempt; one that does not exist any more counts as deleted.
     pub async fn delete(
         &self,
         kind: &Kind,

@@ -10,7 +10,7 @@ use crate::cloud::clock::Clock;
 use crate::cloud::error::ProviderError;
 use crate::engine::retry::{ErrorClass, RetryDecision, RetryPolicy, decide};
 
-/// One pause between two attempts.
+/// One pause between two attempts, for whoever shows it.
 #[derive(Debug)]
 pub struct Backoff<'a> {
     /// The attempt that failed, from 1.
@@ -22,7 +22,8 @@ pub struct Backoff<'a> {
 /// Who is told about pauses, e.g. for a progress line.
 pub type OnRetry = dyn Fn(&Backoff<'_>) + Send + Sync;
 
-/// Calls until it works or the engine gives up; the last error is returned.
+/// Calls until it works or the policy gives up; the last error is returned. Pauses are those of `clock`, which a sandbox makes
+/// shorter than they are on the wall. Only for calls that may be repeated: reads, and changes whose outcome is known.
 pub async fn with_retry<T, F, Fut>(
     clock: &dyn Clock,
     policy: RetryPolicy,

@@ -11,7 +11,8 @@ use crate::engine::text::redact::redactor;
 /// Where the Linode API is when nobody says otherwise.
 pub const LINODE_URL: &str = "https://api.linode.com/v4";
 
-/// The environment's own secrets: what children of ours do not get, and what is never told.
+/// The variables of the environment that hold or lead to credentials: child processes do not get them, and no output shows
+/// them.
 pub const CREDENTIALS: [&str; 11] = [
     "LINODE_TOKEN",
     "LINODE_CLI_TOKEN",
@@ -26,6 +27,8 @@ pub const CREDENTIALS: [&str; 11] = [
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 ];
 
+/// The shortest credential that is hidden, in bytes: shorter ones are made up for tests, of ordinary words that would then
+/// vanish from every message. An AWS access key id, the shortest real one, has 16 characters (IAM's API reference).
 const CREDENTIAL_MIN: usize = 8;
 
 /// A bearer token; its Debug says nothing.
@@ -33,6 +36,7 @@ const CREDENTIAL_MIN: usize = 8;
 pub struct Token(String);
 
 impl Token {
+    /// Keeps the token as it is; the redactor does not learn it here.
     pub fn new(token: impl Into<String>) -> Self {
         Self(token.into())
     }
@@ -60,7 +64,7 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// The sandbox that answers probes of its addresses.
     pub prober_url: Option<String>,
-    /// Of one attempt, on the wall's clock.
+    /// How long one attempt may take, on the wall's clock.
     pub request_timeout: Duration,
     /// How long an endpoint, or the objects of a region behind one, may say nothing when many objects are looked at, on the
     /// wall's clock. Long enough for a name look-up, a TLS handshake and an answer around the world; slower networks
@@ -106,7 +110,10 @@ impl Settings {
             sandbox: false,
             clock,
             prober_url: None,
+            // A guess: Linode answers creates within 2 s (linodego's recordings) and buckets within 9 s; a call that is cut
+            // off has to be looked for afterwards, so it is given more than it ever took.
             request_timeout: Duration::from_secs(15),
+            // A guess: five round trips around the world, at 0.3 s each.
             first_contact: Duration::from_millis(1_500),
             told: Arc::new(silently),
         }
@@ -121,8 +128,9 @@ impl Settings {
             dynamodb_endpoint: Some(base.to_owned()),
             sandbox: true,
             prober_url: Some(base.to_owned()),
+            // The sandbox answers within milliseconds; a fault that holds a request would otherwise hold up every test.
             request_timeout: Duration::from_secs(5),
-            // On loopback silence tells sooner.
+            // On loopback, silence shows sooner.
             first_contact: Duration::from_secs(1),
             ..Self::from_env(clock, |_| None)
         }

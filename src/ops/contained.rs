@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-/// How many links one path may lead through; the system itself allows 40.
+/// How many symbolic links one path may lead through. Linux allows 40 (path_resolution(7)); a stack needs one or two.
 const LINKS_MAX: usize = 16;
 
 /// What only its owner reads: plans and states hold what the world looks like, and states the key of the fingerprints.

@@ -17,7 +17,8 @@ use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::store::lease::Lease;
 
-/// How long a fault domain may take to answer one call, on the wall's clock.
+/// How long a fault domain may take to answer one call, on the wall's clock. A guess: longer than a first contact, since the
+/// answer decides whether a domain counts as recovered, and short enough that people wait for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Those of the fault domains that do not answer a call that names one of their objects, and why.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::Millis;
 
-/// How much faster than the wall a world runs unless it is told otherwise.
+/// How much faster than the wall a world runs unless it is told otherwise: a failover of some minutes takes seconds, and one
+/// second of this machine's delays looks like less than two minutes.
 pub const DEFAULT_SPEED: f64 = 100.0;
 
 /// Where a manual world begins (2026-01-01T00:00:00Z), so that tests see the same times every day.

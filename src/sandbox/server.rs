@@ -21,9 +21,10 @@ use crate::shared::Sandbox;
 use crate::wire::{Cut, Wires};
 use crate::world::core::SandboxReply;
 
-/// Larger bodies than any real call has are refused.
+/// A larger body is refused. Real calls have 16 MiB at most (DynamoDB's limit of a request); four times that.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
-/// How long open requests may take to finish when the server stops.
+/// How long open requests may take to finish when the server stops. A guess: they are answered at once, except those that a
+/// fault holds for ever.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A running server; it stops when this is dropped.
@@ -121,7 +122,7 @@ async fn answer(
         return sent(SandboxAnswer {
             status: 500,
             headers: Vec::new(),
-            body: b"the sandbox has a bug".to_vec(),
+            body: b"internal error in the sandbox".to_vec(),
         });
     };
     let mut stop = door.stop;
@@ -165,7 +166,7 @@ fn is_local(request: &SandboxRequest) -> bool {
 }
 
 fn misdirected() -> SandboxAnswer {
-    let reason = "the sandbox answers only to localhost and addresses of loopback";
+    let reason = "the sandbox only answers requests for localhost or a loopback address";
     SandboxAnswer::json(421, "application/json", &json!({ "errors": [{ "reason": reason }] }))
 }
 
@@ -282,14 +283,14 @@ fn own_page(sandbox: &Sandbox, page: &str, request: &SandboxRequest) -> SandboxA
                 None => SandboxAnswer::json(
                     400,
                     "application/json",
-                    &json!({ "error": "tcp=host:port or url=…" }),
+                    &json!({ "error": "add the parameter tcp=HOST:PORT or url=URL" }),
                 ),
             }
         }
         _ => SandboxAnswer::json(
             404,
             "application/json",
-            &json!({ "error": "clock, show or probe" }),
+            &json!({ "error": "unknown page; use clock, show, or probe" }),
         ),
     }
 }

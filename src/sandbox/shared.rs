@@ -36,16 +36,16 @@ pub enum SandboxError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error(
-        "{path} holds a row of {table:?} that this version cannot read; `lifeboat sandbox reset` starts over"
+        "{path} has a row of {table:?} that this version cannot read; `lifeboat sandbox reset` deletes everything and starts over"
     )]
     Unknown { path: PathBuf, table: String },
-    #[error("the items under {path} cannot be deleted")]
+    #[error("cannot delete the items in {path}")]
     Items { path: PathBuf, source: std::io::Error },
-    #[error("the log of requests at {path} cannot be used")]
+    #[error("cannot access the request log {path}")]
     Log { path: PathBuf, source: std::io::Error },
-    #[error("there is no fault domain `{name}`{}", did_you_mean(.near.as_deref()))]
+    #[error("unknown fault domain `{name}`{}", did_you_mean(.near.as_deref()))]
     UnknownFaultDomain { name: String, near: Option<String> },
-    #[error("nothing in {fault_domain} is called `{name}`{}", did_you_mean(.near.as_deref()))]
+    #[error("{fault_domain} has no resource named `{name}`{}", did_you_mean(.near.as_deref()))]
     NoSuchObject { fault_domain: String, name: String, near: Option<String> },
     #[error("{0}")]
     World(String),
@@ -59,7 +59,8 @@ fn did_you_mean(near: Option<&str>) -> String {
 #[derive(Clone)]
 pub struct Sandbox(Arc<Mutex<SharedWorld>>);
 
-/// The log of a world in memory ends here.
+/// The log of a world in memory ends after this many requests; it is then marked as full. A guess: several times the longest
+/// test.
 const MOST_IN_MEMORY: usize = 200_000;
 
 /// How changes are written down.

@@ -17,7 +17,7 @@ pub enum LeaseEnd {
     Lost { why: String },
 }
 
-/// What a holder keeps its lease against.
+/// Against whom a holder keeps its lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeldBy {
     /// Everybody but a switch.
@@ -28,6 +28,7 @@ pub enum HeldBy {
     Later { to: Vec<String> },
 }
 
+/// Why a state cannot be read, locked or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("cannot {verb} {}", file.display())]

@@ -15,13 +15,15 @@ use crate::store::lease::{JOURNAL, Lease, Preempted, SNAPSHOT, Start, journals, 
 use crate::store::lock_record::{LockRecord, LockRecords, SwitchIntent, machine, wall};
 use crate::store::tracked::check_untracked;
 
-/// How often a reader starts again because a writer just put a new snapshot in place.
+/// How often a reader starts over because a writer has just put a new snapshot in place. Each failed attempt needs another
+/// snapshot within the milliseconds of a read, so 20 in a row is no chance: something rewrites the folder.
 const READS_MAX: u32 = 20;
 
-/// How often who wants the lease starts again because another was a moment quicker.
+/// How often somebody who wants the lease starts over because a competitor was a moment quicker. Each failed attempt means
+/// that a competitor has got it, so more than 20 in a row would need as many processes at once.
 pub(super) const CLAIMS_MAX: u32 = 20;
 
-/// Where the state of one stack instance is kept.
+/// Where the state of one workspace is kept: a folder with a snapshot, a journal and the lease.
 #[derive(Debug, Clone)]
 pub struct FileStore {
     folder: PathBuf,
@@ -60,6 +62,7 @@ pub(super) struct Claimant<'a> {
 }
 
 impl FileStore {
+    /// The store in this folder, which need not exist yet, with the default lease of 30 s.
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), times: LeaseTimes::default() }
     }
@@ -71,10 +74,12 @@ impl FileStore {
         self
     }
 
+    /// How long its leases hold, and how often they are renewed.
     pub fn times(&self) -> LeaseTimes {
         self.times
     }
 
+    /// The folder of snapshot, journal and lease.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -91,8 +96,9 @@ impl FileStore {
         LockRecords::of(&self.folder)
     }
 
-    /// The state as of now; takes no lease. `None` before the first apply. One that something beside it knows to be outdated
-    /// is refused, and so is one that git tracks.
+    /// The state as of now; `None` before the first apply. Takes no lease.
+    ///
+    /// Refused are a state that something beside it knows to be outdated, one that git tracks, and one that is damaged.
     pub fn load(&self) -> Result<Option<State>, StoreError> {
         Ok(self.believed()?.state)
     }
@@ -202,10 +208,10 @@ impl FileStore {
         }
     }
 
-    /// Takes the right to write, and the state as of that moment.
+    /// Takes the right to write, and the state as of that moment. `at` is in milliseconds since the Unix epoch.
     ///
-    /// Held while another has it: on one machine as long as its process lives, for another machine until its last heartbeat is
-    /// older than one lease.
+    /// Returns `Held` while somebody else has it: on one machine as long as that process lives, on another machine until its
+    /// last heartbeat is older than one lease. Never waits; `preempt` does.
     pub fn lease(
         &self,
         owner: &str,

@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use crate::store::error::{LeaseEnd, StoreError};
 use crate::store::lock_record::{Heartbeat, LockRecords, wall};
 
-/// How often a holder says how far it has come, beside its heartbeats: a small file costs a tenth of a durable entry.
+/// How often a holder publishes how far it has come, besides its heartbeats: writing this small file costs a tenth of a
+/// durable journal entry, so at ten a second it does not slow a run down.
 const SAID_EVERY: Duration = Duration::from_millis(100);
 
-/// How far a state has come.
+/// How far a state has come: published with the heartbeats, so that an older copy is known as such.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RenewalState {
     /// The number of its last entry.
@@ -25,14 +26,18 @@ pub struct RenewalState {
     pub serial: u64,
 }
 
-/// How long a lease holds without a heartbeat, and how often the heart beats. Seconds of the wall, whatever clock the world has.
+/// How long a lease holds without a heartbeat, and how often it is renewed: time on the wall, whatever clock the world has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseTimes {
+    /// No call leaves while the last confirmed heartbeat is older than half of this. The other half is for listings that NFS
+    /// keeps for seconds, and for clocks that differ.
     pub lease: Duration,
     pub heartbeat: Duration,
 }
 
 impl Default for LeaseTimes {
+    /// Three heartbeats fit into half a lease, so that one that is slow or lost stops nobody. The lease itself is a guess: a
+    /// longer one would keep a switch waiting for a machine that died, a shorter one would end on a busy disk.
     fn default() -> Self {
         Self { lease: Duration::from_secs(30), heartbeat: Duration::from_secs(5) }
     }
@@ -41,7 +46,7 @@ impl Default for LeaseTimes {
 /// Told once, when the lease ends before its time.
 type Listener = Box<dyn FnOnce(&LeaseEnd) + Send>;
 
-/// The pulse of one lease, felt by everybody who acts under it.
+/// The heartbeat of one lease, shared by all who act under it.
 pub struct LeaseGuard {
     claims: LockRecords,
     epoch: u64,
@@ -76,10 +81,10 @@ impl fmt::Debug for LeaseGuard {
 }
 
 impl LeaseGuard {
-    /// Whether a call that changes something may leave now.
+    /// Whether a mutating call may leave now; an error means that it must not, now or later.
     ///
-    /// Every one re-reads the epoch and the stop flag, not only deletes, replaces and traffic steps: here it is one listing of a
-    /// small folder. Where the last confirmed heartbeat is older than half a lease the heart has to beat first.
+    /// Every call reads the epoch and the stop request again, not only deletes, replacements and traffic shifts: it is one
+    /// listing of a small folder. Where the last confirmed heartbeat is older than half a lease, the lease is renewed first.
     pub fn ensure_fenced(&self) -> Result<(), LeaseEnd> {
         let half = self.times.lease / 2;
         let inner = self.lock();
@@ -95,7 +100,7 @@ impl LeaseGuard {
         if sight.newest == Some(self.epoch) { Ok(()) } else { Err(self.lost(sight.newest)) }
     }
 
-    /// What is durable now. It is said with the next heartbeat at the latest; one that cannot be written says it then.
+    /// Notes how much is durable now. It is published with the next heartbeat at the latest, and at most every 100 ms.
     pub fn knows(&self, sequence: u64, serial: u64) {
         let mut inner = self.lock();
         inner.reached = RenewalState { sequence, serial };
@@ -253,7 +258,7 @@ fn release(lock: Option<File>) {
     }
 }
 
-/// Keeps the pulse going; the lease is given back with it.
+/// Renews a lease on a thread of its own; the lease is given back when this is dropped.
 #[derive(Debug)]
 pub struct KeepAlive {
     pub pulse: Arc<LeaseGuard>,

@@ -23,7 +23,9 @@ use crate::store::keep_alive::{KeepAlive, LeaseGuard, RenewalState};
 use crate::store::lock_record::remove;
 use crate::store::private;
 
+/// The file with the last snapshot, in the folder of a state.
 pub const SNAPSHOT: &str = "state.snapshot";
+/// The file with the operations since that snapshot.
 pub const JOURNAL: &str = "journal";
 
 /// The folder with what was in place before.
@@ -32,7 +34,8 @@ pub(super) const HISTORY: &str = "history";
 /// The ending of files that are prepared and not in place yet.
 const PREPARED: &str = "new";
 
-/// Snapshots that are kept beside the present one.
+/// How many earlier snapshots are kept beside the current one, for people who need to go back. A guess: nothing documents it;
+/// fewer would lose yesterday after a busy day, more would fill the disk where a state has many MiB.
 const HISTORY_MAX: usize = 50;
 
 /// Whose lease was taken over, and how.
@@ -51,7 +54,7 @@ impl std::fmt::Display for Preempted {
     }
 }
 
-/// The right to write; who holds one may, as long as its heart beats.
+/// The right to write: whoever holds one may, as long as its heartbeats are confirmed.
 #[derive(Debug)]
 pub struct Lease {
     folder: PathBuf,
@@ -60,6 +63,7 @@ pub struct Lease {
     serial: u64,
     /// A write failed: what follows would not be whole.
     is_broken: bool,
+    /// The fencing token: each lease has a higher one than those before it.
     pub epoch: u64,
     pub preempted: Option<Preempted>,
     /// Written with the first entries: who only looks, or is refused, leaves the state and every saved plan as they are.
@@ -113,7 +117,8 @@ impl Lease {
         StoreError::Over { folder: self.folder.clone(), over }
     }
 
-    /// Appends entries; they are durable when this returns. The numbers they got end with the returned one.
+    /// Appends entries and returns the number of the last one. They are durable (synced to disk) when this returns; after an
+    /// error, nothing more can be appended.
     pub fn append(&mut self, entries: &[JournalEntry]) -> Result<u64, StoreError> {
         let path = self.folder.join(JOURNAL);
         if self.is_broken {
@@ -149,7 +154,7 @@ impl Lease {
         Ok(sequence)
     }
 
-    /// Folds the journal into a new snapshot. The old journal and snapshot stay in `history/`.
+    /// Folds the journal into a new snapshot. The old pair moves to `history/`, which keeps the last 50.
     pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
         self.put(state, true)
     }

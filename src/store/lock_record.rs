@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::store::error::{StoreError, io};
 use crate::store::private;
 
-/// How often a reader starts again because what it had listed was swept a moment later.
+/// How often a reader starts over because a file that it had listed was swept a moment later. Every sweep follows a new
+/// lease, so 20 in a row means that the folder keeps changing by other hands.
 const READS_MAX: u32 = 20;
 
 /// What stands in a claim; it never changes.
@@ -105,7 +106,7 @@ fn is_zero(it: &u64) -> bool {
     *it == 0
 }
 
-/// A request to stop, and who made it.
+/// A request to stop: who made it, and when, in milliseconds since the Unix epoch on the wall.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopRequest {
     pub owner: String,
@@ -114,6 +115,7 @@ pub struct StopRequest {
 }
 
 impl StopRequest {
+    /// Who made it, in words for people.
     pub fn by(&self) -> String {
         words(&self.owner, &self.command)
     }
@@ -150,7 +152,9 @@ enum RecordPart {
 /// One look at an epoch's standing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LockView {
+    /// The newest epoch that anybody has claimed.
     pub newest: Option<u64>,
+    /// Somebody has asked the holder to stop.
     pub is_asked: bool,
 }
 
@@ -269,6 +273,7 @@ impl LockRecords {
         })
     }
 
+    /// Writes a heartbeat; the file is replaced as a whole.
     pub fn beat(&self, epoch: u64, beat: Heartbeat) -> Result<(), StoreError> {
         let text = serde_json::to_vec(&beat).expect("a heartbeat is plain data");
         self.put(epoch, "beat", &text)

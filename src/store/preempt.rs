@@ -11,16 +11,19 @@ use crate::store::file::{CLAIMS_MAX, Claimant, FileStore, grip};
 use crate::store::lease::{Lease, Preempted};
 use crate::store::lock_record::{LockRecord, LockRecords, StopRequest, SwitchIntent, wall};
 
-/// How many holders, one after another, who preempts asks to stop.
+/// How many holders, one after another, a preempting command asks to stop. A guess: more than five in a row are not people
+/// but a script that starts over each time, and that has to be stopped first.
 const ASKED_MAX: u32 = 5;
 
-/// Between two looks at whether a holder that was asked has given its lease back.
+/// The pause between two checks of whether a holder that was asked to stop has given its lease back: short, since users wait
+/// for the switch, and cheap, since it reads one small file.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Between two looks at whether the same switch is over, which may last an hour.
+/// The pause between two checks of whether the same switch has ended. It may take an hour, so it is asked less often.
 const WAIT_POLL: Duration = Duration::from_millis(200);
 
-/// How long the same switch is waited for: longer than any lasts.
+/// How long to wait for the same switch to end. A day is longer than any switch takes: a replica with items, the slowest kind,
+/// is given two hours.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Who wants the lease for a switch.
@@ -73,11 +76,11 @@ struct Preemption<'a> {
 }
 
 impl FileStore {
-    /// Takes the right to write from whom has it: asks it to stop, waits for it at most one lease, and takes the next epoch
-    /// whether it answered or not. The same switch is not stopped: it is waited for until it ends or its heart stops, unless a
-    /// person has still to be asked before it begins, or it does not know of a loss.
+    /// Takes the right to write from whoever has it: asks the holder to stop, waits at most one lease, and takes the next
+    /// epoch whether it answered or not. The same switch is not stopped: it is waited for, up to a day, until it ends or its
+    /// heartbeats stop, unless a person has still to confirm it, or it does not know of a loss.
     ///
-    /// Waits without giving the thread back.
+    /// Blocks the thread. Returns `Held` if a newer switch has the lease, or after five holders in a row.
     pub fn preempt(
         &self,
         who: SwitchCommand<'_>,
@@ -119,7 +122,7 @@ impl FileStore {
 }
 
 impl FileStore {
-    /// The newest epoch that anybody has claimed.
+    /// The newest epoch that anybody has claimed; 0 before the first lease.
     pub fn last_epoch(&self) -> Result<u64, StoreError> {
         Ok(self.claims().newest()?.map_or(0, |it| it.epoch))
     }

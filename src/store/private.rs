@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+/// Only the owner may read and write: plans and states hold addresses, ids and the key of the fingerprints.
 const MODE: u32 = 0o600;
 
 /// An empty file, in place of one of this name.

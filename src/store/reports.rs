@@ -10,15 +10,15 @@ use crate::store::error::{StoreError, io};
 use crate::store::lock_record::remove;
 use crate::store::private;
 
-/// How many are kept.
+/// How many reports are kept per stack; the oldest go first. A guess: at a drill a week, this is close to four years.
 pub const REPORTS_MAX: usize = 200;
 
-/// How many reports may end in the same second: a world's clock may stand still.
+/// How many reports may end in the same second, as they do where the clock of a sandbox stands still. A guess, far above use.
 const SAME_MAX: usize = 1_000;
 
 const EXTENSION: &str = "json";
 
-/// Where the reports of one stack instance are kept.
+/// Where the reports of one workspace are kept.
 #[derive(Debug, Clone)]
 pub struct Reports {
     folder: PathBuf,
@@ -44,11 +44,12 @@ impl Reports {
         Self { folder: state.join("reports") }
     }
 
+    /// The folder of the reports.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Writes one, and removes the oldest if there are too many; never over another.
+    /// Writes a report under a new name, and removes the oldest where there are more than 200.
     pub fn write(&self, report: &SwitchReport) -> Result<PathBuf, StoreError> {
         std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
         let base = file_name(report);

@@ -9,14 +9,15 @@ use std::process::Command;
 use crate::store::error::StoreError;
 use crate::store::lease::{JOURNAL, SNAPSHOT};
 
-/// A larger index is left to git alone: that of the largest public repositories is a quarter of this.
+/// A larger index is not parsed here; then git itself is asked. That of the largest public repositories is a quarter of this.
 const INDEX_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
-/// What stands before the hash of an entry, and the flags behind it.
+/// The bytes of an entry before its hash: ten 32-bit fields (<https://git-scm.com/docs/index-format>).
 const BEFORE_HASH: usize = 40;
+/// The bytes of the flags after the hash.
 const FLAGS: usize = 2;
 
-/// Another two bytes of flags follow.
+/// The flag that says that two more bytes of flags follow.
 const EXTENDED: u16 = 0x4000;
 
 /// Refuses the state in this folder if git tracks its snapshot, its journal or its lease.

@@ -23,10 +23,12 @@ pub struct WatchLock {
 }
 
 impl WatchFile {
+    /// The memory of the watchers that switch to this overlay, in the folder of a state.
     pub fn new(folder: &Path, overlay: &str) -> Self {
         Self { folder: folder.to_owned(), overlay: overlay.into() }
     }
 
+    /// The file itself.
     pub fn path(&self) -> PathBuf {
         self.folder.join(format!("watch-{}.json", self.overlay))
     }

@@ -50,7 +50,7 @@ fn noted(home: &Home) -> String {
 /// A balancer whose own firewall lets no user in is no use to anybody, before users are sent there and after.
 #[test]
 fn apply_refuses_a_firewall_that_blocks_users() {
-    let home = duo::home();
+    let home = two_sites::home();
     for rules in [
         String::new(),
         accept("443", "0.0.0.0/0"),
@@ -87,13 +87,13 @@ fn apply_refuses_a_firewall_that_blocks_users() {
 /// What was allowed once is no reason to send users there: on the way out, and on the way home.
 #[test]
 fn failover_and_failback_refuse_what_the_layers_block() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.overlay("duo", "calm", "overlay: calm\nresources: { eu_lb: { firewall: '${wall}' }, shop: { target: '${eu_lb.ipv4}' } }\n");
     let wall = walled("lb", "").replace("firewall: '${wall}', ", "");
     home.stack("duo", &wall);
     apply(&home, &[]).code(0).done();
     home.sandbox(CALM).code(3).shows(&["Refused [shuts_users]"]).done();
-    home.overlay("duo", "calm", duo::CALM);
+    home.overlay("duo", "calm", two_sites::CALM);
     home.stack("duo", walled("eu_lb", ""));
     apply(&home, &["--allow-outage"]).code(0).done();
     // It is so already, and told.
@@ -110,13 +110,13 @@ fn failover_and_failback_refuse_what_the_layers_block() {
     home.stack("duo", &wall);
     apply(&home, &[]).code(0).done();
     failback(&home).code(0).done();
-    duo::settled(&home, &[], "nobody was sent to a shut door");
+    two_sites::settled(&home, &[], "nobody was sent to a shut door");
 }
 
 /// What others put there is known by looking: the gate waits, and says what shuts users out.
 #[test]
 fn failover_and_failback_wait_at_what_somebody_blocked() {
-    let home = duo::home();
+    let home = two_sites::home();
     for (balancer, there, back) in [("eu_lb", "us", "eu"), ("lb", "eu", "us")] {
         let wall = put_before(&home, balancer);
         let name = format!("linode.firewall {wall} (`by-hand`)");
@@ -132,13 +132,13 @@ fn failover_and_failback_wait_at_what_somebody_blocked() {
         switch().code(0).done();
         assert_eq!(leads(&home), [back]);
     }
-    duo::settled(&home, &[], "nobody was sent to a shut door");
+    two_sites::settled(&home, &[], "nobody was sent to a shut door");
 }
 
 /// An `apply` that leads a name there is no other thing.
 #[test]
 fn apply_sends_no_users_to_what_somebody_blocked() {
-    let home = duo::home();
+    let home = two_sites::home();
     let wall = put_before(&home, "eu_lb");
     home.stack("duo", STACK.replace("target: '${lb.ipv4}'", "target: '${eu_lb.ipv4}'"));
     apply(&home, &[])
@@ -150,14 +150,15 @@ fn apply_sends_no_users_to_what_somebody_blocked() {
     home.linode("PUT", &format!("/networking/firewalls/{wall}"), &json!({ "status": "disabled" }));
     apply(&home, &[]).code(0).done();
     assert_eq!(leads(&home), ["eu"]);
-    duo::settled(&home, &[], "users were let in");
+    two_sites::settled(&home, &[], "users were let in");
 }
 
 /// Where no gate would wait, the plan is refused.
 #[test]
 fn failover_refuses_a_block_for_which_no_gate_waits() {
     let checked = "nodebalancer: '${eu_lb}', protocol: http, check: http, check_path: /ok, check_interval: 15, check_timeout: 5";
-    let home = duo::home_of(&STACK.replace(checked, "nodebalancer: '${eu_lb}', protocol: http"));
+    let home =
+        two_sites::home_of(&STACK.replace(checked, "nodebalancer: '${eu_lb}', protocol: http"));
     let wall = put_before(&home, "eu_lb");
     home.sandbox(CALM).code(3).shows(&["Refused [shuts_users]"]).done();
     take_away(&home, &wall);
@@ -168,7 +169,7 @@ fn failover_refuses_a_block_for_which_no_gate_waits() {
 /// nothing of it.
 #[test]
 fn status_and_audit_tell_what_blocks_users_that_are_there() {
-    let home = duo::home();
+    let home = two_sites::home();
     let wall = put_before(&home, "lb");
     assert_eq!(home.verdict("shop.duo.example.com").unwrap().met, MetBy::Failing, "the oracle");
     apply(&home, &[]).code(0).says(&["nothing to do", "shut_by_others"]).done();
@@ -186,7 +187,7 @@ fn status_and_audit_tell_what_blocks_users_that_are_there() {
 /// A name that leads to a machine itself: at no port would anybody be let in.
 #[test]
 fn failover_refuses_a_machine_that_is_blocked() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.overlay(
         "duo",
         "calm",
@@ -212,7 +213,7 @@ fn failover_refuses_a_machine_that_is_blocked() {
 /// A machine behind the balancer, shut off by hand: its checks see it, and the plan says why.
 #[test]
 fn plan_tells_what_blocks_a_backend_by_hand() {
-    let home = duo::home();
+    let home = two_sites::home();
     let id: u64 = state(&home).records[&"eu[0]".parse().unwrap()].id.parse().unwrap();
     let rules = json!({ "inbound_policy": "DROP", "outbound_policy": "ACCEPT", "inbound": [], "outbound": [] });
     let body = json!({ "label": "by-hand", "rules": rules, "devices": { "linodes": [id] } });

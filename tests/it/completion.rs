@@ -13,8 +13,8 @@ use crate::two_sites::{self, failover, leads, served, settled, state};
 fn failover_is_incomplete_while_its_traffic_could_not_be_read() {
     // Silence is 5; an answer that makes no sense is for people, and no sign of a loss either.
     for (fault, exit) in [("500", 5), ("empty200", 1)] {
-        let home = duo::home();
-        duo::lose(&home);
+        let home = two_sites::home();
+        two_sites::lose(&home);
         home.fault(&format!("GET /domains {fault} times=0"));
         for _ in 0..2 {
             let told = failover(&home).code(exit).says(&["incomplete", "the switch is incomplete"]);
@@ -41,8 +41,8 @@ fn failover_is_incomplete_while_its_traffic_could_not_be_read() {
 /// A silence that passes is waited for.
 #[test]
 fn failover_retries_the_reads_that_failed() {
-    let home = duo::home();
-    duo::lose(&home);
+    let home = two_sites::home();
+    two_sites::lose(&home);
     home.fault("GET /domains 500 times=9");
     failover(&home)
         .code(0)
@@ -54,7 +54,7 @@ fn failover_retries_the_reads_that_failed() {
 /// Made, and then undone by somebody else: the same command again looks before it says that there is nothing to do.
 #[test]
 fn failover_to_what_is_active_looks_before_it_says_so() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
     let again = ["failover", "duo", "--to", "calm", "--planned", "--yes"];
     home.sandbox(&again).code(0).says(&["already active"]).done();
@@ -75,7 +75,7 @@ fn failover_to_what_is_active_looks_before_it_says_so() {
 /// The destroy is stopped; what it took away is no matter of a switch, and the command that is named makes all of it.
 #[test]
 fn failover_that_stops_a_destroy_half_way_is_refused() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.fault("DELETE /nodebalancers slow ms=600000 times=1");
     let mut destroy = home.start(&["destroy", "duo", "--yes", "--sandbox"]);
     assert!(destroy.until(|| fired(&home) > 0));
@@ -158,7 +158,7 @@ fn apply_records_a_variable_though_nothing_is_to_do() {
 /// Its branch was merged back and its file went: the way home is named, and works.
 #[test]
 fn failback_leaves_an_active_overlay_whose_file_is_gone() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
     std::fs::remove_file(home.path("stacks/duo/overlays/calm.yaml")).unwrap();
     let way = "`lifeboat failback duo --include-pending --sandbox`";
@@ -186,7 +186,7 @@ fn failback_leaves_an_active_overlay_whose_file_is_gone() {
 /// A step of a destroy that fails is no part of the world that could not be seen.
 #[test]
 fn destroy_whose_step_fails_exits_with_1() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.fault("DELETE /linode/instances 500 times=0");
     home.sandbox(&["destroy", "duo", "--yes"]).code(1).says(&["failed: "]).done();
     home.world.heal(None).unwrap();
@@ -197,7 +197,7 @@ fn destroy_whose_step_fails_exits_with_1() {
 /// A name was withdrawn, and the process died before that was recorded: users who remember it still come that way.
 #[test]
 fn apply_drains_a_withdrawal_that_was_cut_off() {
-    let stack = duo::STACK.replace(
+    let stack = two_sites::STACK.replace(
         "outputs:",
         "  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${eu_lb.ipv4}', ttl_sec: 30 }\noutputs:",
     );
@@ -209,7 +209,7 @@ fn apply_drains_a_withdrawal_that_was_cut_off() {
     home.overlay("duo", "gone", gone);
     home.stack("duo", stack.replace("\noutputs:\n  home: '${lb.ipv4}'\n", "\n"));
     home.log_requests();
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     home.world.advance(Duration::from_secs(61)).unwrap();
     home.fault("DELETE /domains slow ms=600000 times=1");
     let switch = ["failover", "duo", "--to", "gone", "--planned", "--allow-destroys", "9", "--yes"];

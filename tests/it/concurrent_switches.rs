@@ -16,15 +16,15 @@ const PATIENT: &str = "shop: { target: '${eu_lb.ipv4}', gate: { http: 'http://${
 /// At home, with overlays to the other site: `calm`, which waits at its gate for as long as that site is sick; `other`, which
 /// wants the same and a balancer more; `lean`, which leaves the standby as it is; `move`, which shrinks home behind its users.
 pub(crate) fn home() -> Home {
-    home_of(&duo::STACK.replace("ttl_sec: 30", LONG_TTL))
+    home_of(&two_sites::STACK.replace("ttl_sec: 30", LONG_TTL))
 }
 
 pub(crate) fn home_of(stack: &str) -> Home {
-    let home = duo::home_of(stack);
-    let calm = duo::CALM.replace("shop: { target: '${eu_lb.ipv4}' }", PATIENT);
-    assert_ne!(calm, duo::CALM);
+    let home = two_sites::home_of(stack);
+    let calm = two_sites::CALM.replace("shop: { target: '${eu_lb.ipv4}' }", PATIENT);
+    assert_ne!(calm, two_sites::CALM);
     home.overlay("duo", "calm", calm);
-    let other = duo::CALM.replace("calm", "other").replace(
+    let other = two_sites::CALM.replace("calm", "other").replace(
         "resources: {",
         "resources: { extra: { kind: linode.nodebalancer, region: eu-central, label: duo-extra },",
     );
@@ -34,7 +34,7 @@ pub(crate) fn home_of(stack: &str) -> Home {
         "lean",
         "overlay: lean\nresources: { shop: { target: '${eu_lb.ipv4}' } }\n",
     );
-    let shrunk = duo::CALM
+    let shrunk = two_sites::CALM
         .replace("calm", "move")
         .replace("resources: {", "resources: { web: { count: 1 },");
     home.overlay("duo", "move", shrunk);
@@ -114,7 +114,7 @@ fn stopped(output: Output, by: &str) {
 /// Nobody goes the old way any more, and what waits for that is done by what CI runs.
 fn finish(home: &Home) {
     home.world.advance(Duration::from_secs(3 * 86_400)).unwrap();
-    duo::apply(home).code(0).done();
+    two_sites::apply(home).code(0).done();
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn failover_to_the_same_place_twice_makes_one_switch() {
     let lease = || FileStore::new(&home.state_folder("duo")).lease_status().unwrap().unwrap();
     assert_eq!((lease().is_alive, lease().asked_by), (true, None));
     // CI meanwhile: it preempts nobody, and is told whom it met.
-    let refused = duo::apply(&home).code(4);
+    let refused = two_sites::apply(&home).code(4);
     refused.says(&["lifeboat failover duo --to calm", "It is a switch to calm"]).done();
     home.sandbox(&["status", "duo"]).code(0).shows(&["lease: ", "a switch to calm"]).done();
     heal(&home);
@@ -171,7 +171,7 @@ fn failover_that_stops_waiting_stops_nothing_else() {
 fn failback_preempts_a_failover_that_has_moved_nobody() {
     let home = home();
     let first = at_the_gate(&home, &to("calm"));
-    let back = duo::failback(&home).code(0);
+    let back = two_sites::failback(&home).code(0);
     back.says(&["a switch to calm; asking it to stop", "which released it"]).done();
     stopped(first.end(), "failback duo");
     assert_eq!((machines(&home), leads(&home), drains(&home)), (3, vec!["us".into()], vec![]));
@@ -198,15 +198,15 @@ fn failback_preempts_a_failover_that_has_moved_users() {
 #[test]
 fn failover_preempts_a_failback_that_drains() {
     let home = home();
-    duo::lose(&home);
-    duo::failover(&home).code(0).done();
+    two_sites::lose(&home);
+    two_sites::failover(&home).code(0).done();
     home.world.heal(None).unwrap();
     let back = draining(&home, &["failback", "duo", "--yes"], "us");
-    duo::lose(&home);
-    duo::failover(&home).code(0).shows(&["switch base → eu", "7 frozen"]).done();
+    two_sites::lose(&home);
+    two_sites::failover(&home).code(0).shows(&["switch base → eu", "7 frozen"]).done();
     stopped(back.end(), "failover duo --to eu");
     let lost: Vec<String> = state(&home).lost.into_iter().map(|it| it.fault_domain).collect();
-    assert_eq!(lost, [duo::AWS, duo::LINODE]);
+    assert_eq!(lost, [two_sites::AWS, two_sites::LINODE]);
     assert_eq!((machines(&home), leads(&home)), (4, vec!["eu".into()]));
     settled(&home, &["eu"], "turned while it drained");
 }
@@ -246,9 +246,18 @@ fn failover_preempts_one_to_another_place() {
 fn failover_that_knows_of_a_loss_goes_on_with_the_same_switch() {
     let home = home();
     let first = at_the_gate(&home, &to("calm"));
-    duo::lose(&home);
-    let real =
-        ["failover", "duo", "--to", "calm", "--lost", duo::LINODE, "--lost", duo::AWS, "--yes"];
+    two_sites::lose(&home);
+    let real = [
+        "failover",
+        "duo",
+        "--to",
+        "calm",
+        "--lost",
+        two_sites::LINODE,
+        "--lost",
+        two_sites::AWS,
+        "--yes",
+    ];
     let mut second = start(&home, &real);
     second.until_says("took over the lease from");
     stopped(first.end(), "failover duo --to calm");

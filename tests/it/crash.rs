@@ -15,8 +15,8 @@ const DRILL: &[&str] = &["drill", "duo", "--to", "drill"];
 
 #[test]
 fn failover_killed_after_any_request_is_finished_by_apply() {
-    let home = duo::home();
-    duo::lose(&home);
+    let home = two_sites::home();
+    two_sites::lose(&home);
     after_each_request(&home, FAILOVER, ci_ends_at_the_standby);
     at_each_change(&home, FAILOVER, ci_ends_at_the_standby);
 }
@@ -25,13 +25,13 @@ fn ci_ends_at_the_standby(home: &Home, said: &str) {
     lost_is_left_alone(home);
     if state(home).active.is_empty() {
         // Nothing had begun: CI leaves everything as it is, and does not guess.
-        duo::apply(home).code(5).done();
+        two_sites::apply(home).code(5).done();
         home.requests().mutating().none();
         failover(home).code(0).done();
         home.requests().to_fault_domain(AWS).mutating().none();
         home.requests().to_fault_domain(LINODE).mutating().none();
     } else {
-        duo::apply(home).code(0).done();
+        two_sites::apply(home).code(0).done();
         lost_is_left_alone(home);
     }
     assert_eq!(leads(home), ["eu"], "{said}");
@@ -46,7 +46,7 @@ fn machines(home: &Home) -> usize {
 /// On the way home something has to be made again, and a table of the other side is kept.
 #[test]
 fn failback_killed_after_any_request_is_finished_by_apply() {
-    let home = duo::home();
+    let home = two_sites::home();
     let orders = "  orders: { kind: dynamodb.table, region: eu-west-1, name: orders, attributes: { id: S }, hash_key: id }\n";
     let eu = std::fs::read_to_string(home.path("stacks/duo/overlays/eu.yaml")).unwrap();
     let eu = eu.replace(
@@ -54,7 +54,7 @@ fn failback_killed_after_any_request_is_finished_by_apply() {
         &format!("resources:\n  shop: {{ target: '${{eu_lb.ipv4}}' }}\n{orders}"),
     );
     home.overlay("duo", "eu", eu);
-    duo::lose(&home);
+    two_sites::lose(&home);
     failover(&home).code(0).done();
     home.destroy(AWS, Some("duo"));
     home.destroy(LINODE, Some("duo-us-1"));
@@ -66,7 +66,7 @@ fn failback_killed_after_any_request_is_finished_by_apply() {
 fn ci_ends_at_home(home: &Home, said: &str) {
     // What had begun is finished by CI; what had not is asked for again.
     if state(home).phase == Phase::Switching {
-        duo::apply(home).code(0).done();
+        two_sites::apply(home).code(0).done();
     } else {
         failback(home).code(0).done();
     }
@@ -83,18 +83,19 @@ fn ci_ends_at_home(home: &Home, said: &str) {
 #[test]
 fn failover_that_replaces_machines_is_finished_wherever_it_was_killed() {
     let first = "lifecycle: { create_before_destroy: true }, private_ip: true, authorized_users";
-    let home = duo::home_of(&duo::STACK.replace("private_ip: true, authorized_users", first));
+    let home =
+        two_sites::home_of(&two_sites::STACK.replace("private_ip: true, authorized_users", first));
     home.overlay(
         "duo",
         "other",
-        duo::CALM
+        two_sites::CALM
             .replace("overlay: calm", "overlay: other")
             .replace("resources: {", "resources: { eu: { image: linode/ubuntu24.04 },"),
     );
     let ends = |active: &'static [&str], image: &'static str| {
         move |home: &Home, said: &str| {
             assert_eq!(state(home).phase, Phase::Switching, "{said}");
-            duo::apply(home).code(0).done();
+            two_sites::apply(home).code(0).done();
             settled(home, active, said);
             let world = home.world.show().unwrap();
             let mut all = world["linode"]["instances"].as_array().unwrap().iter();
@@ -125,7 +126,7 @@ resources:
 
 #[test]
 fn drill_killed_after_any_request_is_cleaned_up_by_another_process() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.overlay("duo", "drill", REHEARSAL);
     let (before, real) = (world(&home), state(&home));
     after_each_request(&home, DRILL, |home, said| {
@@ -150,12 +151,12 @@ fn drill_killed_after_any_request_is_cleaned_up_by_another_process() {
 /// What was asked for at the beginning holds for whoever finishes it.
 #[test]
 fn failback_that_keeps_the_standby_keeps_it_after_a_kill() {
-    let home = duo::home();
+    let home = two_sites::home();
     failover_calmly(&home);
     let cut = Cut::Unanswered("PUT /domains".into());
     assert!(cut.kills(&home, &["failback", "duo", "--keep-standby"]));
     assert_eq!(state(&home).phase, Phase::Switching);
-    duo::apply(&home).code(0).shows(&["it was kept by a failback"]).done();
+    two_sites::apply(&home).code(0).shows(&["it was kept by a failback"]).done();
     assert_eq!((leads(&home), machines(&home)), (vec!["us".to_owned()], 4));
     settled(&home, &[], "kept");
 }
@@ -163,7 +164,7 @@ fn failback_that_keeps_the_standby_keeps_it_after_a_kill() {
 /// The cloud goes on with what it was told, and then refuses to be told again.
 #[test]
 fn apply_does_not_ask_twice_for_a_resize_that_was_cut_off() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.overlay(
         "duo",
         "large",
@@ -171,7 +172,7 @@ fn apply_does_not_ask_twice_for_a_resize_that_was_cut_off() {
     );
     home.log_requests();
     at_each_change(&home, &["apply", "duo", "-o", "large", "--switch"], |home, said| {
-        duo::apply(home).code(0).done();
+        two_sites::apply(home).code(0).done();
         settled(home, &["large"], said);
     });
 }
@@ -179,13 +180,13 @@ fn apply_does_not_ask_twice_for_a_resize_that_was_cut_off() {
 /// CI knows nothing of the flags that a person gave.
 #[test]
 fn apply_finishes_a_killed_switch_with_what_was_allowed_for_it() {
-    let home = duo::home();
-    home.overlay("duo", "calm", duo::CALM.replace("standby: 2", "standby: 5"));
+    let home = two_sites::home();
+    home.overlay("duo", "calm", two_sites::CALM.replace("standby: 2", "standby: 5"));
     failover_calmly(&home);
     home.sandbox(&["failback", "duo", "--yes"]).code(3).shows(&["--allow-destroys 8"]).done();
     let cut = Cut::Unanswered("PUT /domains".into());
     assert!(cut.kills(&home, &["failback", "duo", "--allow-destroys", "8"]));
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     assert_eq!((leads(&home), machines(&home)), (vec!["us".to_owned()], 3));
     settled(&home, &[], "allowed");
     // And for nobody after that.
@@ -199,10 +200,10 @@ fn failover_calmly(home: &Home) {
 /// A further loss on the way does not turn a switch into an apply of everything.
 #[test]
 fn failover_with_a_further_loss_is_the_same_switch() {
-    let home = duo::home();
+    let home = two_sites::home();
     let late =
         "  late: { kind: linode.nodebalancer, region: eu-central, label: duo-late }\noutputs:";
-    home.stack("duo", duo::STACK.replace("outputs:", late));
+    home.stack("duo", two_sites::STACK.replace("outputs:", late));
     home.lose(LINODE);
     home.world.sicken("duo-eu-0").unwrap();
     home.world.sicken("duo-eu-1").unwrap();

@@ -12,7 +12,7 @@ const AWS_EU: &str = "aws:eu-west-1";
 
 /// The stack with more in it.
 fn with(more: &str) -> String {
-    duo::STACK.replace("outputs:", &format!("{more}outputs:"))
+    two_sites::STACK.replace("outputs:", &format!("{more}outputs:"))
 }
 
 const LATE: &str = "  late: { kind: linode.nodebalancer, region: ap-south, label: duo-late }\n";
@@ -26,7 +26,7 @@ fn nothing_failed(output: &crate::harness::Output) {
 
 #[test]
 fn apply_defers_what_needs_the_unread_and_makes_the_rest() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.lose(AWS);
     home.stack("duo", with("  fresh: { kind: dynamodb.table, region: us-east-1, name: duo_fresh, attributes: { id: S }, hash_key: id }
   after: { kind: linode.nodebalancer, region: ap-south, label: duo-after, depends_on: [fresh] }
@@ -34,7 +34,7 @@ fn apply_defers_what_needs_the_unread_and_makes_the_rest() {
   free: { kind: linode.nodebalancer, region: ap-south, label: duo-free }
 "));
     home.log_requests();
-    let applied = duo::apply(&home).code(5);
+    let applied = two_sites::apply(&home).code(5);
     nothing_failed(&applied);
     applied
         .shows(&[
@@ -47,23 +47,23 @@ fn apply_defers_what_needs_the_unread_and_makes_the_rest() {
     home.requests().mutating().to_fault_domain(AWS).none();
     assert!(home.shown().contains("duo-free") && !home.shown().contains("duo-after"));
     home.world.heal(None).unwrap();
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     settled(&home, &[], "all of it answers");
 }
 
 /// What it is made of is recorded when it is made of it, and not before.
 #[test]
 fn apply_keeps_the_dependencies_of_what_could_not_be_read() {
-    let home = duo::home();
+    let home = two_sites::home();
     let needs = || state(&home).records[&"shop".parse().unwrap()].needs.clone();
     let before = needs();
-    home.stack("duo", duo::STACK.replace("target: '${lb.ipv4}'", "target: '${eu_lb.ipv4}'"));
+    home.stack("duo", two_sites::STACK.replace("target: '${lb.ipv4}'", "target: '${eu_lb.ipv4}'"));
     home.fault("GET /domains/ 503 times=1000");
-    duo::apply(&home).code(5).shows(&["1 unknown"]).done();
+    two_sites::apply(&home).code(5).shows(&["1 unknown"]).done();
     assert_eq!(needs(), before, "it still leads to the old one");
     assert_eq!(leads(&home), ["us"]);
     home.world.heal(None).unwrap();
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     assert_ne!(needs(), before);
     assert_eq!(leads(&home), ["eu"]);
 }
@@ -71,24 +71,27 @@ fn apply_keeps_the_dependencies_of_what_could_not_be_read() {
 /// Lists show the machines of a region that hangs; a call to one of them would hang as well.
 #[test]
 fn apply_calls_nothing_in_a_region_that_does_not_answer() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.lose(EU);
-    home.stack("duo", duo::STACK.replace("private_ip: true", "private_ip: true, tags: [new]"));
+    home.stack(
+        "duo",
+        two_sites::STACK.replace("private_ip: true", "private_ip: true, tags: [new]"),
+    );
     home.log_requests();
-    let applied = duo::apply(&home).code(5);
+    let applied = two_sites::apply(&home).code(5);
     nothing_failed(&applied);
     applied.shows(&["would update: linode:eu-central is unreachable"]).done();
     home.requests().mutating().to_fault_domain(EU).none();
     assert!(home.requests().mutating().to_fault_domain(LINODE).len() >= 2, "home is changed");
     home.world.heal(None).unwrap();
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     settled(&home, &[], "it answers");
 }
 
 /// The target answers in lists only: users stay, the switch stays open, and `apply` finishes it.
 #[test]
 fn failover_stays_incomplete_while_its_target_does_not_answer() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.overlay(
         "duo",
         "turn",
@@ -112,7 +115,7 @@ fn failover_stays_incomplete_while_its_target_does_not_answer() {
     let open = state(&home);
     assert_eq!((open.active, open.phase), (vec!["turn".to_owned()], Phase::Switching));
     home.world.heal(None).unwrap();
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     assert_eq!(leads(&home), ["eu"]);
     settled(&home, &["turn"], "it answers again");
 }
@@ -120,8 +123,8 @@ fn failover_stays_incomplete_while_its_target_does_not_answer() {
 /// One site is lost and the other silent: what is in neither goes, and nothing is begun that cannot end.
 #[test]
 fn destroy_between_two_lost_sites_says_what_remains() {
-    let home = duo::home();
-    duo::lose(&home);
+    let home = two_sites::home();
+    two_sites::lose(&home);
     failover(&home).code(0).done();
     home.lose(EU);
     home.lose(AWS_EU);
@@ -141,7 +144,7 @@ fn destroy_between_two_lost_sites_says_what_remains() {
 /// A member that lives does not leave its group while another is lost; nor is anything lost that nobody declared.
 #[test]
 fn destroy_keeps_the_healthy_replica_of_a_lost_table() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.lose(AWS);
     let first = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
     nothing_failed(&first);
@@ -161,10 +164,10 @@ fn destroy_keeps_the_healthy_replica_of_a_lost_table() {
 
 #[test]
 fn failover_and_failback_name_at_their_end_what_is_pending() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.overlay("duo", "more", "overlay: more\nresources: { web: { count: 3 } }\n");
     home.sandbox(&["apply", "duo", "-o", "more", "--switch", "--yes"]).code(0).done();
-    duo::lose(&home);
+    two_sites::lose(&home);
     let there = failover(&home).code(0);
     assert!(!there.stderr.contains("pending"), "what is left behind is told as such: {there}");
     home.world.heal(None).unwrap();
@@ -177,14 +180,14 @@ fn failover_and_failback_name_at_their_end_what_is_pending() {
         .says(&[shows])
         .done();
     failback(&home).code(0).says(&[shows]).done();
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     settled(&home, &[], "the rest is made");
 }
 
 /// A switch to where one is already is no apply.
 #[test]
 fn failback_at_home_changes_nothing_and_names_what_is_pending() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.stack("duo", with(LATE));
     let one = "1 change is pending: run `lifeboat plan duo --sandbox` to see it and `lifeboat apply duo --sandbox` to apply it";
     let before = state(&home);
@@ -213,7 +216,7 @@ fn failback_at_home_changes_nothing_and_names_what_is_pending() {
 
     home.world.heal(None).unwrap();
     failback(&home).code(0).done();
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     assert!(home.shown().contains("duo-late"), "{}", home.shown());
     settled(&home, &[], "home");
 }
@@ -221,8 +224,8 @@ fn failback_at_home_changes_nothing_and_names_what_is_pending() {
 /// At home with a loss that is recorded: the way home ends it, repairs what it broke, and nothing else.
 #[test]
 fn failback_at_home_ends_a_loss_and_makes_nothing_else() {
-    let home = duo::home();
-    duo::lose(&home);
+    let home = two_sites::home();
+    two_sites::lose(&home);
     failover(&home).code(0).done();
     home.world.heal(Some(AWS)).unwrap();
     home.sandbox(&["failback", "duo", "--lost", LINODE, "--allow-outage", "--yes"]).code(0).done();
@@ -237,14 +240,14 @@ fn failback_at_home_ends_a_loss_and_makes_nothing_else() {
     assert!(state(&home).lost.is_empty());
     let world = home.shown();
     assert!(world.contains("duo-us-1") && !world.contains("duo-late"), "{world}");
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     settled(&home, &[], "the rest is made");
 }
 
 /// The switch is over and the region goes then: the same command names how that is said.
 #[test]
 fn failover_that_is_over_says_how_to_declare_a_later_loss() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.sandbox(&["failover", "duo", "--to", "eu", "--planned", "--yes"]).code(0).done();
     let flags =
         "`lifeboat failover duo --to eu --lost linode:us-east --lost aws:us-east-1 --sandbox`";
@@ -301,7 +304,7 @@ fn status_says_what_the_workspace_of_a_drill_is() {
 /// A gate that cannot be asked is closed: nobody knows whether what was written here has arrived there.
 #[test]
 fn failover_keeps_users_while_a_replication_gate_cannot_be_asked() {
-    let home = duo::home_of(&duo::STACK.replace(
+    let home = two_sites::home_of(&two_sites::STACK.replace(
         "table: '${table}', region: eu-west-1 }",
         "table: '${table}', region: eu-west-1, gate: { replication: true, within: 2m } }",
     ));

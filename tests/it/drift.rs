@@ -141,7 +141,7 @@ fn apply_waits_for_another_ttl_attribute() {
 /// A member that is being deleted is told for minutes: it is ours, and on its way out.
 #[test]
 fn destroy_goes_on_while_a_replica_of_ours_is_being_deleted() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.world.advance(Duration::from_secs(61)).unwrap();
     let destroy = ["destroy", "duo", "--yes"];
     let copy = "copy".parse().unwrap();

@@ -27,7 +27,7 @@ fn failover(home: &Home) -> crate::harness::Output {
 
 #[test]
 fn failover_is_incomplete_while_there_is_a_second_record_of_the_name() {
-    let home = duo::home();
+    let home = two_sites::home();
     let id = old(&home).to_string();
     let says = [id.as_str(), "linode.domain_record", "198.18.0.", "not part of this stack"];
     home.log_requests();
@@ -46,17 +46,17 @@ fn failover_is_incomplete_while_there_is_a_second_record_of_the_name() {
         let said = failover(&home).code(5).says(&["the switch is incomplete"]).says(&says);
         assert!(!said.to_string().contains(": complete"), "{said}");
         // Ours moved all the same: half of the users are better than none.
-        assert_eq!(duo::leads(&home), ["eu", "us"]);
-        assert_eq!(duo::state(&home).phase, Phase::Switching);
+        assert_eq!(two_sites::leads(&home), ["eu", "us"]);
+        assert_eq!(two_sites::state(&home).phase, Phase::Switching);
     }
     home.linode("DELETE", &format!("{}/{id}", zone(&home)), &Value::Null);
     failover(&home).code(0).done();
-    duo::settled(&home, &["calm"], "the other one is gone");
+    two_sites::settled(&home, &["calm"], "the other one is gone");
     let id = add(&home, &json!({ "type": "A", "name": "shop", "target": "192.0.2.9" })).to_string();
     home.sandbox(&["apply", "duo", "--yes"]).code(5).says(&["nothing to do", &id]).done();
     home.linode("DELETE", &format!("{}/{id}", zone(&home)), &Value::Null);
     // One that comes afterwards.
-    let lb = duo::state(&home).records[&"lb".parse().unwrap()].outputs["ipv4"].json();
+    let lb = two_sites::state(&home).records[&"lb".parse().unwrap()].outputs["ipv4"].json();
     let id = add(&home, &json!({ "type": "A", "name": "shop", "target": lb })).to_string();
     failover(&home).code(5).says(&[&id, "users could not be confirmed there"]).done();
     // Home is where that one leads.
@@ -65,13 +65,13 @@ fn failover_is_incomplete_while_there_is_a_second_record_of_the_name() {
     home.linode("DELETE", &format!("{}/{id}", zone(&home)), &Value::Null);
     home.log_requests();
     home.sandbox(&["failback", "duo", "--yes"]).code(0).done();
-    duo::settled(&home, &[], "at home");
+    two_sites::settled(&home, &[], "at home");
 }
 
 /// Nobody takes these for it.
 #[test]
 fn failover_ignores_what_is_no_second_record_of_the_name() {
-    let home = duo::home();
+    let home = two_sites::home();
     for record in [
         json!({ "type": "AAAA", "name": "shop", "target": "2001:db8::7" }),
         json!({ "type": "TXT", "name": "shop", "target": "said" }),
@@ -97,11 +97,11 @@ fn failover_ignores_what_is_no_second_record_of_the_name() {
 /// Several records of one name that are all declared are one set, also while one of them is being made.
 #[test]
 fn apply_takes_no_record_of_ours_for_that_of_somebody_else() {
-    let twice = duo::STACK.replace(
+    let twice = two_sites::STACK.replace(
         "outputs:",
         "  more: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: 192.0.2.7, ttl_sec: 30 }\noutputs:",
     );
-    let home = duo::home();
+    let home = two_sites::home();
     home.stack("duo", &twice);
     home.fault("POST /domains/ 503 times=0");
     home.sandbox(&["apply", "duo", "--yes"]).code(1).done();

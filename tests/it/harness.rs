@@ -160,7 +160,7 @@ impl Home {
             stderr,
         };
         assert!(!output.stderr.contains("panicked at"), "{output}");
-        advice::check(&output.said, &output.stdout, &output.stderr);
+        advised_commands::check(&output.said, &output.stdout, &output.stderr);
         output
     }
 

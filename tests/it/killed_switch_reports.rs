@@ -119,10 +119,10 @@ fn drill_cleanup_reports_nothing_that_was_reported_already() {
 
 #[test]
 fn failover_killed_while_it_drained_is_measured_by_who_finishes_it() {
-    let home = ledger::shop();
+    let home = recovery_reports::shop();
     // What stands behind the old answer goes, and so it is drained.
     let old = ["web", "node"].map(|it| format!("  {it}: null\n")).concat();
-    home.overlay("shop", "eu", ledger::EU.to_owned() + &old);
+    home.overlay("shop", "eu", recovery_reports::EU.to_owned() + &old);
     let failover = ["failover", "shop", "--to", "eu", "--planned", "--yes", "--sandbox"];
     let mut running = home.start(&failover);
     assert!(running.until(|| home.state("shop").is_some_and(|it| !it.draining.is_empty())));
@@ -133,7 +133,7 @@ fn failover_killed_while_it_drained_is_measured_by_who_finishes_it() {
         .code(0)
         .says(&["failover of shop to eu: complete", "\n  gate ", "\n  idle ", "recovery time: "])
         .done();
-    let report = ledger::reports(&home).remove(0);
+    let report = recovery_reports::reports(&home).remove(0);
     add_up(&report);
     assert_eq!((&report["began_at"], &report["complete"]), (&switch.since.into(), &true.into()));
     assert_eq!(report["dns_bound"], 120.0, "{report:#}");
@@ -148,9 +148,9 @@ fn failover_killed_while_it_drained_is_measured_by_who_finishes_it() {
 /// Everything was done, and the process died before it could write so.
 #[test]
 fn failover_killed_at_its_very_end_is_ended_and_measured() {
-    let home = ledger::shop();
+    let home = recovery_reports::shop();
     home.sandbox(&["failover", "shop", "--to", "eu", "--planned", "--yes"]).code(0).done();
-    let told = ledger::reports(&home).remove(0);
+    let told = recovery_reports::reports(&home).remove(0);
     let folder = home.state_folder("shop");
     std::fs::remove_dir_all(folder.join("reports")).unwrap();
     // The journal as it was before its last line.
@@ -178,7 +178,7 @@ fn failover_killed_at_its_very_end_is_ended_and_measured() {
         .done();
     let state = home.state("shop").unwrap();
     assert_eq!((state.phase, state.switch), (Phase::Settled, None));
-    let report = ledger::reports(&home).remove(0);
+    let report = recovery_reports::reports(&home).remove(0);
     add_up(&report);
     for name in ["began_at", "dns_bound"] {
         assert_eq!(report[name], told[name], "{name}");
@@ -195,7 +195,7 @@ fn failover_killed_at_its_very_end_is_ended_and_measured() {
 /// The gate that it was killed at is waited at again, and time in which nobody was at it is no gate.
 #[test]
 fn failover_killed_at_its_gate_counts_from_its_begin() {
-    let home = ledger::shop();
+    let home = recovery_reports::shop();
     home.run(&["sandbox", "fault", "unhealthy", "eu-web"]).code(0).done();
     home.run(&["sandbox", "fault", "unhealthy", "eu-more"]).code(0).done();
     let failover = ["failover", "shop", "--to", "eu", "--planned", "--yes", "--sandbox"];
@@ -211,7 +211,7 @@ fn failover_killed_at_its_gate_counts_from_its_begin() {
     home.run(&["sandbox", "heal", "eu-web"]).code(0).done();
     home.run(&["sandbox", "heal", "eu-more"]).code(0).done();
     home.sandbox(&["apply", "shop", "--yes"]).code(0).says(&["\n  idle "]).done();
-    let report = ledger::reports(&home).remove(0);
+    let report = recovery_reports::reports(&home).remove(0);
     add_up(&report);
     assert_eq!(report["began_at"], since);
     assert!(seconds(&report["phases"]["idle"]) >= 600.0, "{report:#}");
@@ -224,8 +224,8 @@ fn failover_killed_at_its_gate_counts_from_its_begin() {
 fn drill_cleanup_waits_until_what_is_missing_is_old_enough() {
     // A minute is three seconds here, and the key is younger than that.
     let home = Home::with(&SandboxOptions { speed: 20.0, ..SandboxOptions::default() });
-    foretold::small_in(&home);
-    let mut running = home.start(&[foretold::SMALL, &["--sandbox"]].concat());
+    drill_preview::small_in(&home);
+    let mut running = home.start(&[drill_preview::SMALL, &["--sandbox"]].concat());
     let made = || home.state("shop@drill").is_some_and(|it| it.records.len() > 1);
     assert!(running.until(made));
     home.log_requests();
@@ -260,10 +260,10 @@ fn drill_cleanup_needs_nobody_who_lends() {
 #[test]
 fn drill_cleanup_needs_no_overlay() {
     let home = Home::new();
-    foretold::small_in(&home);
+    drill_preview::small_in(&home);
     let killed = || {
-        foretold::small_in(&home);
-        let mut running = home.start(&[foretold::SMALL, &["--sandbox"]].concat());
+        drill_preview::small_in(&home);
+        let mut running = home.start(&[drill_preview::SMALL, &["--sandbox"]].concat());
         let made = || home.state("shop@drill").is_some_and(|it| !it.records.is_empty());
         assert!(running.until(made));
         running.kill();

@@ -52,15 +52,15 @@ const RUNS: [Run; 4] = [Run::Failover, Run::Failback, Run::Apply, Run::Drill];
 impl Run {
     /// Everything that has to be there before it.
     fn home(self) -> Home {
-        let home = duo::home();
+        let home = two_sites::home();
         home.overlay("duo", "rehearsal", REHEARSAL);
         // What is younger may be missing from lists for a while.
         home.world.advance(Duration::from_secs(61)).unwrap();
         match self {
-            Self::Failover => duo::lose(&home),
+            Self::Failover => two_sites::lose(&home),
             Self::Failback => {
-                duo::lose(&home);
-                duo::failover(&home).code(0).done();
+                two_sites::lose(&home);
+                two_sites::failover(&home).code(0).done();
                 home.world.heal(None).unwrap();
                 home.world.advance(Duration::from_secs(61)).unwrap();
             }

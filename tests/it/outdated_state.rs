@@ -36,11 +36,11 @@ fn put_back(home: &Home, backup: &std::path::Path) {
 /// CI with a backup of before the failover does not move users home, and a word of the switch is enough to go on from there.
 #[test]
 fn apply_refuses_a_whole_state_from_before_the_failover() {
-    let home = duo::home();
+    let home = two_sites::home();
     let backup = home.path("backup");
     copy(&home.state_folder("duo"), &backup);
     failover(&home).code(0).done();
-    let made = ids(&duo::state(&home));
+    let made = ids(&two_sites::state(&home));
     put_back(&home, &backup);
     home.log_requests();
     let told = [
@@ -52,14 +52,14 @@ fn apply_refuses_a_whole_state_from_before_the_failover() {
     home.sandbox(&["apply", "duo", "--yes"]).code(3).shows(&told).done();
     home.sandbox(&["apply", "duo", "--yes", "-o", "base"]).code(3).done();
     home.requests().mutating().none();
-    assert_eq!(duo::leads(&home), ["eu"]);
+    assert_eq!(two_sites::leads(&home), ["eu"]);
     // What is left is named by a destroy as well.
     let said = failover(&home).code(0).shows(&["adopt (recovered)", "because it exists in"]);
     assert!(!said.to_string().contains("older_state"), "{said}");
-    assert_eq!(ids(&duo::state(&home)), made, "nothing was made a second time");
-    duo::settled(&home, &["calm"], "after the backup");
+    assert_eq!(ids(&two_sites::state(&home)), made, "nothing was made a second time");
+    two_sites::settled(&home, &["calm"], "after the backup");
     home.sandbox(&["failback", "duo", "--yes"]).code(0).done();
-    duo::settled(&home, &[], "at home");
+    two_sites::settled(&home, &[], "at home");
     home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
     assert!(home.world.is_empty().unwrap(), "{}", home.shown());
 }
@@ -67,7 +67,7 @@ fn apply_refuses_a_whole_state_from_before_the_failover() {
 /// Users may be moved all the same, by who says so; and what is left is told by a destroy.
 #[test]
 fn apply_and_destroy_name_what_the_state_does_not_know() {
-    let home = duo::home();
+    let home = two_sites::home();
     let backup = home.path("backup");
     copy(&home.state_folder("duo"), &backup);
     failover(&home).code(0).done();
@@ -76,7 +76,7 @@ fn apply_and_destroy_name_what_the_state_does_not_know() {
         .code(0)
         .shows(&["older_state", "`eu[1]`"])
         .done();
-    assert_eq!(duo::leads(&home), ["us"]);
+    assert_eq!(two_sites::leads(&home), ["us"]);
     home.sandbox(&["plan", "duo"]).code(0).shows(&["older_state", "`eu[1]`"]).done();
     home.sandbox(&["destroy", "duo", "--yes"])
         .code(3)
@@ -93,13 +93,13 @@ fn apply_and_destroy_name_what_the_state_does_not_know() {
 /// The folder of a failover that was under way, put back when users are home again: it does not go on by itself.
 #[test]
 fn apply_refuses_a_whole_state_from_the_middle_of_a_failover() {
-    let home = duo::home();
+    let home = two_sites::home();
     killed_before_users_move(&home);
     let backup = home.path("backup");
     copy(&home.state_folder("duo"), &backup);
     failover(&home).code(0).done();
     home.sandbox(&["failback", "duo", "--yes"]).code(0).done();
-    assert_eq!(duo::leads(&home), ["us"]);
+    assert_eq!(two_sites::leads(&home), ["us"]);
     put_back(&home, &backup);
     home.log_requests();
     let told = [
@@ -111,22 +111,22 @@ fn apply_refuses_a_whole_state_from_the_middle_of_a_failover() {
     home.sandbox(&["plan", "duo"]).code(3).shows(&told).done();
     home.sandbox(&["apply", "duo", "--yes"]).code(3).shows(&told).done();
     home.requests().mutating().none();
-    assert_eq!(duo::leads(&home), ["us"]);
+    assert_eq!(two_sites::leads(&home), ["us"]);
     // Each of the ways that it tells works.
     let other = home.copy();
     failover(&home).code(0).done();
-    duo::settled(&home, &["calm"], "on");
+    two_sites::settled(&home, &["calm"], "on");
     other.sandbox(&["failback", "duo", "--yes"]).code(0).done();
-    duo::settled(&other, &[], "back");
-    assert_eq!(duo::leads(&other), ["us"]);
+    two_sites::settled(&other, &[], "back");
+    assert_eq!(two_sites::leads(&other), ["us"]);
 }
 
 /// The journal of a failover is lost in its middle: its own machine does not block it.
 #[test]
 fn failover_adopts_what_was_made_before_the_journal_was_lost() {
-    let home = duo::home();
+    let home = two_sites::home();
     killed_before_users_move(&home);
-    let made = ids(&duo::state(&home));
+    let made = ids(&two_sites::state(&home));
     // A disk gives back zeroes.
     std::fs::write(home.state_folder("duo").join("journal"), b"").unwrap();
     let said = home.sandbox(&["plan", "duo"]);
@@ -134,14 +134,14 @@ fn failover_adopts_what_was_made_before_the_journal_was_lost() {
         home.sandbox(&["state", "restore", "duo", "--yes"]).code(0).done();
     }
     failover(&home).code(0).shows(&["adopt (recovered)", "because it carries the"]).done();
-    assert_eq!(ids(&duo::state(&home)), made, "nothing was made a second time");
-    duo::settled(&home, &["calm"], "after the loss");
+    assert_eq!(ids(&two_sites::state(&home)), made, "nothing was made a second time");
+    two_sites::settled(&home, &["calm"], "after the loss");
 }
 
 /// What somebody else made in its place is never taken over, whatever was lost.
 #[test]
 fn failover_adopts_nothing_that_belongs_to_others() {
-    let home = duo::home();
+    let home = two_sites::home();
     let backup = home.path("backup");
     copy(&home.state_folder("duo"), &backup);
     let machine = json!({ "region": "eu-central", "type": "g6-nanode-1", "label": "duo-eu-1", "tags": ["theirs"] });

@@ -94,7 +94,7 @@ fn gate(lb: &str) -> String {
 
 impl Fate {
     fn stack(&self) -> String {
-        let mut stack = duo::STACK
+        let mut stack = two_sites::STACK
             .replace(
                 "web: { kind: linode.instance, count: 2",
                 &format!("web: {{ kind: linode.instance, count: {}", self.home),
@@ -134,7 +134,7 @@ impl Fate {
         let home = Home::holding("duo", self.stack());
         home.overlay("duo", "calm", self.overlay());
         home.log_requests();
-        duo::apply(&home).code(0).done();
+        two_sites::apply(&home).code(0).done();
         // What is younger may be missing from a list for a while, and is not made again.
         home.world.advance(Duration::from_secs(61)).unwrap();
         home

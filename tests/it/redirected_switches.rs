@@ -14,10 +14,10 @@ use crate::two_sites::{self, leads, settled, state};
 /// What was said for a switch that is given up goes with it.
 #[test]
 fn failback_forgets_the_variables_of_the_failover_it_preempts() {
-    let home = home_of(duo::STACK);
+    let home = home_of(two_sites::STACK);
     at_the_gate(&home, &[&to("calm")[..], &["--var", "image=linode/debian13"]].concat()).kill();
     heal(&home);
-    duo::failback(&home).code(0).done();
+    two_sites::failback(&home).code(0).done();
     let images = || home.world.show().unwrap()["linode"]["instances"].to_string();
     assert!(images().contains("debian12") && !images().contains("debian13"), "{}", images());
     assert_eq!(machines(&home), 3);
@@ -27,12 +27,12 @@ fn failback_forgets_the_variables_of_the_failover_it_preempts() {
 /// What a failback has found again is repaired by the switch that turns it.
 #[test]
 fn failover_that_preempts_a_failback_repairs_what_recovered() {
-    let home = home_of(duo::STACK);
-    home.lose(duo::LINODE);
-    home.sandbox(&["failover", "duo", "--to", "calm", "--lost", duo::LINODE, "--yes"])
+    let home = home_of(two_sites::STACK);
+    home.lose(two_sites::LINODE);
+    home.sandbox(&["failover", "duo", "--to", "calm", "--lost", two_sites::LINODE, "--yes"])
         .code(0)
         .done();
-    home.destroy(duo::LINODE, Some("duo-us-1"));
+    home.destroy(two_sites::LINODE, Some("duo-us-1"));
     home.world.heal(None).unwrap();
     home.fault("POST /linode/instances 503");
     let mut back = start(&home, &["failback", "duo", "--yes"]);
@@ -51,12 +51,15 @@ fn apply_keeps_the_standby_when_home_is_unreachable_again() {
     let home = home();
     home.sandbox(&to("calm")).code(0).done();
     draining(&home, &["failback", "duo", "--yes"], "us").kill();
-    duo::lose(&home);
+    two_sites::lose(&home);
     home.world.advance(Duration::from_secs(3 * 86_400)).unwrap();
-    duo::apply(&home).code(5).shows(&["users are at `", "now, which could not be read"]).done();
+    two_sites::apply(&home)
+        .code(5)
+        .shows(&["users are at `", "now, which could not be read"])
+        .done();
     assert_eq!(machines(&home), 4);
     home.world.heal(None).unwrap();
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     assert_eq!(machines(&home), 3);
     settled(&home, &[], "home answers again");
 }
@@ -64,14 +67,14 @@ fn apply_keeps_the_standby_when_home_is_unreachable_again() {
 /// Its update arrived, and nobody wrote so: those who remember the old way are waited for all the same.
 #[test]
 fn apply_drains_users_moved_by_a_call_that_was_cut_off() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
     let cut = Cut::Unanswered("PUT /domains".into());
     assert!(cut.kills(&home, &["failback", "duo"]));
     assert_eq!(leads(&home), ["us"]);
     home.log_requests();
     let began = home.world.now();
-    duo::apply(&home).code(0).shows(&["shop: drain gate"]).done();
+    two_sites::apply(&home).code(0).shows(&["shop: drain gate"]).done();
     let asked = home.requests().0;
     let deleted = asked.iter().find(|it| it.method == "DELETE").unwrap();
     assert!(deleted.at - began >= 60_000, "{deleted} came {} ms later", deleted.at - began);
@@ -98,7 +101,7 @@ fn failover_preempts_a_switch_that_has_written_nothing() {
 /// A switch is turned, and that is killed, wherever it is: what CI runs finishes the last one that was asked for.
 #[test]
 fn apply_finishes_a_killed_switch_that_preempted_another() {
-    let gate = home_of(duo::STACK);
+    let gate = home_of(two_sites::STACK);
     at_the_gate(&gate, &to("calm")).kill();
     heal(&gate);
     let moved = home();
@@ -113,7 +116,7 @@ fn apply_finishes_a_killed_switch_that_preempted_another() {
         at_each_change(home, &command, |home, said| {
             let said = format!("{} {said}", command.join(" "));
             assert_eq!(state(home).active, active, "{said}");
-            duo::apply(home).code(0).done();
+            two_sites::apply(home).code(0).done();
             assert_eq!(machines(home), count, "{said}: {}", home.shown());
             settled(home, active, &said);
             let site = if active.is_empty() { "us" } else { "eu" };

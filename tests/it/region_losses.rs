@@ -12,15 +12,15 @@ const ITEMS: usize = 1_000;
 
 /// Everything that was there before and is not asked about any more.
 fn nothing_lost_was_asked(home: &Home) {
-    duo::lost_is_left_alone(home);
+    two_sites::lost_is_left_alone(home);
     home.requests().with("hung").none();
 }
 
 #[test]
 fn failover_asks_nothing_of_a_large_site_that_hangs() {
     let many = "  items: { kind: dynamodb.table, count: 50, region: us-east-1, name: 'duo_${each.index}', attributes: { id: S }, hash_key: id }\n  farm: { kind: linode.instance, count: 200, region: us-east, type: g6-nanode-1, image: linode/debian12, label: 'farm-${each.index}', authorized_users: [ops] }\noutputs:";
-    let home = duo::home_of(&duo::STACK.replace("outputs:", many));
-    duo::lose(&home);
+    let home = two_sites::home_of(&two_sites::STACK.replace("outputs:", many));
+    two_sites::lose(&home);
     home.log_requests();
     home.sandbox(&["failover", "duo", "--to", "calm", "--lost", LINODE, "--lost", AWS, "--yes"])
         .code(0)
@@ -30,7 +30,7 @@ fn failover_asks_nothing_of_a_large_site_that_hangs() {
     home.log_requests();
     let plan = home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(0);
     plan.shows(&["lost: aws:us-east-1, linode:us-east", "9 unchanged, 257"]).done();
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     nothing_lost_was_asked(&home);
     let asked = home.requests();
     assert!(asked.len() < 60, "what lives is asked about once for each list and table: {asked}");
@@ -39,15 +39,15 @@ fn failover_asks_nothing_of_a_large_site_that_hangs() {
 
 #[test]
 fn failover_sends_no_users_to_an_unhealthy_standby() {
-    let home = duo::home();
-    duo::lose(&home);
+    let home = two_sites::home();
+    two_sites::lose(&home);
     for machine in ["duo-eu-0", "duo-eu-1"] {
         home.run(&["sandbox", "fault", "unhealthy", machine]).code(0).done();
     }
     home.log_requests();
     failover(&home).code(1).says(&["`eu_http` does not serve", "not done: shop: update"]).done();
     home.sandbox(&["status", "duo"]).code(0).shows(&["active: eu", "phase: switching"]).done();
-    duo::apply(&home).code(1).says(&["`eu_http` does not serve"]).done();
+    two_sites::apply(&home).code(1).says(&["`eu_http` does not serve"]).done();
     failover(&home).code(1).done();
     home.requests().mutating().with("/records").none();
     assert_eq!(leads(&home), ["us"], "the old answer is intact");
@@ -55,7 +55,7 @@ fn failover_sends_no_users_to_an_unhealthy_standby() {
     for machine in ["duo-eu-0", "duo-eu-1"] {
         home.run(&["sandbox", "heal", machine]).code(0).done();
     }
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     assert_eq!(leads(&home), ["eu"]);
     assert_eq!(home.requests().mutating().with("/records").len(), 1);
     settled(&home, &["eu"], "healthy at last");
@@ -91,11 +91,11 @@ fn items(home: &Home, region: &str) -> u64 {
 /// The home table burns down; the survivor has everything, and home joins it.
 #[test]
 fn failback_joins_a_destroyed_home_table_to_the_healthy_replica() {
-    let home = duo::home();
+    let home = two_sites::home();
     put_items(&home, "us-east-1", 0, ITEMS / 2);
     home.world.advance(std::time::Duration::from_secs(60)).unwrap();
     assert_eq!(items(&home, "eu-west-1"), ITEMS as u64 / 2);
-    duo::lose(&home);
+    two_sites::lose(&home);
     failover(&home).code(0).done();
     put_items(&home, "eu-west-1", ITEMS / 2, ITEMS / 2);
     home.destroy(AWS, Some("duo"));
@@ -119,15 +119,15 @@ fn failback_joins_a_destroyed_home_table_to_the_healthy_replica() {
 
 #[test]
 fn apply_does_nothing_about_a_loss_that_nobody_declared() {
-    let home = duo::home();
+    let home = two_sites::home();
     let before = state(&home);
-    duo::lose(&home);
+    two_sites::lose(&home);
     home.destroy(AWS, None);
     home.destroy(LINODE, None);
     home.log_requests();
     let plan = home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(5);
     plan.shows(&["--lost aws:us-east-1 --lost", "No steps"]).done();
-    duo::apply(&home).code(5).done();
+    two_sites::apply(&home).code(5).done();
     home.sandbox(&["plan", "duo", "-o", "calm"]).code(5).done();
     home.requests().mutating().none();
     let after = state(&home);
@@ -138,7 +138,7 @@ fn apply_does_nothing_about_a_loss_that_nobody_declared() {
 #[test]
 fn failover_leaves_a_lost_site_alone_however_it_is_lost() {
     in_parallel(&["hang", "refuse", "503"], |how| {
-        let home = duo::home();
+        let home = two_sites::home();
         home.run(&["sandbox", "lose", LINODE, AWS, "--how", how]).code(0).done();
         home.log_requests();
         failover(&home).code(0).done();
@@ -160,9 +160,9 @@ fn failover_to_a_third_site_works_while_the_first_is_lost() {
   ap_http: { kind: linode.nodebalancer_config, nodebalancer: '${ap_lb}', protocol: http, check: http, check_path: /ok, check_interval: 15, check_timeout: 5 }
   ap_node: { kind: linode.nodebalancer_node, config: '${ap_http}', label: ap1, address: '${ap.private_ipv4}:80' }
 outputs:";
-    let home = duo::home_of(&duo::STACK.replace("outputs:", third));
+    let home = two_sites::home_of(&two_sites::STACK.replace("outputs:", third));
     home.overlay("duo", "ap", "overlay: ap\nassumes_lost: ['linode:eu-central']\nresources: { shop: { target: '${ap_lb.ipv4}' } }\n");
-    duo::lose(&home);
+    two_sites::lose(&home);
     failover(&home).code(0).done();
     home.lose("linode:eu-central");
     home.log_requests();
@@ -181,15 +181,15 @@ outputs:";
     assert_eq!(leads(&home), ["us"]);
     // What the second failover left behind was no part of the way home.
     home.sandbox(&["plan", "duo"]).code(0).shows(&["2 to delete", "eu[1]"]).done();
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     settled(&home, &[], "home from the third");
 }
 
 /// Home without its tables: they stay frozen until they are found.
 #[test]
 fn failback_keeps_frozen_what_is_still_lost() {
-    let home = duo::home();
-    duo::lose(&home);
+    let home = two_sites::home();
+    two_sites::lose(&home);
     failover(&home).code(0).done();
     home.world.heal(Some(LINODE)).unwrap();
     home.log_requests();
@@ -210,7 +210,7 @@ fn failback_keeps_frozen_what_is_still_lost() {
 /// Nobody is sent to a site that is lost, whichever way it is asked for; and what is lost is no planned switch.
 #[test]
 fn failover_and_failback_send_nobody_to_what_is_lost() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.log_requests();
     let away = ["failover", "duo", "--to", "eu", "--lost", "linode:eu-central", "--yes"];
     home.sandbox(&away)
@@ -219,7 +219,7 @@ fn failover_and_failback_send_nobody_to_what_is_lost() {
         .done();
     home.requests().mutating().none();
     assert!(state(&home).lost.is_empty(), "a refusal records nothing");
-    duo::lose(&home);
+    two_sites::lose(&home);
     failover(&home).code(0).done();
     home.log_requests();
     home.sandbox(&["failback", "duo", "--lost", LINODE, "--lost", AWS, "--yes"])
@@ -243,8 +243,8 @@ fn failover_and_failback_send_nobody_to_what_is_lost() {
 /// What somebody did meanwhile is named after the thaw, one by one.
 #[test]
 fn failback_names_drift_after_a_recovery() {
-    let home = duo::home();
-    duo::lose(&home);
+    let home = two_sites::home();
+    two_sites::lose(&home);
     failover(&home).code(0).done();
     home.world.heal(None).unwrap();
     let balancer = state(&home).records[&"lb".parse().unwrap()].id.clone();
@@ -266,7 +266,7 @@ fn failback_names_drift_after_a_recovery() {
 #[test]
 fn failover_keeps_a_balancer_that_serves_until_the_new_one_does() {
     let kept = "label: duo-us, lifecycle: { create_before_destroy: true } }";
-    let home = duo::home_of(&duo::STACK.replace("label: duo-us }", kept));
+    let home = two_sites::home_of(&two_sites::STACK.replace("label: duo-us }", kept));
     // Nothing stands at the addresses of its nodes.
     let away = "overlay: away\nresources: { lb: { region: us-west }, node: { address: '192.168.77.1${each.key}:80' } }\n";
     home.overlay("duo", "away", away);
@@ -287,8 +287,8 @@ fn failover_keeps_a_balancer_that_serves_until_the_new_one_does() {
 /// What lives goes; what is frozen stays, is told, and goes after the thaw.
 #[test]
 fn destroy_leaves_what_is_frozen() {
-    let home = duo::home();
-    duo::lose(&home);
+    let home = two_sites::home();
+    two_sites::lose(&home);
     failover(&home).code(0).done();
     home.log_requests();
     let destroy = home.sandbox(&["destroy", "duo", "--yes"]).code(5);
@@ -303,7 +303,7 @@ fn destroy_leaves_what_is_frozen() {
 /// Every step done, and yet not everything gone.
 #[test]
 fn destroy_that_leaves_something_says_so() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.lose(LINODE);
     home.sandbox(&["failover", "duo", "--to", "calm", "--lost", LINODE, "--yes"]).code(0).done();
     home.sandbox(&["destroy", "duo", "--yes"])
@@ -319,7 +319,7 @@ fn destroy_that_leaves_something_says_so() {
 /// Nothing of the plan brings users away from there.
 #[test]
 fn apply_tells_a_name_that_leads_to_what_is_lost() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.lose(LINODE);
     home.sandbox(&["apply", "duo", "--lost", LINODE, "--yes"])
         .code(5)

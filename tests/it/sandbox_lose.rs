@@ -34,7 +34,11 @@ fn sandbox_lose_and_heal_say_what_is_lost_afterwards() {
     home.run(&["sandbox", "lose", "linode:us-east"]).code(0).done();
     home.run(&["sandbox", "lose", "aws:us-east-1", "--how", "503"])
         .code(0)
-        .says(&["lost: aws:us-east-1 since 20", "answered 503", "lost: linode:us-east since 20"])
+        .says(&[
+            "lost: aws:us-east-1 since 20",
+            "answered with 503",
+            "lost: linode:us-east since 20",
+        ])
         .done();
     home.run(&["sandbox", "show"]).code(0).shows(&["linode:us-east:", "since 20"]).done();
     let healed = home.run(&["sandbox", "heal", "linode:us-east"]).code(0);
@@ -182,7 +186,7 @@ fn sandbox_lag_and_group_changes_do_as_the_terminal_says() {
 /// hour, and the same command goes on when it answers.
 #[test]
 fn failover_gives_up_on_a_cloud_that_falls_silent() {
-    let home = duo::home();
+    let home = two_sites::home();
     let failover = ["failover", "duo", "--to", "calm", "--planned", "--yes"];
     let mut running = home.start(&[&failover[..], &["--sandbox"]].concat());
     assert!(running.until(|| home.requests().with("POST").with("/linode/instances").len() > 3));
@@ -195,5 +199,5 @@ fn failover_gives_up_on_a_cloud_that_falls_silent() {
     assert!(took < 15 * 60_000, "{} s", took / 1_000);
     home.world.heal(None).unwrap();
     home.sandbox(&failover).code(0).says(&["complete"]).done();
-    assert_eq!(duo::leads(&home), ["eu"]);
+    assert_eq!(two_sites::leads(&home), ["eu"]);
 }

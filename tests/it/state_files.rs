@@ -30,11 +30,11 @@ fn typed(home: &Home, said: &str, begins: &str) {
 /// Git, a backup, a copy from elsewhere: the old snapshot is put back, and CI applies.
 #[test]
 fn apply_does_not_undo_a_failover_from_an_old_state() {
-    let home = duo::home();
+    let home = two_sites::home();
     let snapshot = home.state_folder("duo").join("state.snapshot");
     let old = std::fs::read(&snapshot).unwrap();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
-    assert_eq!(duo::leads(&home), ["eu"]);
+    assert_eq!(two_sites::leads(&home), ["eu"]);
     std::fs::write(&snapshot, old).unwrap();
     for command in [
         &["apply", "duo", "--yes"][..],
@@ -52,10 +52,10 @@ fn apply_does_not_undo_a_failover_from_an_old_state() {
     }
     let said = home.sandbox(&["apply", "duo", "--yes"]).code(3).stderr;
     typed(&home, &said, "lifeboat state restore");
-    assert_eq!(duo::state(&home).active, ["calm"]);
+    assert_eq!(two_sites::state(&home).active, ["calm"]);
     home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(0).done();
     home.sandbox(&["state", "restore", "duo"]).code(0).says(&["nothing to restore"]).done();
-    assert_eq!(duo::leads(&home), ["eu"]);
+    assert_eq!(two_sites::leads(&home), ["eu"]);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn apply_on_a_runner_founds_no_state_beside_a_local_database() {
 /// A runner without the state of its stack is not told to delete production.
 #[test]
 fn plan_and_apply_know_a_stack_without_its_state_by_its_tags() {
-    let home = duo::home();
+    let home = two_sites::home();
     std::fs::remove_dir_all(home.state_folder("duo")).unwrap();
     home.log_requests();
     for command in [

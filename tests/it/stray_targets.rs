@@ -22,10 +22,10 @@ const TWIN: &str = "  twin: { kind: linode.domain_record, domain: '${zone}', typ
 
 /// At home, with these names beside `shop`.
 fn home_with(names: &str) -> (Home, String) {
-    let home = duo::home();
+    let home = two_sites::home();
     let ip = ip_of(&home, "lb");
     home.stack("duo", with(names, &ip));
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     (home, ip)
 }
 
@@ -67,8 +67,12 @@ fn failover_is_incomplete_while_a_name_leads_to_what_is_lost() {
     let names = "resources: { shop: { target: '${eu_lb.ipv4}' }, admin: { target: '${eu_lb.ipv4}' }, old: { target: '${eu_lb.ipv4}' } }";
     let mended = CALM.replace("resources: { shop: { target: '${eu_lb.ipv4}' } }", names);
     let mended = mended.replace("overlay: calm", "overlay: eu");
-    home.overlay("duo", "eu", format!("{mended}assumes_lost: ['{LINODE}', '{}']\n", duo::AWS));
-    duo::apply(&home).code(0).says(&["failover of duo to eu: complete"]).done();
+    home.overlay(
+        "duo",
+        "eu",
+        format!("{mended}assumes_lost: ['{LINODE}', '{}']\n", two_sites::AWS),
+    );
+    two_sites::apply(&home).code(0).says(&["failover of duo to eu: complete"]).done();
     settled(&home, &["eu"], "all names have moved");
     failover(&home).code(0).says(&["already active"]).done();
 }
@@ -91,7 +95,7 @@ fn apply_tells_a_name_that_leads_to_a_loss_declared_later() {
     let (home, ip) = home_with(&format!("{OLD}{text}"));
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"]).code(0).done();
     lose(&home);
-    let told = home.sandbox(&["apply", "duo", "--lost", LINODE, "--lost", duo::AWS, "--yes"]);
+    let told = home.sandbox(&["apply", "duo", "--lost", LINODE, "--lost", two_sites::AWS, "--yes"]);
     let told = told.code(5).says(&["some users are still sent to the wrong target: `old`", &ip]);
     assert!(!told.to_string().contains("`said`"), "{told}");
     home.sandbox(&["apply", "duo", "--yes"]).code(5).says(&["applied: 0 steps", "`old`"]).done();
@@ -100,11 +104,11 @@ fn apply_tells_a_name_that_leads_to_a_loss_declared_later() {
 /// Made after the switch: who says that all is there already looks first.
 #[test]
 fn failover_tells_a_name_that_came_after_the_switch() {
-    let home = duo::home();
+    let home = two_sites::home();
     lose(&home);
     failover(&home).code(0).done();
     home.stack("duo", with(OLD, &ip_of(&home, "lb")));
-    duo::apply(&home)
+    two_sites::apply(&home)
         .code(5)
         .says(&["some users are still sent to the wrong target: `old`"])
         .done();
@@ -157,7 +161,7 @@ fn failover_does_not_say_served_where_nothing_checks() {
     ] {
         let unchecked = "eu_http: { kind: linode.nodebalancer_config, nodebalancer: '${eu_lb}', protocol: http }";
         let checked = "eu_http: { kind: linode.nodebalancer_config, nodebalancer: '${eu_lb}', protocol: http, check: http, check_path: /ok, check_interval: 15, check_timeout: 5 }";
-        let home = duo::home_of(&STACK.replace(checked, unchecked));
+        let home = two_sites::home_of(&STACK.replace(checked, unchecked));
         bare(&home, target, "");
         let told = home.sandbox(TO_BARE).code(0);
         let told =
@@ -182,7 +186,7 @@ fn failover_does_not_say_served_where_nothing_checks() {
 /// With a gate, or a check behind the balancer, it was looked at.
 #[test]
 fn failover_says_served_where_a_gate_has_looked() {
-    let home = duo::home();
+    let home = two_sites::home();
     bare(&home, "${eu[0].ipv4}", ", gate: { tcp: '${eu[0].ipv4}:22', within: 5m }");
     let told = home.sandbox(TO_BARE).code(0).says(&["objective 15 min: met"]);
     assert!(!told.to_string().contains("unchecked_target"), "{told}");

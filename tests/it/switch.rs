@@ -86,8 +86,8 @@ fn failover_and_failback_tell_the_story_line_by_line() {
 /// Each is a clear report, and nothing is changed: neither in the world nor in state.
 #[test]
 fn failover_with_a_slip_changes_nothing() {
-    let home = duo::home();
-    let before = duo::state(&home);
+    let home = two_sites::home();
+    let before = two_sites::state(&home);
     home.log_requests();
     let to = |more: &[&str]| home.sandbox(&[&["failover", "duo"], more, &["--yes"]].concat());
     to(&["--to", "ue"])
@@ -121,11 +121,11 @@ fn failover_with_a_slip_changes_nothing() {
     home.overlay("duo", "typo", "overlay: typo\nassumes_lost: ['linode:us-eest']\n");
     to(&["--to", "typo"]).code(1).says(&["did you mean `linode:us-east`"]).done();
     home.requests().mutating().none();
-    let after = duo::state(&home);
+    let after = two_sites::state(&home);
     assert_eq!((after.touched, after.lost.len(), after.active.len()), (before.touched, 0, 0));
 
-    let nothing = Home::holding("duo", duo::STACK);
-    nothing.overlay("duo", "calm", duo::CALM);
+    let nothing = Home::holding("duo", two_sites::STACK);
+    nothing.overlay("duo", "calm", two_sites::CALM);
     for command in [&["failover", "duo", "--to", "calm", "--planned"][..], &["failback", "duo"]] {
         let refused = nothing.sandbox(&[command, &["--yes"]].concat()).code(1);
         refused.says(&["duo has not been applied yet", "lifeboat apply duo"]).done();
@@ -136,7 +136,7 @@ fn failover_with_a_slip_changes_nothing() {
 /// Who types a switch wrongly does not stop the run that is at work.
 #[test]
 fn failover_with_a_slip_preempts_nobody() {
-    let home = duo::home();
+    let home = two_sites::home();
     home.run(&["sandbox", "lose", LINODE, AWS, "--how", "refuse"]).code(0).done();
     failover(&home).code(0).done();
     home.fault("POST /linode/instances slow ms=600000 times=1");
@@ -163,10 +163,10 @@ fn failover_with_a_slip_preempts_nobody() {
 /// Home again while home says nothing: refused, with the way around named.
 #[test]
 fn failback_refuses_a_home_that_is_still_unreachable() {
-    let home = duo::home();
-    duo::lose(&home);
+    let home = two_sites::home();
+    two_sites::lose(&home);
     failover(&home).code(0).done();
-    let lost = duo::state(&home).lost;
+    let lost = two_sites::state(&home).lost;
     home.world.heal(Some(AWS)).unwrap();
     home.log_requests();
     failback(&home)
@@ -176,25 +176,26 @@ fn failback_refuses_a_home_that_is_still_unreachable() {
     home.requests().mutating().none();
     home.sandbox(&["recovered", "duo", LINODE]).code(3).says(&["still unreachable"]).done();
     home.sandbox(&["recovered", "duo", "linode:us-eest"]).code(1).says(&["did you mean"]).done();
-    assert_eq!(duo::state(&home).lost, lost, "nothing is found by a refusal");
+    assert_eq!(two_sites::state(&home).lost, lost, "nothing is found by a refusal");
     home.requests().mutating().none();
 }
 
 /// A preview says what it assumes; the saved plan is the switch, with its losses, and nothing else.
 #[test]
 fn apply_of_a_saved_plan_is_the_switch_with_its_losses() {
-    let home = duo::home();
-    duo::lose(&home);
+    let home = two_sites::home();
+    two_sites::lose(&home);
     home.log_requests();
     let saved = ["plan", "duo", "-o", "eu", "--out", "p.json", "--detailed-exitcode"];
     let plan = home.sandbox(&saved).code(2);
     plan.shows(&["switch base → eu", "assumed lost", LINODE, AWS]).done();
-    assert!(duo::state(&home).lost.is_empty(), "a plan writes nothing");
+    assert!(two_sites::state(&home).lost.is_empty(), "a plan writes nothing");
     home.sandbox(&["apply", "p.json", "--yes"]).code(0).done();
     let asked = home.requests();
     asked.to_fault_domain(LINODE).none();
     asked.to_fault_domain(AWS).none();
-    let lost: Vec<String> = duo::state(&home).lost.into_iter().map(|it| it.fault_domain).collect();
+    let lost: Vec<String> =
+        two_sites::state(&home).lost.into_iter().map(|it| it.fault_domain).collect();
     assert_eq!(lost, [AWS, LINODE]);
     settled(&home, &["eu"], "saved");
     assert_eq!(leads(&home), ["eu"]);
@@ -204,17 +205,17 @@ fn apply_of_a_saved_plan_is_the_switch_with_its_losses() {
 /// A laptop in the night: none of CI's variables, and a merge that nobody has applied yet.
 #[test]
 fn failover_from_another_machine_carries_only_itself() {
-    let mut ci = Home::holding("duo", duo::STACK);
+    let mut ci = Home::holding("duo", two_sites::STACK);
     ci.overlay(
         "duo",
         "eu",
-        format!("{}assumes_lost: ['{LINODE}', '{AWS}']\n", duo::CALM.replace("calm", "eu")),
+        format!("{}assumes_lost: ['{LINODE}', '{AWS}']\n", two_sites::CALM.replace("calm", "eu")),
     );
     ci.set("LIFEBOAT_VAR_size", "g6-standard-2");
     ci.sandbox(&["apply", "duo", "--yes"]).code(0).done();
     let laptop = ci.copy();
     laptop.log_requests();
-    let merged = duo::STACK
+    let merged = two_sites::STACK
         .replace("linode/debian12", "linode/debian13")
         .replace(
             "protocol: http, check: http, check_path: /ok",
@@ -225,7 +226,7 @@ fn failover_from_another_machine_carries_only_itself() {
             "  late: { kind: linode.nodebalancer, region: eu-central, label: duo-late }\noutputs:",
         );
     laptop.stack("duo", &merged);
-    duo::lose(&laptop);
+    two_sites::lose(&laptop);
     let plan = failover(&laptop).code(0).shows(&[
         "0 to replace",
         "not part of this switch",
@@ -253,14 +254,14 @@ fn failover_from_another_machine_carries_only_itself() {
 /// What the switch needs that was said on its command line is still there when somebody else finishes it.
 #[test]
 fn apply_finishes_a_stopped_switch_with_its_variables() {
-    let home = duo::home();
+    let home = two_sites::home();
     // The first machine of two is ordered, and nobody hears the answer.
     home.fault("POST /linode/instances slow ms=600000 times=1");
     let began = ["failover", "duo", "--to", "calm", "--planned", "--var", "standby=3"];
     let mut running = home.start(&[&began[..], &["--yes", "--sandbox"]].concat());
     assert!(running.until(|| fired(&home) > 0));
     running.kill();
-    duo::apply(&home).code(0).done();
+    two_sites::apply(&home).code(0).done();
     settled(&home, &["calm"], "resumed");
     let machines = home.world.show().unwrap()["linode"]["instances"].clone();
     assert_eq!(machines.as_array().unwrap().len(), 5, "{machines}");

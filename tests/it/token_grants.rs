@@ -46,7 +46,7 @@ const TOLD: [&str; 5] =
 #[test]
 fn apply_in_a_hidden_zone_is_denied_and_makes_no_second_record() {
     for (grants, told) in [(&EVERY_GRANT[..], &TOLD[..]), (&[], &[])] {
-        let home = duo::home();
+        let home = two_sites::home();
         let (before, records) = (zones(&home), home.state("duo").unwrap().records);
         restrict(&home, &[&WITHOUT_ZONE, grants].concat());
         let check = |said: Output| {
@@ -67,7 +67,10 @@ fn apply_in_a_hidden_zone_is_denied_and_makes_no_second_record() {
         home.run(&["sandbox", "restrict", "--lift"]).code(0).done();
         // Who sees nothing of it was refused before the loss was recorded.
         let found = |it: &str| home.sandbox(&["recovered", "duo", it]).code(0).done();
-        [duo::LINODE, duo::AWS].iter().filter(|_| !told.is_empty()).for_each(|it| found(it));
+        [two_sites::LINODE, two_sites::AWS]
+            .iter()
+            .filter(|_| !told.is_empty())
+            .for_each(|it| found(it));
         home.sandbox(&["destroy", "duo", "--yes"]).code(0).done();
         assert!(home.world.is_empty().unwrap(), "{}", home.shown());
     }
@@ -75,7 +78,7 @@ fn apply_in_a_hidden_zone_is_denied_and_makes_no_second_record() {
 
 #[test]
 fn apply_neither_forgets_nor_recreates_a_hidden_site() {
-    let home = duo::home();
+    let home = two_sites::home();
     let records = home.state("duo").unwrap().records;
     restrict(&home, &[&WITHOUT_HOME[..], &EVERY_GRANT].concat());
     home.sandbox(&["plan", "duo"])
@@ -87,9 +90,9 @@ fn apply_neither_forgets_nor_recreates_a_hidden_site() {
     assert_eq!(now.keys().collect::<Vec<_>>(), records.keys().collect::<Vec<_>>());
     // Nothing of what goes to the standby is hidden.
     home.sandbox(&["failover", "duo", "--to", "eu", "--yes"]).code(0).done();
-    assert_eq!(duo::leads(&home), ["eu"]);
-    home.sandbox(&["recovered", "duo", duo::LINODE]).code(0).done();
-    home.sandbox(&["recovered", "duo", duo::AWS]).code(0).done();
+    assert_eq!(two_sites::leads(&home), ["eu"]);
+    home.sandbox(&["recovered", "duo", two_sites::LINODE]).code(0).done();
+    home.sandbox(&["recovered", "duo", two_sites::AWS]).code(0).done();
     home.sandbox(&["destroy", "duo", "--yes"]).code(1).done();
     let state = home.state("duo").unwrap();
     assert!(
@@ -134,8 +137,8 @@ fn apply_refuses_what_a_user_may_not_do_before_the_first_call() {
 /// A user who may do all that a stack needs lives with it from the first apply to the destroy.
 #[test]
 fn apply_and_destroy_lack_nothing_for_a_user_with_every_grant() {
-    let home = Home::holding("duo", duo::STACK);
-    home.overlay("duo", "calm", duo::CALM);
+    let home = Home::holding("duo", two_sites::STACK);
+    home.overlay("duo", "calm", two_sites::CALM);
     restrict(&home, &EVERY_GRANT);
     home.sandbox(&["apply", "duo", "--yes"]).code(0).done();
     home.sandbox(&["plan", "duo", "--detailed-exitcode"]).code(0).done();
@@ -148,10 +151,10 @@ fn apply_and_destroy_lack_nothing_for_a_user_with_every_grant() {
 /// A create of which nobody knows whether it was carried out, in a zone that is hidden now, stays in doubt.
 #[test]
 fn apply_leaves_indeterminate_what_began_in_a_hidden_zone() {
-    let home = duo::home();
+    let home = two_sites::home();
     let more = format!(
         "{}\n",
-        duo::STACK.replace(
+        two_sites::STACK.replace(
             "outputs:",
             "  more: { kind: linode.domain_record, domain: '${zone}', type: A, name: more, target: 192.0.2.1 }\noutputs:"
         )

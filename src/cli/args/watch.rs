@@ -19,6 +19,8 @@ pub struct WatchArgs {
     /// Text that the body of a healthy response contains in its first 64 KiB
     #[arg(long, value_name = "TEXT")]
     pub body: Option<String>,
+    // The defaults of interval, down and up are guesses: three failed probes in five, 30 s apart, notice an outage after 60 to
+    // 90 s, and forgive two lost packets or one restart of the site. Shorter would switch for a hiccup, which costs more.
     /// Time between the starts of two probes
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub interval: String,
@@ -28,15 +30,18 @@ pub struct WatchArgs {
     /// Up again after N healthy probes in a row
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub up: u32,
+    // As long as a probe of a gate: a page that takes longer does not serve its users. A guess.
     /// Timeout of one probe, in wall-clock time
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     pub timeout: String,
+    // A guess: renewals of certificates of 90 days are due 30 days before the end, so by then one has failed.
     /// Warn when the certificate expires within N days (0 = never)
     #[arg(long, value_name = "DAYS", default_value = "14")]
     pub tls_days: u16,
     /// Control target (http, https, or tcp://HOST:PORT) that proves this host has connectivity (repeatable; any one suffices)
     #[arg(long = "control", value_name = "URL")]
     pub controls: Vec<String>,
+    // A guess: a second outage within a day is rarely one that the same switch would cure, and somebody is awake by then.
     /// Minimum time between two switches
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub cooldown: String,
@@ -52,6 +57,7 @@ pub struct WatchArgs {
     /// Fault domain to pass to the failover as --lost (repeatable). Default: the overlay's `assumes_lost`
     #[arg(long = "lost", value_name = "FAULT_DOMAIN", requires = "failover")]
     pub lost: Vec<String>,
+    // A guess: longer than switches take that create no replica (a replica with items may take longer, and then needs more).
     /// Timeout after which a running switch is killed, in wall-clock time
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     pub within: String,

@@ -121,6 +121,7 @@ const FUNCTIONS: [(&str, &[(&str, &str)]); 7] = [
     ("Local names", &[("cel.bind(x, VALUE, E)", "E, in which x is the value")]),
 ];
 
+/// The column where the explanations begin: the longest call that still leaves room for a sentence in 80 columns.
 const WIDTH: usize = 26;
 
 pub fn functions() -> Exit {

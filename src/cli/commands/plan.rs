@@ -29,9 +29,9 @@ use crate::render::plan::text::{TextOptions, text};
 use crate::render::words::moment;
 use crate::store::private::replace;
 
-/// Enough of a file to see whether it is a plan.
+/// How many bytes of a file tell whether it is a plan: a plan begins with its format, well within this.
 const HEAD: usize = 64;
-/// The largest plan that is read: one of 100,000 resources has 200 MiB.
+/// The largest plan that is read. A plan of 100,000 resources has 200 MiB, so 1 GiB leaves room for five times as many.
 const PLAN_BYTES_MAX: u64 = 1 << 30;
 
 /// What `plan` is to do with its result.

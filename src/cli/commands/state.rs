@@ -21,7 +21,7 @@ use crate::render::words::count;
 use crate::store::error::StoreError;
 use crate::store::file::FileStore;
 
-/// Longer addresses stand in front of their columns.
+/// The widest column of addresses, in characters; a longer address pushes its own line only. 80 is a common terminal.
 const COLUMN_MAX: usize = 80;
 
 pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsError> {

@@ -182,8 +182,10 @@ async fn look_again(
     Ok(went.exit)
 }
 
-/// Between two looks of a switch for what it could not read, on the clock of the world: at first, and at most.
+/// How long a switch waits before it reads again what it could not read, on the clock of the world; the pause then grows.
+/// A guess: nothing documents it. A shorter pause would meet the same outage again.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest such pause. A guess: a longer one would add its length to the recovery time after the cloud is back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Somebody is about to switch elsewhere, and has not written it yet: who wants to be here turns that.

@@ -21,12 +21,14 @@ use crate::ops::watch::{WatchRequest, watch};
 use crate::render::watch::{About, line};
 use crate::render::words::duration;
 
-/// The longest history that `--down N/M` may ask for.
+/// The longest history that `--down N/M` may ask for. A guess, far above any sensible N: each target keeps so many rounds.
 const ROUNDS_MAX: usize = 1000;
-/// The longest interval and cooldown.
+/// The longest interval and cooldown: a leap year. A longer one is a typing mistake.
 const SECONDS_MAX: u64 = 366 * 24 * 3600;
-/// Rounds are evidence for so many windows, and for this long at least: cron may run more rarely than `--interval` says.
+/// Rounds count as evidence for this many windows of `--down N/M`: cron may run less often than `--interval` says.
+/// A guess: fewer would forget an outage between two late runs, more would count one that has long passed.
 const STALE_WINDOWS: u64 = 4;
+/// … and for at least an hour, since cron jobs are often run every few minutes with a short `--interval`. A guess as well.
 const STALE_SECONDS_MIN: u64 = 3600;
 
 pub async fn run(

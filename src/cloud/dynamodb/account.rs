@@ -14,7 +14,8 @@ use crate::engine::retry::{ErrorClass, READING};
 /// Asked in turn when neither environment nor profile names a region, or that one is silent.
 const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1"];
 
-/// How long a region is waited for before the next is asked as well.
+/// How long one region is waited for before the next is asked as well. A guess: shorter would often ask two regions for
+/// nothing, longer would delay every plan while the first region is down.
 const STAGGER: Duration = Duration::from_millis(700);
 
 impl Dynamo {

@@ -20,9 +20,11 @@ use crate::engine::retry::ErrorClass;
 use crate::engine::schema::Kind;
 use crate::engine::value::{Attributes, Value};
 
-/// A table has at most 50 tags, and a page some ten.
+/// The most pages of tags to read. A table has at most 50 tags (AWS's naming and tagging rules), and a page has about ten of
+/// them: four times what can exist, so that a server which repeats its token ends the read.
 const TAG_PAGES_MAX: usize = 20;
-/// Tables of one region looked at at one time.
+/// How many tables of one region are read at once. A guess: each takes several calls, and `Describe*` is throttled per
+/// connection after a few calls in a row (public lab ack-api-quirks, October 2026).
 const AT_ONCE: usize = 8;
 
 /// A table and what was read beside it.

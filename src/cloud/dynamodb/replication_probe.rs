@@ -13,9 +13,10 @@ use crate::cloud::dynamodb::table_ref::{Dynamo, TableRef};
 use crate::cloud::error::ProviderError;
 use crate::engine::retry::{ErrorClass, has_looked};
 
-/// Between two looks for it.
+/// The pause between two reads of the written item. Replication usually takes less than a second (AWS's developer guide on
+/// global tables), so a longer pause would be most of what is measured.
 const POLL: Duration = Duration::from_millis(200);
-/// An answer may take so long on the wall, however fast the clock of a sandbox runs.
+/// How long one answer may take on the wall, however fast the clock of a sandbox runs; as long as any read of this driver.
 const ANSWER: Duration = Duration::from_secs(5);
 /// The attribute that says what it is, for whoever finds one.
 const SIGN: &str = "lifeboat";

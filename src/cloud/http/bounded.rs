@@ -6,7 +6,8 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 
-/// The longest answer that is read. A full page of a list is some hundred kilobytes, a table some ten.
+/// The longest answer that is read. A full page of a list has some hundred kilobytes, the description of a table some ten, so
+/// 16 MiB is far above both, and a server that sends without end cannot fill the memory.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Ends the reading of a body that is too long with an error.

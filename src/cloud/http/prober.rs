@@ -39,27 +39,30 @@ impl From<ProbeAnswer> for ProbeResult {
     }
 }
 
-/// How much of a page is read.
+/// How much of a page is read, in bytes. A health page is short, and `body:` is looked for in this part only. A guess.
 const LONGEST_BODY: usize = 64 * 1024;
-/// How long a probe takes at most, on the wall's clock.
+/// How long one probe takes at most, on the wall's clock. A guess: a service that needs longer does not serve its users, and a
+/// gate repeats its probe anyway.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Tries ports and pages. The sandbox's addresses are asked of the sandbox and never dialled.
+/// Tries ports and pages. The addresses of a sandbox are asked of the sandbox and never dialed.
 #[derive(Debug, Clone)]
 pub struct Prober {
     connections: Arc<Connections>,
 }
 
 impl Prober {
+    /// A prober with the settings of these connections; it opens none of them.
     pub fn new(connections: Arc<Connections>) -> Self {
         Self { connections }
     }
 
+    /// Probes for at most 5 s, on the wall's clock, over a connection of its own. A failure is an answer, never an error.
     pub async fn probe(&self, probe: Probe) -> ProbeAnswer {
         self.look(probe, PATIENCE).await.answer
     }
 
-    /// Probes for so long at most, on the wall's clock, over a connection of its own.
+    /// Probes for at most `within`, on the wall's clock, over a connection of its own, and reads 64 KiB of a page at most.
     pub async fn look(&self, probe: Probe, within: Duration) -> ProbeResult {
         let host = match &probe {
             Probe::Tcp { host, .. } => host.clone(),

@@ -10,7 +10,8 @@ pub(crate) use crate::cloud::error::innermost;
 use crate::cloud::http::bounded::BODY_BYTES_MAX;
 use crate::cloud::http::connection::Token;
 
-/// The longest pause that an answer can ask for: nobody sits through more.
+/// The longest pause that an answer can ask for: a day. Every retry policy gives up earlier, so a larger number only risks an
+/// overflow.
 const PAUSE_SECONDS_MAX: u64 = 24 * 3600;
 
 /// One request; the address is whole, without its query.

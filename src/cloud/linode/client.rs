@@ -14,12 +14,15 @@ use crate::cloud::wire::decode::id;
 use crate::cloud::wire::routes::RestCall;
 use crate::engine::retry::{ErrorClass, READING};
 
-/// The largest page the API gives.
+/// The largest page that the API gives: `page_size` is 25 to 500 in Linode's API reference.
 const PAGE: usize = 500;
-/// A list of more pages, or rows, is no list of anything that one account has.
+/// A list of more pages than this is refused: at 200 list calls a minute
+/// (<https://techdocs.akamai.com/linode-api/reference/rate-limits>) it would take two minutes. A server may give smaller pages
+/// than were asked for, hence more pages than `ROWS_MAX` needs.
 const PAGES_MAX: u64 = 400;
+/// A list of more rows than this is refused: no account is known to have as many objects of one kind. A guess.
 const ROWS_MAX: usize = 100_000;
-/// Reasons of one answer that are told.
+/// How many reasons of one answer are shown: the API collects every mistake of a body, and the first ones tell enough.
 const REASONS_MAX: usize = 5;
 
 const TOO_LONG: &str = "the response is longer than any response of this API";
@@ -217,6 +220,7 @@ fn judged(request: &HttpRequest<'_>, reply: &HttpReply, now: i64) -> Result<Json
     }
     let words = words(reply);
     let fault = fault(request, reply, &words);
+    // Windows last a minute at most (Linode's page on rate limits); more than two of them is a clock that is wrong.
     let pause = reply.pause(now).or_else(|| {
         let left = reply.reset?.checked_sub(now / 1000)?;
         (fault == ErrorClass::Throttled)

@@ -10,7 +10,8 @@ use crate::cloud::error::ProviderError;
 use crate::cloud::linode::client::LinodeApi;
 use crate::engine::retry::ErrorClass;
 
-/// Events of before are over: the longest wait for an event, a migration, takes less.
+/// Events that are older than an hour are over. Terraform's provider for Linode waits an hour at most for the update of an
+/// instance, which may resize or migrate it and is its longest job.
 const SINCE_MILLISECONDS: i64 = 3_600_000;
 
 /// The events of the last hour, as one run reads them.

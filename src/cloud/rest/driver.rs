@@ -17,7 +17,8 @@ use crate::engine::retry::ErrorClass;
 use crate::engine::schema::{Kind, Ready};
 use crate::engine::value::{Attributes, Value};
 
-/// A list of what goes on that is younger than this is as good as a new one for somebody who goes on waiting anyway.
+/// A list of running jobs that is younger than this is good enough for somebody who goes on waiting anyway: waits poll no more
+/// often than once a second, so that all of them share one list.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Acts on kinds with routes.

@@ -23,9 +23,11 @@ use crate::engine::retry::ErrorClass;
 use crate::engine::schema::{Catalog, FaultDomain};
 use crate::engine::value::{Attributes, Value};
 
-/// Requests at one time, to each place.
+/// How many requests run at once, to each place. A guess: a refresh of hundreds of lists is over soon enough, and a limit of
+/// some hundred calls a minute is not used up in a burst.
 const AT_ONCE: usize = 8;
-/// How deep things are inside of each other.
+/// How many containers are followed upwards. The deepest kind has two (a node in a config in a balancer); the limit only ends
+/// a chain that leads back to itself.
 const DEPTH: usize = 8;
 
 /// What a list turned out to be.

@@ -11,7 +11,8 @@ use crate::engine::state::record::{PendingOperation, Record, State};
 use crate::engine::text::diagnostic::{Diagnostic, nearest};
 use crate::engine::value::{Attributes, Value};
 
-/// Containers in containers are followed so far.
+/// How many containers are followed upwards. The deepest kind has two (a node in a config in a balancer); the limit only ends
+/// a chain that leads back to itself.
 const DEPTH_MAX: usize = 8;
 
 /// Fault domains by address: of what is recorded, and of what is desired.

@@ -107,6 +107,7 @@ fn cycles(
     order: &[NodeIndex<u32>],
     line: impl Fn(Span) -> String,
 ) -> Vec<Diagnostic> {
+    /// How many cycles are told: fixing one often breaks others open. A guess at what people read.
     const TOLD_MAX: usize = 10;
     let mut is_left = vec![true; edges.node_count()];
     for node in order {
@@ -171,6 +172,7 @@ fn diagnostic(
     cycle: &[(NodeIndex<u32>, Span)],
     line: &impl Fn(Span) -> String,
 ) -> Diagnostic {
+    /// How many members of one cycle are named; a longer one is cut in the middle of its line. A guess at what people read.
     const SHOWN_MAX: usize = 12;
     let name = |position: usize| addresses[cycle[position % cycle.len()].0.index()].to_string();
     let mut way: Vec<String> = (0..=cycle.len().min(SHOWN_MAX)).map(name).collect();

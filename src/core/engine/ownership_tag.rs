@@ -4,6 +4,8 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::address::Address;
 
+/// 60 bits: a collision becomes likely with a thousand million tags in one account. A tag of Linode has at most 50 characters,
+/// and with this the longest has 36.
 const CODE_CHARACTERS: usize = 12;
 
 /// `lb:<stack, at most 20>:<12 base32 characters of SHA-256(lineage, address)>`, lower case.

@@ -64,10 +64,11 @@ pub struct Opening {
     pub ports: Option<(u16, u16)>,
 }
 
+/// Every port of TCP and UDP; port 0 is reserved (IANA's registry of port numbers).
 const ALL_PORTS: (u16, u16) = (1, 65535);
-/// Networks of shorter prefixes are no organisation's own: private networks have at most 2^24 addresses (RFC 1918), and
-/// registries hand out no IPv6 network larger than a /16.
+/// A network with a shorter prefix is no organization's own: private networks have at most 2^24 addresses (RFC 1918).
 const EVERYBODY_IPV4: u8 = 8;
+/// The same for IPv6: registries hand out no network larger than a /16.
 const EVERYBODY_IPV6: u8 = 16;
 /// Nobody comes over the Internet from these (RFC 1918, 6598, 3927, 1122, 4193, 4291).
 const PRIVATE: [&str; 9] = [

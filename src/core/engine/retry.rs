@@ -68,8 +68,9 @@ impl ErrorClass {
     }
 }
 
-/// So often a wait looks before it is too late. A machine that slept, or had no time for it, has not seen what it waits for,
-/// and neither has it seen that it did not come.
+/// How often a wait reads before it may be late. A machine that slept, or was too busy, has not seen what it waits for, and
+/// neither has it seen that it did not come: under load, a replication gate once gave up before its first answer. A guess:
+/// five reads show a trend, and they take seconds only.
 const LOOKS_MIN: u32 = 5;
 
 /// Whether a wait has looked often enough to say that it was too long.
@@ -82,17 +83,20 @@ pub fn is_late(now: i64, deadline: i64, looks: u32) -> bool {
     now >= deadline && has_looked(looks)
 }
 
-/// How much patience a call is given.
+/// When a failed call is tried again, and when it is given up.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
+    /// All attempts, the first one included; for `Transient` and `Unreachable`.
     pub attempts: u32,
-    /// Patience with `Busy` and `Throttled`, which do end, is counted in time.
+    /// No attempt begins later than this after the first one; the only limit for `Busy` and `Throttled`, which do end.
     pub within: Duration,
+    /// The pause after the first attempt, which then doubles. Half of it is left to chance.
     pub first_pause: Duration,
     pub longest_pause: Duration,
 }
 
-/// Reads: a few attempts.
+/// Reads. Four attempts pause for 3.5 s at most, since a plan waits for each of them; throttling is outlasted for two minutes,
+/// twice the window of Linode's rate limits (<https://techdocs.akamai.com/linode-api/reference/rate-limits>).
 pub const READING: RetryPolicy = RetryPolicy {
     attempts: 4,
     within: Duration::from_secs(120),
@@ -100,8 +104,10 @@ pub const READING: RetryPolicy = RetryPolicy {
     longest_pause: Duration::from_secs(8),
 };
 
-/// Calls that change something: long patience with an object at work, and a minute of it with a cloud that is not well: users
-/// may wait for just this call, and a switch that gives up here leaves them where they are.
+/// Calls that change something. A cloud that is not well gets eight attempts, about a minute in all: users may wait for just
+/// this call, and a switch that gives up here leaves them where they are. An object at work gets half an hour: work on an
+/// index keeps a DynamoDB table busy for up to 18 minutes (so the source of go-to-k/cdkd says). The pauses are those of the
+/// AWS SDK's standard mode, 1 s doubling up to 20 s.
 pub const CHANGING: RetryPolicy = RetryPolicy {
     attempts: 8,
     within: Duration::from_secs(1800),
@@ -109,10 +115,12 @@ pub const CHANGING: RetryPolicy = RetryPolicy {
     longest_pause: Duration::from_secs(20),
 };
 
-/// How long a place may say nothing at all before whoever waits for it gives up: what passes within that is outlasted.
+/// How long a place may say nothing at all before whoever waits for it gives up. A guess: three minutes outlast a restart in
+/// front of an API. Without a limit one switch waited 42 minutes for a region that said nothing.
 pub const SILENT: Duration = Duration::from_secs(180);
 
-/// Looks in a row that must have met silence before that: each has tried several times, and one slow look is no silence.
+/// How many reads in a row must have met silence before that: each of them has tried several times, and one slow read is not
+/// silence.
 const SILENT_LOOKS: u32 = 2;
 
 /// How long somebody has said nothing to looks that follow each other.
@@ -193,7 +201,8 @@ pub fn decide(
     if again { RetryDecision::AgainAfter(pause) } else { RetryDecision::GiveUp }
 }
 
-/// How long what was made a moment ago may be unknown to the part of a cloud that makes something inside it.
+/// How long a container that was just made may be unknown to the part of a cloud that makes something inside it. A guess: as
+/// long as an object counts as young, twice the longest lag that was seen in lists.
 const NEW_SECONDS: u64 = 60;
 
 /// What a fault means for what is made inside something that was made a moment ago: it may not be known everywhere yet.

@@ -54,11 +54,13 @@ impl LineLimits {
     pub const WIDE: Self = Self { value: 2000, lines: 2000 };
 }
 
-/// Longer texts are compared by their digests: a diff of them takes too long and nobody reads it.
+/// A longer text is compared by its digest: a diff of it takes too long, and nobody reads it. A guess: 5,000 lines of 50
+/// bytes.
 const DIFF_BYTES_MAX: usize = 256 * 1024;
-/// Likewise texts of more lines, and lists of more items.
+/// The same for texts with more lines and lists with more items: a diff takes quadratic time at worst.
 const DIFF_ITEMS_MAX: usize = 5000;
-/// Lists and maps whose two forms are shorter stand on one line.
+/// A list or a map stands on one line if each of its two forms is no longer than this, in characters: both and an arrow fit
+/// in 100 columns.
 const INLINE_MAX: usize = 48;
 
 /// Every line of one attribute.

@@ -45,11 +45,14 @@ pub fn limits(session: &Session, pace: Pacing) -> BTreeMap<String, usize> {
     session.provider.at_once().into_iter().map(|(name, own)| (name, limit(own))).collect()
 }
 
+/// The provider of a step's kind; empty for a kind that this version does not know.
 pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
     catalog.get(&step.kind).map(|it| it.provider.clone()).unwrap_or_default()
 }
 
-/// How long calls in flight may take after a signal.
+/// How long calls in flight may take after a signal: less than the 7.5 s after which GitHub Actions follows up with SIGTERM
+/// (<https://docs.github.com/en/actions/reference/workflow-cancellation-reference>). The next run finds out what became of a
+/// call that was cut off.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What a run knows while it goes on.
@@ -124,7 +127,8 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Starts what is free, takes in what ends, until nothing runs and nothing can start.
+    /// Starts the steps that are free and takes in those that end, until nothing runs and nothing can start. After a signal,
+    /// or when the lease is lost, it starts nothing more and gives calls in flight 5 s.
     pub async fn carry_out(
         &mut self,
         hands: &Arc<StepContext>,

@@ -69,12 +69,14 @@ impl RunResult {
         classes.filter(|it| it.remedy().is_some()).min()?.remedy()
     }
 
+    /// Whether everything was done that this run was to do.
     pub fn is_over(&self) -> bool {
         self.ending() == Completion::Over
     }
 }
 
 impl Executor<'_> {
+    /// The result, with the reason why it stopped early, if it did.
     pub fn report(&self, stopped: Option<String>) -> RunResult {
         let ended = self.session.clock.now();
         let began = self.state.last_run.as_ref().map_or(ended, |it| it.at);

@@ -13,10 +13,10 @@ use crate::ops::apply::step_inputs::{
 };
 use crate::ops::apply::waits::{WaitTarget, probed, wait};
 
-/// How often a wait for nobody to come any more says that it still waits.
+/// How often a drain reports that it still waits. It lasts minutes and nothing else happens, so two lines a minute are enough.
 const REMINDER: Duration = Duration::from_secs(30);
 
-/// Its own `gate`, or at least one healthy object behind each that is checked.
+/// Waits for its own `gate`, or for at least one healthy object behind each of the targets that have a health check.
 pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
     match &job.wait {
         StepWait::Condition(gate) => match probed(hands, job, gate).await {
@@ -102,7 +102,8 @@ fn record_of(kind: &Kind, record: &Record) -> Attributes {
     attributes
 }
 
-/// Until those who remember the old way have forgotten it.
+/// Waits until `seconds` have passed since users were sent elsewhere, on the clock of the world: until then caches may still
+/// send them the old way. Nothing is probed.
 pub async fn drain(hands: &StepContext, job: &StepInputs, seconds: u64) -> StepOutcome {
     let clock = &hands.session.clock;
     let whole = i64::try_from(seconds).unwrap_or(i64::MAX / 2_000) * 1_000;

@@ -17,7 +17,8 @@ use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs};
 use crate::ops::plan::recover::{Recovered as Found, classify};
 use crate::store::error::LeaseEnd;
 
-/// A create whose reply was lost is looked for so long at least before it is made again.
+/// How long at least to look for a create whose reply was lost before it is sent again. A guess: the request may still be on
+/// its way, and a create answers within one to two seconds.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
 
 /// One call that changes something.
@@ -248,6 +249,8 @@ impl Updated {
     }
 }
 
+/// Sends one update group, or creates the object again where it has gone and holds no data. An update whose reply was lost
+/// is repeated until the object is as wanted: sending it twice does no harm.
 pub async fn update(
     hands: &StepContext,
     job: &StepInputs,
@@ -335,6 +338,7 @@ fn is_so(job: &StepInputs, changed: &[String], seen: &Attributes) -> bool {
     })
 }
 
+/// Deletes the object of a step, or the deposed one beside it; one that is gone already counts as deleted.
 pub async fn delete(hands: &StepContext, job: &StepInputs, deposed: bool) -> StepOutcome {
     let Some(record) = &job.record else { return StepOutcome::Removed };
     let (id, attributes) = match (&record.deposed, deposed) {

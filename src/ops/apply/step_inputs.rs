@@ -148,6 +148,7 @@ pub struct Times {
     pub arrived: Option<u64>,
 }
 
+/// What all steps of one run share.
 pub struct StepContext {
     pub session: Arc<Session>,
     pub pen: JournalWriter,

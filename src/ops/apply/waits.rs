@@ -18,9 +18,11 @@ use crate::ops::apply::step_inputs::{
     Front, Progress, StepContext, StepInputs, StepWait, WatchedResource,
 };
 
-/// Where neither the kind nor the stack says how long.
+/// How long to wait where neither the kind nor the stack says it. A guess: a shorter limit would fail a step that only needs
+/// time, a longer one would delay the message that something hangs.
 const WAIT: ReadinessWait = ReadinessWait { within_seconds: 600, poll_seconds: 5 };
 
+/// Waits until the cloud reports the object as ready: as long as the kind, the stack's `timeouts` or else ten minutes allow.
 pub async fn ready(hands: &StepContext, job: &StepInputs) -> StepOutcome {
     let Some(mut record) = job.record.clone() else {
         return StepOutcome::failed("it is not recorded, so it cannot be awaited");
@@ -42,6 +44,7 @@ pub async fn ready(hands: &StepContext, job: &StepInputs) -> StepOutcome {
     }
 }
 
+/// Waits until the object does not exist any more, within the same limits.
 pub async fn gone(hands: &StepContext, job: &StepInputs, deposed: bool) -> StepOutcome {
     let Some(record) = &job.record else { return StepOutcome::Waited };
     let (id, attributes) = match (&record.deposed, deposed) {
@@ -55,6 +58,7 @@ pub async fn gone(hands: &StepContext, job: &StepInputs, deposed: bool) -> StepO
     }
 }
 
+/// Waits until the object's own `ready` condition of the stack holds; done at once where there is none.
 pub async fn gate(hands: &StepContext, job: &StepInputs) -> StepOutcome {
     let StepWait::Condition(gate) = &job.wait else { return StepOutcome::Waited };
     match (probed(hands, job, gate).await, job.record.clone()) {
@@ -72,7 +76,7 @@ fn every(gate: &ResolvedGate) -> u64 {
     (gate.within_seconds / 10).clamp(1, 5)
 }
 
-/// Knocks until a condition holds as many times in a row as it says.
+/// Probes until a condition holds as many times in a row as it says.
 pub async fn probed(
     hands: &StepContext,
     job: &StepInputs,
@@ -296,7 +300,8 @@ fn seen_error(why: &ProviderError) -> Polled {
     }
 }
 
-/// Looks again and again until it is so, the deadline is over, or nobody has answered for too long.
+/// Reads again and again until it is so. Fails when the deadline is over and it has read five times at least, or when nobody
+/// has answered for three minutes; all times are those of the world's clock.
 pub async fn wait(
     hands: &StepContext,
     job: &StepInputs,

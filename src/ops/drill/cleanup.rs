@@ -21,11 +21,13 @@ use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::plan::make::{plan_on, state_is_missing};
 
-/// How often a cleanup is tried before it says what is left.
+/// How often a cleanup is tried before it reports what remains. With the pause below the rounds span two minutes, longer than
+/// lists were seen to lag.
 const ROUNDS_MAX: usize = 3;
 
-/// So long an object may be there though no list has it, and so long a member that a killed process took out of its group may
-/// still go, which keeps the others: both were measured with drills that were killed at every request.
+/// The pause between two rounds. For about as long an object may exist although no list shows it, and a replica that a killed
+/// process took out of its group may still be leaving, which keeps the others from being deleted. Both were measured on the
+/// sandbox, with drills that were killed at every request.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// What a cleanup left.

@@ -10,7 +10,7 @@ use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::recovery_reports;
 
-/// Home, the switch, and cleanups that did not delete everything: so many journals may belong to one drill.
+/// How many journals may belong to one drill: home, the switch, and up to three rounds of cleanup, with one to spare.
 const JOURNALS_MAX: usize = 6;
 
 /// A drill that nobody has reported.

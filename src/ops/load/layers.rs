@@ -18,7 +18,7 @@ use crate::ops::contained::{self, ContainedTrouble};
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
 
-/// The largest file that `file()` and `template()` read.
+/// The largest file that `file()` and `template()` read. The largest attribute of any kind takes 64 KiB, so this is ample.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A stack that has no mistakes, its graph, and what is worth a warning.

@@ -49,10 +49,11 @@ pub struct Proposed {
     pub last_good: Option<i64>,
 }
 
-/// How deep things are inside of each other.
+/// How many levels of containers are adopted, one level at a time: a container, a thing in it, a thing in that, and one spare.
 const DEPTH: usize = 4;
 
-/// How often a plan is made anew because somebody changed the state while the clouds were looked at.
+/// How often a plan is made again because the state changed while the clouds were read. A guess: a third change in a row means
+/// that somebody is at work, and a plan would be outdated at once.
 const LOOKS_MAX: usize = 3;
 
 /// Plans against the state as it is now; writes nothing.

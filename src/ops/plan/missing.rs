@@ -10,7 +10,7 @@ use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
 
-/// So many are named.
+/// How many resources a message names before it only counts the rest: more would not fit on a line.
 const NAMED_MAX: usize = 5;
 
 /// Refuses where something that carries this stack's tag stands in the place of what would be made.

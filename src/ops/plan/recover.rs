@@ -15,7 +15,8 @@ use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome}
 use crate::engine::state::record::{Deposed, MutatingCall, Record, State};
 use crate::ops::load::session::Session;
 
-/// Clocks of clouds and of this machine may differ by this much.
+/// How far the clock of a cloud and that of this machine may differ. A guess: machines with NTP differ by milliseconds, and
+/// Linode tells times in whole seconds. More would take a stranger's object for ours, less would miss our own.
 const SKEW_MILLISECONDS: i64 = 5_000;
 
 /// One entry for each step that could be settled; what stays in doubt stays begun, as does what is in a lost fault domain.

@@ -50,7 +50,7 @@ pub async fn observe(session: &Session, inquiries: &[ReadRequest<'_>]) -> Refres
     Refreshed { objects, beside }
 }
 
-/// Lists that are read at one time.
+/// How many lists are read at once; as many as a driver sends to one place anyway.
 const READS_AT_ONCE: usize = 8;
 
 /// Where users are not as state says that they were directed, by looking at each name now; what is lost is not asked.
@@ -71,7 +71,8 @@ pub async fn astray(session: &Session, state: &State) -> Result<Vec<Unfinished>,
     Ok(completion::astray(&session.catalog, state, &seen.objects, &seen.beside))
 }
 
-/// How long a list of what a cloud offers is waited for: nothing stops for want of it.
+/// How long to wait for a list of what a cloud offers (regions, plans, images, grants). A plan does not need it: it only makes
+/// mistakes show earlier. A guess, as long as the longest first contact.
 const OFFERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a plan needs to know of what the clouds offer; each list is read once.

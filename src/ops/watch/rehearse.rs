@@ -11,7 +11,8 @@ use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::switch_target::Losses;
 use crate::ops::plan::make::plan;
 
-/// On the wall's clock: a watch that comes back in the disaster has better things to do.
+/// How long the rehearsal of a watch's failover may take, on the wall's clock. A guess: a plan takes seconds, and a watch that
+/// is started again in the middle of a disaster must begin to watch soon.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// The command that shows the plan.

@@ -37,7 +37,7 @@ pub struct SwitchFacts {
     pub attempt: u32,
 }
 
-/// Between two looks at whether the child has ended.
+/// The pause between two checks of whether the child has ended: short against any switch, and a check costs one system call.
 const POLL: Duration = Duration::from_millis(20);
 
 /// How the child ended.

@@ -20,7 +20,7 @@ pub struct Targets {
     within: Duration,
 }
 
-/// What a good answer is.
+/// What a good answer is, and within which time it has to come, on the wall's clock.
 #[derive(Debug, Clone)]
 pub struct ExpectedAnswer {
     pub status: u16,

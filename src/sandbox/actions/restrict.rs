@@ -33,7 +33,10 @@ impl Sandbox {
             };
             let wrong = |what: String| Err(SandboxError::World(what));
             if let Some(unknown) = it.may.iter().find(|it| !GLOBAL.contains(&it.as_str())) {
-                return wrong(format!("`{unknown}` is no grant; there are: {}", GLOBAL.join(", ")));
+                return wrong(format!(
+                    "unknown grant `{unknown}`; use one of: {}",
+                    GLOBAL.join(", ")
+                ));
             }
             let mut objects: BTreeMap<String, BTreeMap<u64, bool>> = BTreeMap::new();
             let reads = it.reads.iter().map(|it| (it, false));
@@ -41,7 +44,7 @@ impl Sandbox {
                 let found = called(&world.linode, label);
                 if found.is_empty() {
                     return wrong(format!(
-                        "no instance, NodeBalancer, firewall or zone is called `{label}`"
+                        "there is no instance, NodeBalancer, firewall, or zone named `{label}`"
                     ));
                 }
                 for (entity, id) in found {

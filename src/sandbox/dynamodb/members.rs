@@ -104,7 +104,7 @@ pub fn check(operation: &str, body: &Value) -> Result<(), DynamoDbError> {
         UNMODELLED.iter().find(|(of, name)| *of == operation && !body[*name].is_null());
     match unmodelled {
         Some((_, name)) => {
-            Err(DynamoDbError::validation(format!("The sandbox does not model {name}")))
+            Err(DynamoDbError::validation(format!("The sandbox does not support {name}")))
         }
         None => Ok(()),
     }
@@ -203,7 +203,7 @@ mod tests {
             (
                 "CreateTable",
                 json!({ "ResourcePolicy": "{}" }),
-                "The sandbox does not model ResourcePolicy",
+                "The sandbox does not support ResourcePolicy",
             ),
             (
                 "CreateTable",

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::SandboxRequest;
 
-/// As long as a list was seen to lag: something was missing 15 s after it was made, and there after 30.
+/// How long a list stays stale unless the fault says otherwise, in world milliseconds. In linodego's recordings a disk was
+/// missing from its list 15 s after it was made, and present after 30 s.
 pub const STALE_MILLISECONDS: u64 = 20_000;
 
 /// What happens to a request that a fault matches.
@@ -99,21 +100,22 @@ impl FromStr for FaultSpec {
         let (mut effect, mut retry_after, mut milliseconds) = (None, 2, None);
         for word in text.split_whitespace() {
             if let Some((name, value)) = word.split_once('=') {
-                let number =
-                    |it: &str| it.parse::<u64>().map_err(|_| format!("{word:?}: not a number"));
+                let number = |it: &str| {
+                    it.parse::<u64>().map_err(|_| format!("{word:?}: expected a number"))
+                };
                 match name {
                     "nth" => spec.nth = number(value)?,
                     "every" => spec.every = number(value)?,
                     "times" => spec.times = number(value)?,
                     "probability" => {
                         spec.probability =
-                            value.parse().map_err(|_| format!("{word:?}: not a number"))?;
+                            value.parse().map_err(|_| format!("{word:?}: expected a number"))?;
                     }
                     "retry_after" => retry_after = number(value)?,
                     "ms" => milliseconds = Some(number(value)?),
                     other => {
                         return Err(format!(
-                            "{other:?}: nth, every, times, probability, retry_after or ms"
+                            "unknown setting {other:?}; use nth, every, times, probability, retry_after, or ms"
                         ));
                     }
                 }
@@ -143,7 +145,7 @@ impl FromStr for FaultSpec {
                 Effect::StaleList { milliseconds: milliseconds.unwrap_or(STALE_MILLISECONDS) }
             }
             _ => {
-                return Err("say what happens: 401, 403, 429, 500, 503, lost_reply, slow, html502, truncated, empty200, hang or stale_list".into());
+                return Err("unknown or missing effect; write 401, 403, 429, 500, 503, lost_reply, slow, html502, truncated, empty200, hang, or stale_list".into());
             }
         };
         Ok(spec)

@@ -32,7 +32,7 @@ impl FromStr for LostHow {
             "hang" => Ok(Self::Hang),
             "refuse" => Ok(Self::Refuse),
             "503" | "unavailable" => Ok(Self::Unavailable),
-            other => Err(format!("{other:?} is not a way to be lost: hang, refuse or 503")),
+            other => Err(format!("unknown kind of loss {other:?}; use hang, refuse, or 503")),
         }
     }
 }
@@ -50,7 +50,7 @@ impl fmt::Display for LostHow {
         f.write_str(match self {
             Self::Hang => "calls hang",
             Self::Refuse => "connections are closed",
-            Self::Unavailable => "calls are answered 503",
+            Self::Unavailable => "calls are answered with 503",
         })
     }
 }
@@ -335,6 +335,6 @@ mod tests {
     #[test]
     fn from_str_requires_what_happens() {
         let error = "POST /domains".parse::<FaultSpec>().unwrap_err();
-        assert!(error.starts_with("say what happens"), "{error}");
+        assert!(error.starts_with("unknown or missing effect"), "{error}");
     }
 }

@@ -18,7 +18,7 @@ pub fn is_known(cloud: &LinodeWorld, name: &str) -> bool {
 /// What is wrong with a name that nobody here has; the real API only refuses it.
 pub fn stranger(name: &str) -> String {
     format!(
-        "{name} is not a user of this account: the sandbox knows {}, and POST /account/users adds others",
+        "{name} is not a user of this account; the sandbox has {}, and POST /account/users adds others",
         ALWAYS.join(", ")
     )
 }
@@ -54,7 +54,10 @@ pub fn create(cloud: &mut LinodeWorld, call: &LinodeCall<'_>) -> CallResult {
     let name = form.sized("username", 3, 32).unwrap_or_default();
     let email = form.text("email").unwrap_or_default();
     if form.flag("restricted") == Some(true) {
-        form.error("restricted", "the sandbox does not model restricted users");
+        form.error(
+            "restricted",
+            "the sandbox does not support restricted users here; use `sandbox restrict`",
+        );
     }
     if is_known(cloud, &name) {
         form.error("username", "Username is already taken");

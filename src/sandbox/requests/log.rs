@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::linode::dns::targets::Users;
 use crate::requests::received::Received;
 
-/// It ends here: older requests are worth more than newer ones, and a test must not miss what was dropped in silence.
+/// The log ends at this size, in bytes: earlier requests are worth more than later ones, and it is marked as full, so that no
+/// test misses what was dropped. A guess.
 const LARGEST: u64 = 32 * 1024 * 1024;
 
 /// The requests since the log was begun.

@@ -68,8 +68,8 @@ impl fmt::Display for ServedVerdict {
         }
         match self.met {
             MetBy::Served => Ok(()),
-            _ if self.way => f.write_str(", and something serves that it could point at"),
-            _ => f.write_str(", and nothing serves that it could point at"),
+            _ if self.way => f.write_str(", although a target that serves exists"),
+            _ => f.write_str(", and no target that serves exists"),
         }
     }
 }
@@ -154,10 +154,7 @@ mod tests {
         let news: Vec<VerdictNews> = all.iter().map(|it| told.news(it)).collect();
         assert_eq!(news[0].names.len(), 2);
         assert!(news[1].is_empty());
-        assert_eq!(
-            news[2].to_string(),
-            "a is lost, and nothing serves that it could point at; b is gone"
-        );
+        assert_eq!(news[2].to_string(), "a is lost, and no target that serves exists; b is gone");
         for it in &news {
             it.tell(&mut known);
         }

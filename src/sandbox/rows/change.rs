@@ -63,7 +63,7 @@ impl<K: Ord + Clone + Display + FromStr, T: Serialize + DeserializeOwned> Rows<K
             .into_iter()
             .map(|key| {
                 let row = rows.get(&key).map(|row| {
-                    serde_json::to_value(row).expect("rows are plain data and serialise")
+                    serde_json::to_value(row).expect("rows are plain data and serialize")
                 });
                 (key.to_string(), row)
             })
@@ -94,7 +94,7 @@ impl<K: Ord + Clone + Display + FromStr, T: Serialize + DeserializeOwned> Rows<K
         self.rows
             .iter()
             .map(|(key, row)| {
-                let row = serde_json::to_value(row).expect("rows are plain data and serialise");
+                let row = serde_json::to_value(row).expect("rows are plain data and serialize");
                 (key.to_string(), row)
             })
             .collect()

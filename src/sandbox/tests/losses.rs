@@ -71,7 +71,7 @@ fn lose_all_and_destroy_refuse_unknown_names() {
     let error = sandbox.lose_all(&names, LostHow::Hang.into()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no fault domain `linode:us-eest`; did you mean `linode:us-east`?"
+        "unknown fault domain `linode:us-eest`; did you mean `linode:us-east`?"
     );
     assert_eq!(sandbox.lost().unwrap(), []);
     assert!(matches!(
@@ -84,7 +84,7 @@ fn lose_all_and_destroy_refuse_unknown_names() {
     let error = sandbox.destroy("linode:us-east", Some("web-1")).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "nothing in linode:us-east is called `web-1`; did you mean `web-0`?"
+        "linode:us-east has no resource named `web-1`; did you mean `web-0`?"
     );
 }
 
@@ -94,7 +94,7 @@ fn lose_again_keeps_since_when() {
     sandbox.lose("aws:us-east-1", LostHow::Hang).unwrap();
     pass(&sandbox, 843);
     sandbox.lose("aws:us-east-1", LostHow::Unavailable).unwrap();
-    let told = "since 2026-01-01T00:00:00Z (14m 3s ago): calls are answered 503".to_owned();
+    let told = "since 2026-01-01T00:00:00Z (14m 3s ago): calls are answered with 503".to_owned();
     assert_eq!(sandbox.lost().unwrap(), [("aws:us-east-1".to_owned(), told)]);
 }
 

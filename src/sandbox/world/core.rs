@@ -61,8 +61,8 @@ impl SandboxReply {
     }
 }
 
-/// The shortest and the longest journey of a write between regions, as far as nobody sets others: what is usual in calm
-/// times.
+/// The shortest and the longest time that a write takes to other regions, unless others are set. AWS says that it usually
+/// takes less than a second (developer guide, global tables); the longest is a guess that keeps code from relying on that.
 const LAG: (Millis, Millis) = (300, 1_800);
 
 /// The state of the sandbox under an outside clock.

@@ -12,16 +12,16 @@ use serde_json::Value;
 /// Table, key and row; `None` means that the row is gone.
 pub type RowChange = (String, String, Option<Value>);
 
-/// A log longer than this is folded into a new snapshot.
+/// A log that is longer than this, in bytes, is folded into a new snapshot. A guess: every process reads it when it starts.
 const LONG: u64 = 4 * 1024 * 1024;
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    #[error("the sandbox's world at {path} cannot be {what}")]
+    #[error("the sandbox in {path} cannot be {what}")]
     Io { what: &'static str, path: PathBuf, source: io::Error },
     #[error(
-        "{path} is not a world that this version can read: {why}; `lifeboat sandbox reset` starts over"
+        "this version cannot read the sandbox in {path}: {why}; `lifeboat sandbox reset` deletes everything and starts over"
     )]
     Unreadable { path: PathBuf, why: String },
 }
@@ -72,7 +72,7 @@ impl WorldFolder {
     /// Opens or makes the folder; nothing is read yet.
     pub fn open(path: &Path) -> Result<Self, FolderError> {
         let failed = |what| move |source| FolderError::Io { what, path: path.to_owned(), source };
-        fs::create_dir_all(path).map_err(failed("made"))?;
+        fs::create_dir_all(path).map_err(failed("created"))?;
         let open = |name: &str| {
             OpenOptions::new()
                 .read(true)
@@ -124,7 +124,7 @@ impl WorldFolder {
         let of_the_log = self.log_generation()?;
         if of_the_log == 0 && length >= header(0).len() as u64 {
             // A log always begins with its generation; no crash of ours leaves another beginning of this length.
-            return Err(ReadError::Unreadable("its log does not begin as a log does".into()));
+            return Err(ReadError::Unreadable("its log has no valid first line".into()));
         }
         if of_the_log == 0 && self.started() == self.generation {
             return Err(ReadError::Unreadable("its log is empty".into()));
@@ -215,7 +215,7 @@ impl WorldFolder {
 
     /// Appends what one request changed. Call only while holding, after [`Self::news`].
     pub fn append(&mut self, changes: &[RowChange]) -> Result<(), FolderError> {
-        let mut line = serde_json::to_vec(changes).expect("rows are plain data and serialise");
+        let mut line = serde_json::to_vec(changes).expect("rows are plain data and serialize");
         line.push(b'\n');
         self.write_line(&line).map_err(|source| {
             // What was not written must not be believed: the next look loads everything again.
@@ -364,7 +364,7 @@ mod tests {
             let _held = other.hold().unwrap();
             other.news().unwrap_err().to_string()
         };
-        assert!(told(&vec![0; whole.len()]).contains("does not begin as a log does"));
+        assert!(told(&vec![0; whole.len()]).contains("has no valid first line"));
         assert!(told(b"").contains("its log is empty"));
         let half = [&whole[..whole.len() - 9], &[0; 9]].concat();
         assert!(told(&half).contains("ends in zeros"));

@@ -26,7 +26,7 @@ use crate::engine::schema::Catalog;
 use crate::engine::text::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::value::Value;
 
-/// The largest file that an expression reads.
+/// The largest file that an expression reads. The largest attribute of any kind takes 64 KiB, so this is ample.
 const FILE_BYTES_MAX: usize = 1 << 20;
 const STACK_KEYS: [&str; 6] =
     ["stack", "description", "objectives", "variables", "resources", "outputs"];

@@ -17,7 +17,7 @@ use crate::engine::schema::{Attribute, Catalog, Kind, Type};
 use crate::engine::text::diagnostic::{Diagnostic, Span, stops};
 use crate::engine::value::{Attributes, Secret, Value};
 
-/// The longest text that is put together; the largest attribute of any kind takes 64 KiB.
+/// The longest text that is put together, in bytes. The largest attribute of any kind takes 64 KiB, so this is ample.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// The attributes of an instance, as far as they are known.

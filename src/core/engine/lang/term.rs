@@ -9,7 +9,7 @@ use crate::engine::lang::yaml::place::ScalarPlaces;
 use crate::engine::text::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::value::Value;
 
-/// Expressions in one text, and the plain text between them.
+/// The most expressions of one text, counted with the plain text between them. A guess, far above what people write.
 const PIECES_MAX: usize = 2_000;
 
 /// Makes terms, and notes what is wrong with them.

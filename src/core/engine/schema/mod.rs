@@ -188,7 +188,9 @@ pub struct ServesWhen {
     pub member: String,
     /// With this attribute at this value nothing is checked, so nothing can be waited for.
     pub unless: (String, String),
+    /// How long it is waited for.
     pub within_seconds: u64,
+    /// The longest pause between two reads; they come more often at first.
     pub poll_seconds: u64,
 }
 
@@ -264,7 +266,8 @@ pub enum Rename {
     Never,
 }
 
-/// So long a list may lack what was made: a disk was in no list 15 s after it was made, and there after 30 (shared/linode-api.md).
+/// How long a list may lack what was made: in linodego's recordings a disk was missing from its list 15 s after it was made,
+/// and present after 30 s.
 pub const LIST_LAG: Duration = Duration::from_secs(30);
 
 impl Identity {
@@ -293,7 +296,7 @@ pub struct KindRule {
     pub at: String,
 }
 
-/// How long a driver of its own may wait, and how often it looks.
+/// How long a kind with a driver of its own is waited for, and how often it is read meanwhile.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Waits {
@@ -306,7 +309,9 @@ pub struct Waits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadinessWait {
+    /// `timeouts` in a layer replace it.
     pub within_seconds: u64,
+    /// The longest pause between two reads; they come more often at first.
     pub poll_seconds: u64,
 }
 

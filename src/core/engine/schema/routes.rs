@@ -96,6 +96,8 @@ pub struct Ready {
     /// No event of this entity type may be scheduled or started.
     #[serde(default)]
     pub quiet: Option<String>,
+    /// How long it is waited for; `timeouts` in a layer replace it.
     pub within_seconds: u64,
+    /// The longest pause between two reads; they come more often at first.
     pub poll_seconds: u64,
 }

@@ -71,6 +71,7 @@ pub enum Phase {
 pub struct SwitchRecord {
     /// The overlays that were active before it.
     pub from: Vec<String>,
+    /// In milliseconds since the Unix epoch, like all times of a state.
     pub since: i64,
     pub by: String,
     /// The non-sensitive variables before it.
@@ -95,7 +96,8 @@ pub struct SwitchRecord {
     pub turned: Vec<LeftSite>,
 }
 
-/// Users were directed at this time; resolvers may have answered the old value for so many seconds after it.
+/// A traffic shift: when it was, in milliseconds since the Unix epoch, and for how many seconds after it resolvers may have
+/// answered the old value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShiftRecord {
     pub at: i64,
@@ -179,7 +181,7 @@ pub struct Draining {
     pub until: i64,
 }
 
-/// A fault domain that is gone.
+/// A fault domain that somebody declared lost: since when, in milliseconds since the Unix epoch, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostDomain {
     pub fault_domain: String,
@@ -187,7 +189,7 @@ pub struct LostDomain {
     pub by: String,
 }
 
-/// Who changed it last, and with which command.
+/// Who changed it last, and with which command; times are in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     pub who: String,

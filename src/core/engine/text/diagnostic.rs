@@ -152,9 +152,10 @@ pub fn on_one_line(mistakes: &[Diagnostic], sources: &Sources) -> String {
 
 /// The candidate that a mistyped word most likely meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    /// Of very many names the first: each is compared letter by letter.
+    /// How many names are compared, letter by letter. A guess: a stack with more of them is generated, and few of its names
+    /// are typed by hand.
     const CANDIDATES_MAX: usize = 500;
-    /// No name that anybody types by hand is longer.
+    /// The longest name that is compared, in bytes: nobody types a longer one by hand, and comparing takes quadratic time.
     const WORD_MAX: usize = 100;
     if word.len() > WORD_MAX {
         return None;

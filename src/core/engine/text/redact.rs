@@ -14,19 +14,22 @@ use crate::engine::value::Value;
 
 /// What stands where a secret stood.
 const HIDDEN: &str = "(sensitive)";
-/// Shorter texts hide nobody and would take words out of everything that is said.
+/// The shortest secret that is hidden, in bytes: a shorter one protects nothing, and hiding it would take ordinary words out
+/// of every message.
 const TEXT_MIN: usize = 5;
-/// Up to here a secret is only seen as a word of its own.
+/// Up to this length a secret is only recognized as a word of its own, since it may be part of ordinary words.
 const WORD_MAX: usize = 7;
-/// Lines of a longer secret, such as a key, that are secrets themselves.
+/// A line of a longer secret, such as a key, is a secret itself if it has this many bytes: 16 characters of Base64 hold 96
+/// bits, and the lines of a PEM file have 64 characters (RFC 7468).
 const LINE_MIN: usize = 16;
-/// Numbers with fewer digits are ports and sizes.
+/// The shortest number that is hidden, in digits: shorter ones are ports and sizes.
 const DIGITS_MIN: usize = 5;
-/// Shorter pieces of Base64 and hexadecimal occur by chance.
+/// The shortest encoded form that is hidden: shorter pieces of Base64 and hexadecimal occur by chance.
 const ENCODED_MIN: usize = 7;
-/// How often one text may have been encoded over another.
+/// How many encodings on top of each other are undone. A guess: a URL in JSON is two, and each layer multiplies the work.
 const LAYERS_MAX: usize = 3;
-/// Longer texts are read in fewer ways.
+/// A text that is longer than this, in bytes, is a document of our own, whose parts were redacted when they came: it is
+/// searched in one encoding only.
 const LONG: usize = 256 * 1024;
 
 /// All that is known to be secret, and where it is found.

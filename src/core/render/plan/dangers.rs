@@ -7,8 +7,9 @@ use crate::engine::plan::model::change::{Change, Danger, Plan};
 use crate::engine::schema::Sort;
 use crate::render::words::{cut, danger, escape_control};
 
-/// So many addresses are named in the heading, each with so many characters.
+/// How many addresses the heading names; it has to fit into the first screen of a pull request. A guess.
 const NAMED_MAX: usize = 3;
+/// How many characters of each: three of them fill a line.
 const NAME_MAX: usize = 30;
 
 /// The dangers of each address.

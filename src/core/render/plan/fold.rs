@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::render::lines::{RenderedLine, Sign};
 use crate::render::plan::entry::{RenderedEntry, RenderedSection};
 
-/// Fewer equal changes are told one by one: two addresses are read as fast as a sentence about two.
+/// Fewer equal changes are listed one by one: two addresses are read as fast as a sentence about two.
 const FOLDED_MIN: usize = 3;
-/// A value of more lines is told once.
+/// A value of more lines is shown once and referred to after that. A guess: a shorter one is repeated faster than looked up.
 const LONG_LINES: usize = 4;
 
 /// Entries that say the same become one, where the first of them stood.

@@ -9,14 +9,14 @@ use crate::render::plan::fold::whose;
 use crate::render::plan::outline::{Detail, Notice, Outline, ShownPlan, name, outline};
 use crate::render::words::{count, cut, digest};
 
-/// The smallest budget that is kept; a smaller one counts as this. It holds the heading, the
-/// refusals' count, the digest of the plan, and count and digest of everything that is cut.
+/// The smallest budget in bytes; a smaller one counts as this. It holds the heading, the number of refusals, the digest of the
+/// plan, and number and digest of everything that is cut.
 pub const MIN_BYTES: usize = 8000;
-/// Kept free for the two sentences about what is cut.
+/// Bytes that are kept free for the two sentences about what is cut.
 const NOTICE_BYTES: usize = 800;
-/// Characters of what is switched and lost: a dozen fault domains are told whole.
+/// How many characters tell what is switched and lost: room for the names of a dozen fault domains.
 const SWITCH_MAX: usize = 300;
-/// Characters of one sentence or address in the heading.
+/// How many characters of one sentence or address the heading has: most titles are shown on one line up to there. A guess.
 const HEADING_MAX: usize = 60;
 
 /// What is too long for `max_bytes` is cut from the least to the most dangerous: details first, then lines.

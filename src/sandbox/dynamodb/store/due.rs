@@ -9,7 +9,7 @@ use crate::dynamodb::store::replica_create::{
 use crate::dynamodb::store::table::{TableStatus, key_names};
 use crate::http::Millis;
 
-/// Item counts are refreshed this often, as on the real service.
+/// How often item counts are refreshed: about every six hours (AWS's API reference, TableDescription).
 const COUNT_EVERY: Millis = 6 * 3_600_000;
 
 /// Runs all events due by now, in the order of their times; without `items` only rows change.

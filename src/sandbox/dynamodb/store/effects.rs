@@ -56,6 +56,7 @@ fn on_demand(table: &mut DynamoTable, due: Millis) {
     table.on_demand_since = Some(due);
     table.throughput.read = 0;
     table.throughput.write = 0;
+    // What an on-demand table can always serve at once (AWS's developer guide, warm throughput).
     table.warm.read = table.warm.read.max(12_000);
     table.warm.write = table.warm.write.max(4_000);
     for index in &mut table.indexes {

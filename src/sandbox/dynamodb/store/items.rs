@@ -24,7 +24,7 @@ impl Items {
     /// Keeps the items as SQLite files in this folder.
     pub fn open(folder: &Path) -> Result<Self, String> {
         std::fs::create_dir_all(folder).map_err(|error| {
-            format!("cannot make the folder of items {}: {error}", folder.display())
+            format!("cannot create the folder {} for items: {error}", folder.display())
         })?;
         Ok(Self { folder: Some(folder.to_owned()), regions: BTreeMap::new(), judge: None })
     }
@@ -60,7 +60,9 @@ impl Items {
             let database = match self.path(region) {
                 None => Database::memory(),
                 Some(path) => {
-                    let path = path.to_str().ok_or("the folder of items is not valid UTF-8")?;
+                    let path = path
+                        .to_str()
+                        .ok_or("the path of the folder for items is not valid UTF-8")?;
                     Database::new(path)
                 }
             };

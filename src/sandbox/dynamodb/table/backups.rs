@@ -9,8 +9,9 @@ use crate::dynamodb::store::shape::{KeyShape, table_name};
 use crate::dynamodb::store::table::{DynamoTable, TableStatus};
 use crate::http::Millis;
 
+/// The recovery period unless another is given: 35 days, which is also the longest (AWS's API reference).
 const DEFAULT_DAYS: i64 = 35;
-/// The latest time that can be restored lags behind by this much.
+/// The latest time that can be restored lags behind by about five minutes (AWS's developer guide, point-in-time recovery).
 const LAG: Millis = 5 * 60_000;
 const DAY: Millis = 24 * 3_600_000;
 

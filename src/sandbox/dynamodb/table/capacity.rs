@@ -189,7 +189,8 @@ fn changed(
     Ok(next)
 }
 
-/// Four decreases a day, then one an hour.
+/// Four decreases a day, then one an hour
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Limits.html>).
 fn within_budget(current: &Throughput, now: Millis) -> Result<Vec<Millis>, DynamoDbError> {
     let mut today: Vec<Millis> =
         current.decreased.iter().copied().filter(|at| at / DAY == now / DAY).collect();

@@ -15,7 +15,8 @@ use crate::dynamodb::store::table::{
 use crate::dynamodb::table::encryption::asked_encryption;
 use crate::dynamodb::table::tags::read_tags;
 
-/// The most a table may be given without asking for more.
+/// The most units of a table without a raised quota
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Limits.html>).
 pub const MOST_UNITS: i64 = 40_000;
 
 pub fn create_table(
@@ -25,7 +26,7 @@ pub fn create_table(
 ) -> Result<Value, DynamoDbError> {
     let body = &call.body;
     if !body["GlobalTableSourceArn"].is_null() {
-        let text = "The sandbox has one account and does not offer multi-account global tables";
+        let text = "The sandbox has one account and does not support multi-account global tables";
         return Err(DynamoDbError::validation(text));
     }
     items.judge(&judged(body))?;

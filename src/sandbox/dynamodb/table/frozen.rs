@@ -18,8 +18,8 @@ pub fn whole(
     match concerned.find(|region| register.links.freezes(region)) {
         None => Ok(()),
         Some(region) => Err(DynamoDbError::validation(format!(
-            "The sandbox refuses changes of all members of {} while the region {region} is lost; what the service \
-             does then is not known",
+            "The sandbox refuses changes to all members of {} while the region {region} is lost, because it is not \
+             known what AWS does then; lose the region with --group-changes to allow them",
             table.name
         ))),
     }

@@ -8,6 +8,8 @@ use crate::dynamodb::store::register::{Register, RegisterEvent, TableCall};
 use crate::dynamodb::store::table::{Billing, DynamoTable, TableStatus, Work, key_names};
 use crate::dynamodb::table::create::new_index;
 
+/// The most global secondary indexes of a table without a raised quota
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Limits.html>).
 const MOST_INDEXES: usize = 20;
 
 fn one_at_a_time() -> DynamoDbError {

@@ -8,6 +8,7 @@ use crate::dynamodb::store::register::{Patch, Register, TableCall, key_of};
 use crate::dynamodb::store::table::{DynamoTable, Work};
 use crate::http::Millis;
 
+/// The table class changes at most twice in 30 days (AWS's developer guide, table classes).
 const CLASS_WINDOW: Millis = 30 * 24 * 3_600_000;
 
 /// The rules every StreamSpecification of an UpdateTable must meet; in a group it is frozen.

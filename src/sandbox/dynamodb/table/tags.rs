@@ -9,6 +9,7 @@ use crate::dynamodb::store::shape::name_in_arn;
 use crate::dynamodb::store::table::{DynamoTable, TableStatus};
 use crate::http::Millis;
 
+/// The most tags of a table (AWS's developer guide, tagging restrictions in DynamoDB).
 const MOST_TAGS: usize = 50;
 
 /// The tags of a request, checked one by one.

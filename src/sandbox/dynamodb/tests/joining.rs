@@ -112,7 +112,7 @@ fn update_table_takes_one_replica_action_per_call() {
         10s us-east-1 UpdateTable orders, {nowhere}
         ! ValidationException: Region moon-1 is not supported. The latest version of global tables are only supported in the following regions: [
         10s us-east-1 UpdateTable orders, "MultiRegionConsistency": "STRONG", {west}
-        ! ValidationException: The sandbox does not offer global tables with MultiRegionConsistency STRONG
+        ! ValidationException: The sandbox does not support global tables with MultiRegionConsistency STRONG
         10s us-east-1 UpdateTable orders, "ReplicaUpdates": [{{"Create": {{"RegionName": "us-west-2"}}}}, {{"Create": {{"RegionName": "us-west-2"}}}}]
         = ok
         40s us-east-1 UpdateTable orders, {west}

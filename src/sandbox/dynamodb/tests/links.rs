@@ -139,7 +139,7 @@ fn update_table_is_refused_in_a_group_with_a_lost_member() {
     };
     let mut client = pair();
     client.cloud.set_links(without("us-west-2", 45_000, GroupsMode::Frozen));
-    client.play(&script("! ValidationException: The sandbox refuses changes of all members of orders while the region us-west-2 is lost"));
+    client.play(&script("! ValidationException: The sandbox refuses changes to all members of orders while the region us-west-2 is lost"));
     client.play(
         r#"
         300s us-east-1 UpdateTable orders, "DeletionProtectionEnabled": true

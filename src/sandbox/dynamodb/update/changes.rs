@@ -120,7 +120,7 @@ pub fn changes(body: &Value) -> Result<Vec<TableChange>, DynamoDbError> {
     }
     if given("GlobalTableWitnessUpdates") || body["MultiRegionConsistency"] == "STRONG" {
         return Err(DynamoDbError::validation(
-            "The sandbox does not offer global tables with MultiRegionConsistency STRONG",
+            "The sandbox does not support global tables with MultiRegionConsistency STRONG",
         ));
     }
     Ok(found)

@@ -23,7 +23,8 @@ pub struct RateLimits {
 }
 
 impl Default for RateLimits {
-    /// As recorded in 2026.
+    /// As linodego's recordings of 2026 show them in `X-RateLimit-Limit`; the windows are those that
+    /// <https://techdocs.akamai.com/linode-api/reference/rate-limits> documents.
     fn default() -> Self {
         let named = [
             ("POST /linode/instances", Limit { calls: 20, seconds: 15 }),

@@ -4,14 +4,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::Millis;
 
-/// How long jobs take, in world milliseconds; near the middle of what was recorded.
+/// How long jobs take, in world milliseconds. Deploying and booting an image took 47 to 62 s in linodego's recordings; with
+/// the boot below this is in the middle.
 pub const DEPLOY: Millis = 28_000;
+/// Creating a machine without an image: 3 to 5 s were recorded.
 pub const PREPARE: Millis = 4_000;
+/// A boot: 24 s were recorded.
 pub const BOOT: Millis = 24_000;
+/// A shutdown: 28 s were recorded.
 pub const SHUTDOWN: Millis = 28_000;
+/// A resize. A guess: none was recorded; Terraform's provider allows an hour.
 pub const RESIZE: Millis = 120_000;
+/// A rebuild, without the boot after it. A guess: about as long as deploying an image.
 pub const REBUILD: Millis = 30_000;
-/// The boot job ends later than `running` shows; until then the Linode is busy (3 to 7 s were recorded).
+/// How long a boot job goes on after the status is `running`; until then the Linode is busy. 3 to 7 s were recorded.
 pub const TAIL: Millis = 5_000;
 
 /// One job: what the machine shows while it runs and what it is afterwards.

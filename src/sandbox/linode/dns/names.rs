@@ -3,7 +3,7 @@
 use crate::linode::data::model::DomainRecord;
 use crate::linode::data::store::LinodeWorld;
 
-/// CNAMEs followed before giving up.
+/// How many CNAMEs are followed before giving up. A guess: resolvers have limits of this order, and a loop must end.
 const MOST_HOPS: usize = 8;
 
 /// Every address of a name, A before AAAA; empty when nobody knows it.

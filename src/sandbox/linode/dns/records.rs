@@ -11,7 +11,7 @@ use crate::linode::request::events;
 use crate::linode::request::listing::page;
 
 const TYPES: [&str; 9] = ["A", "AAAA", "NS", "MX", "CNAME", "TXT", "SRV", "PTR", "CAA"];
-/// Records that one zone can hold.
+/// How many records one zone can hold (Linode's API reference, domain records).
 const MOST: usize = 12_000;
 
 pub fn view(it: &DomainRecord) -> Value {

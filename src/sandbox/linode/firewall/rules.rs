@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use crate::linode::request::body::{RequestBody, is_network};
 
-/// Rules in both directions together.
+/// How many rules a firewall has, in both directions together (Linode's API reference).
 const MOST_RULES: usize = 25;
+/// How many addresses of one family a rule has (Linode's API reference).
 const MOST_ADDRESSES: usize = 255;
 
 /// Checks a rule set and keeps it as it came: absent stays absent, null stays null, order stays. It replaces all rules, so
@@ -42,7 +43,7 @@ pub fn read(
 
 fn check(form: &mut RequestBody<'_>, place: &str, rule: &Map<String, Value>) {
     if rule.get("ruleset").is_some_and(|it| !it.is_null()) {
-        form.error(&format!("{place}.ruleset"), "the sandbox does not model rule sets");
+        form.error(&format!("{place}.ruleset"), "the sandbox does not support rule sets");
         return;
     }
     let text = |name: &str| rule.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -53,7 +53,7 @@ impl<'a> RequestBody<'a> {
         for field in fields {
             let value = self.value(field);
             if value.is_some_and(|it| it.as_array().is_none_or(|it| !it.is_empty())) {
-                self.error(field, format!("the sandbox does not model {field}"));
+                self.error(field, format!("the sandbox does not support {field}"));
             }
         }
     }

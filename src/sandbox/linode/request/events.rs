@@ -8,7 +8,7 @@ use crate::linode::data::store::LinodeWorld;
 use crate::linode::request::call::{CallResult, LinodeCall, LinodeError, done, stamp};
 use crate::linode::request::listing::{Filterable, page};
 
-/// More than this are not kept; the oldest go first.
+/// How many events are kept; the oldest go first. The real API keeps them for 90 days; a world needs those of its latest jobs.
 const MOST: usize = 2_000;
 
 const FILTERABLE: Filterable = &[

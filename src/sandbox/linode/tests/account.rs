@@ -35,7 +35,7 @@ fn create_instance_takes_keys_of_users_of_the_account_only() {
         (
             "POST /account/users",
             json!({ "username": "joe", "email": "joe@example.com", "restricted": true }),
-            "400 restricted: the sandbox does not model restricted users",
+            "400 restricted: the sandbox does not support restricted users here; use `sandbox restrict`",
         ),
     ]);
 }

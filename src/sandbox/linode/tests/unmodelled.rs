@@ -83,7 +83,7 @@ fn linode_calls_refuse_every_field_without_a_model() {
         let mut with = body.clone();
         with[field] = value;
         let said = bench.said(&call, &with);
-        assert_eq!(said, format!("400 {field}: the sandbox does not model {field}"), "{call}");
+        assert_eq!(said, format!("400 {field}: the sandbox does not support {field}"), "{call}");
         // Nothing said is no wish.
         with[field] = Value::Null;
         assert_ne!(bench.said(&call, &with), said, "{call} {field}");
@@ -100,7 +100,7 @@ fn linode_calls_refuse_every_field_without_a_model() {
     wall["devices"] = json!({ "linode_interfaces": [1] });
     assert_eq!(
         bench.said("POST /networking/firewalls", &wall),
-        "400 devices.linode_interfaces: the sandbox does not model linode_interfaces"
+        "400 devices.linode_interfaces: the sandbox does not support linode_interfaces"
     );
 }
 
@@ -160,7 +160,7 @@ fn create_firewall_takes_numbers_and_one_direction_alone() {
         (
             &format!("PUT {path}"),
             json!({ "inbound": [{ "ruleset": 5 }] }),
-            "400 inbound[0].ruleset: the sandbox does not model rule sets",
+            "400 inbound[0].ruleset: the sandbox does not support rule sets",
         ),
     ]);
 }

@@ -74,7 +74,7 @@ fn create_and_attach_volume_refuse_mistakes() {
         (
             &format!("POST {path}/attach"),
             json!({ "linode_id": web, "persist_across_boots": false }),
-            "400 persist_across_boots: the sandbox does not model persist_across_boots",
+            "400 persist_across_boots: the sandbox does not support persist_across_boots",
         ),
         (
             &format!("POST {path}/resize"),

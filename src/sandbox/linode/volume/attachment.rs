@@ -10,8 +10,9 @@ use crate::linode::request::call::{CallResult, LinodeCall, LinodeError, done};
 use crate::linode::request::events;
 use crate::linode::volume::view;
 
-/// All jobs of a volume were done at the first look 15 s later (linodego's recordings, shared/linode-api.md).
+/// A guess: in linodego's recordings all jobs of a volume were done at the first poll, 15 s later.
 const ATTACH: Millis = 8_000;
+/// The same.
 const DETACH: Millis = 10_000;
 
 /// The machine that a body names, if there is one in this region.
@@ -39,7 +40,7 @@ pub fn machine<'a>(
 /// A volume that survives no reboot would need configuration profiles.
 fn persists(form: &mut RequestBody<'_>) {
     if form.flag("persist_across_boots") == Some(false) {
-        form.error("persist_across_boots", "the sandbox does not model persist_across_boots");
+        form.error("persist_across_boots", "the sandbox does not support persist_across_boots");
     }
 }
 

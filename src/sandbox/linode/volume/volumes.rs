@@ -17,11 +17,12 @@ use crate::linode::volume::view;
 /// As the reduced list of 4.229 says.
 pub const FILTERABLE: Filterable = &["label", "tags"];
 
-/// Both were done at the first look 15 s later (linodego's recordings, shared/linode-api.md).
+/// A guess: in linodego's recordings all jobs of a volume were done at the first poll, 15 s later.
 const CREATE: Millis = 6_000;
+/// The same.
 const RESIZE: Millis = 10_000;
 
-/// In GB; accounts with a limit of 1,024 are not modelled.
+/// In GB ("Must be 10-16384" in the tests of linode-cli); accounts with a limit of 1,024 are not modeled.
 const LEAST: u64 = 10;
 const MOST: u64 = 16_384;
 

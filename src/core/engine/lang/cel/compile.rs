@@ -8,11 +8,13 @@ use crate::engine::lang::cel::path;
 use crate::engine::lang::cel::syntax::{reworded, small};
 use crate::engine::lang::cel::walk::finish;
 
-/// The longest expression; a longer one could exhaust the stack by its depth.
+/// The longest expression, in bytes: every shape of this length was seen to survive a stack of 4 MiB, and a longer one could
+/// exhaust it by its depth.
 pub const BYTES_MAX: usize = 4096;
-/// Operators, dots and brackets: each may make the syntax tree one deeper, and parser, evaluator and drop recurse over it.
+/// The most operators, dots and brackets: each may make the syntax tree one level deeper, and the parser, the evaluator and
+/// the drop of the tree recurse over it. 400 levels fit the stack several times.
 const OPERATORS_MAX: usize = 400;
-/// How deep parentheses may be nested.
+/// How deep parentheses may be nested: half of the parser's own limit of 96, since it takes many frames for each level.
 const DEPTH_MAX: u16 = 48;
 
 /// Compiles an expression.

@@ -8,7 +8,7 @@ use crate::engine::lang::cel::evaluate::evaluate;
 use crate::engine::lang::cel::lookup::{LookupError, NameLookup, PathStep, cut, follow, word};
 use crate::engine::value::{Attributes, Value};
 
-/// Expressions of one file, and the plain text between them.
+/// The most expressions of one file, counted with the plain text between them. A guess, far above what people write.
 const PIECES_MAX: usize = 4_000;
 
 /// One file that was read, and what it is as a template.

@@ -8,8 +8,10 @@ use crate::engine::schema::{Catalog, Kind};
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 
 const KEYS: [&str; 7] = ["tcp", "http", "replication", "expect", "body", "times", "within"];
+/// How long a gate waits unless `within` says otherwise. A guess: longer than an instance takes to boot and start its service
+/// (it runs after about a minute in linodego's recordings), and short enough that a dead target is noticed.
 const WITHIN_SECONDS: u64 = 300;
-/// The longest time that anything may wait.
+/// The longest time that anything may wait: a week. A longer one is a typing mistake.
 const SECONDS_MAX: u64 = 7 * 24 * 3600;
 
 /// Which block it is: that decides what may be tried.
@@ -88,6 +90,7 @@ pub fn gate(node: &Node, of: Use<'_>, terms: &mut Terms<'_>) -> Option<Gate> {
     let within_seconds = map
         .get("within")
         .map_or(Some(WITHIN_SECONDS), |it| duration(&it.node, "within", terms.out))?;
+    // More successes in a row than that are a typing mistake: at one probe a second they take a quarter of an hour.
     let times = int(map, "times", 1, (1, 1000), terms.out);
     let (at, probe) = probe(node.span, map, what, terms)?;
     of.check(at, &probe, terms.out);

@@ -7,11 +7,12 @@ use x509_cert::der::{Decode as _, Tag, Tagged as _};
 
 use crate::engine::schema::TextForm;
 
-/// Labels of a name in DNS, and whole names (RFC 1035).
+/// The longest label of a DNS name, in bytes (RFC 1035, section 2.3.4).
 const LABEL_MAX: usize = 63;
+/// The longest DNS name in text: 255 bytes on the wire (RFC 1035, section 2.3.4), two of which text does not show.
 const NAME_MAX: usize = 253;
 
-/// Pieces that Linode takes in one list of ports; a range is two.
+/// How many pieces Linode takes in one list of ports, where a range counts as two (Linode's API reference, firewall rules).
 const PORTS_MAX: usize = 15;
 
 /// What to write instead of a text that has not this form; `None`: it has. Empty text is judged by lengths and rules.

@@ -367,7 +367,7 @@ fn load_reports_every_mistake_in_one_run() {
     stack.yaml:8:3: Invalid name [«math» `math` is a reserved word in expressions] -- write `math_`
     stack.yaml:9:14: Unknown kind [«linode.nodebalncer» unknown kind `linode.nodebalncer`] -- did you mean `linode.nodebalancer`?
     stack.yaml:10:3: A resource requires a `kind` [«b» `b` has none] -- `lifeboat kinds` lists them
-    stack.yaml:11:3: A required attribute is missing [«c» `c` needs `region`] -- add `region:`
+    stack.yaml:11:3: A required attribute is missing [«c» `c` needs `region`] -- add `region:` (Region id, e.g. `us-east`)
     stack.yaml:11:35: Unknown attribute [«regoin» `linode.nodebalancer` has no attribute `regoin`] -- did you mean `region`?
     stack.yaml:12:43: Wrong type [«5» `region` takes text, but this is an integer] -- quote it: '…'
     stack.yaml:12:53: Wrong type [«007» `label` takes text, but this is an integer] -- quote it: '…'

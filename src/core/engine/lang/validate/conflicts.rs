@@ -13,7 +13,7 @@ use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 use crate::engine::value::Value;
 
-/// Room for most identities, so that few grow.
+/// Room for most identities in bytes, so that few texts have to grow.
 const IDENTITY_MOSTLY: usize = 64;
 
 type Identities<'a> = FastMap<(&'a str, String), (&'a Address, Span)>;

@@ -21,7 +21,7 @@ use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::topological::topological_order;
 use crate::engine::value::Attributes;
 
-/// After so many mistakes the rest is left for the next run.
+/// After this many mistakes the rest is left for the next run: nobody reads more, and they often follow from the first ones.
 const MISTAKES_MAX: usize = 200;
 
 /// The desired objects so far, in the order of the stack; what the cloud makes is open.

@@ -17,7 +17,8 @@ use crate::engine::schema::{Catalog, Kind, KindRule, Type};
 use crate::engine::text::diagnostic::{Diagnostic, Severity, Span};
 use crate::engine::value::{Attributes, Value};
 
-/// So many values of one attribute are remembered; names mostly differ for each object.
+/// How many checked values of one attribute are remembered, to check equal ones once. An attribute such as a region has few
+/// values, and one such as a name differs for each resource and would only fill the memory.
 const REMEMBERED_MAX: usize = 32;
 
 /// The name under which a rule asks for what `ready` tries.

@@ -80,7 +80,7 @@ fn one(what: &str) -> String {
     format!("{} {what}", if vowel { "an" } else { "a" })
 }
 
-/// So many are named where none is near.
+/// How many offers are named where none is similar to what was written: about a line.
 const NAMED_MAX: usize = 8;
 
 fn some_of(shipped: &Shipped) -> String {

@@ -230,7 +230,7 @@ fn joined(
         .collect()
 }
 
-/// So many are named.
+/// How many resources a message names before it only counts the rest: more would not fit on a line.
 const NAMED_MAX: usize = 5;
 
 fn refusal(

@@ -9,7 +9,7 @@ use crate::engine::state::record::Allowances;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::Diagnostic;
 
-/// So many are named.
+/// How many resources a message names before it only counts the rest: more would not fit on a line.
 const NAMED_MAX: usize = 5;
 
 /// What a plan is judged by.

@@ -10,7 +10,7 @@ use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::text::names::OverlayNames;
 
-/// So many are named.
+/// How many resources a message names before it only counts the rest: more would not fit on a line.
 const NAMED_MAX: usize = 5;
 
 /// What an unfinished switch had made and is gone. A machine that was lost meanwhile looks the same, so a word is enough to

@@ -12,7 +12,7 @@ use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::Diagnostic;
 
-/// Different failures that are told one by one; whoever has more of them reads these first.
+/// How many different failures are told one by one; whoever has more reads these first.
 const CAUSES_MAX: usize = 3;
 
 /// One warning for each thing to mend, then one for those who say nothing.
@@ -63,6 +63,7 @@ fn refusals(it: &PlanBuilder<'_>) -> Vec<Diagnostic> {
 
 /// "`a`, `b`, `c` and 4 more".
 fn named(addresses: &[&Address]) -> String {
+    /// How many resources are named for each cause.
     const SHOWN: usize = 3;
     let shown: Vec<String> = addresses.iter().take(SHOWN).map(|it| format!("`{it}`")).collect();
     match addresses.len().saturating_sub(SHOWN) {

@@ -31,7 +31,8 @@ pub struct Adopted {
     pub why: String,
 }
 
-/// A counted resource may have had as many instances as this.
+/// How many instances a counted resource may have had: a tag holds only a digest of the address, so each index is tried. A
+/// guess: larger counts are rare, and each index costs one SHA-256.
 const COUNTED: u32 = 100;
 
 /// Objects with the tag of one of these addresses, or of another instance of the same resource, that state does not know.

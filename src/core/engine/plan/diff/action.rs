@@ -15,6 +15,7 @@ pub struct ResourceState<'a> {
     pub not_ready: bool,
 }
 
+/// The action for one address, by what is desired, recorded and observed.
 pub fn decide(
     change: &mut Change,
     kind: &Kind,

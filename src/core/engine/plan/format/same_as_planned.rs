@@ -6,7 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::plan::model::change::{Action, Change, Plan, Step, StepCall};
 use crate::engine::value::{Attributes, Value};
 
-/// How many differences are told.
+/// How many differences are told: enough to see what they have in common. A guess.
 const TOLD_MAX: usize = 12;
 
 /// The first step that no shown change asks for, or the first change that no step carries out; `None`: they agree.

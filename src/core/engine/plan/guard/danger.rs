@@ -9,7 +9,8 @@ use crate::engine::schema::{Attribute, HealthCheck, Kind, Sort};
 use crate::engine::text::plain::counted;
 use crate::engine::value::Value;
 
-/// A check that needs longer than this to notice a dead backend is as good as none: DESIGN §5's default gate waits as long.
+/// A health check that needs longer than this to notice a dead backend protects nobody: a gate that uses its default `within`
+/// would have given up by then.
 pub const DETECTION_SECONDS_MAX: u64 = 300;
 
 /// Every danger of a plan, the worst first, otherwise in the order of the changes.

@@ -149,7 +149,8 @@ fn data(it: &PlannedChange<'_>, allowed: &Allowances) -> Option<Diagnostic> {
     })
 }
 
-/// More than max(3, 30 %) deleted or replaced.
+/// Refuses to delete or replace more than three resources and more than 30 % of them without an allowance. A guess, low on
+/// purpose: one or two are daily work, while a wrong overlay or a renamed key touches most of a stack.
 fn brake(
     planned: &[PlannedChange<'_>],
     state: Option<&State>,
@@ -169,7 +170,8 @@ fn brake(
     )
 }
 
-/// More than max(2, 50 %) of one provider's objects absent: rather a wrong account than a catastrophe.
+/// Refuses to believe that more than two and more than half of one provider's resources are absent: a wrong account or token
+/// is likelier than a catastrophe, and recreating everything would be one. A guess: a lost region rarely holds more.
 fn absent_brake(planned: &[PlannedChange<'_>], allowed: &Allowances) -> Vec<Diagnostic> {
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for it in planned.iter().filter(|it| it.record.is_some()) {
@@ -243,6 +245,7 @@ pub fn still_leaving(instance: &Instance, kind: &Kind, is_ours: bool) -> Diagnos
     )
 }
 
+/// The refusal of a change that the kind can carry out neither in place nor by replacing.
 pub fn unchangeable(
     instance: &Instance,
     kind: &Kind,
@@ -417,6 +420,7 @@ pub fn missing_secret(
         .help(ways.join("; "))
 }
 
+/// The refusal of a recorded kind that this version does not know.
 pub fn unknown_kind(address: &Address, kind: &str) -> Diagnostic {
     Diagnostic::error(
         "unknown_kind_in_state",

@@ -165,6 +165,7 @@ pub struct Change {
     pub attributes: Vec<AttributeChange>,
 }
 
+/// What is done to one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "kebab-case")]
 pub enum Action {
@@ -277,6 +278,7 @@ pub struct Stray {
     pub remedy: String,
 }
 
+/// An output of the stack, before and after.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutputChange {
     pub name: String,
@@ -308,12 +310,14 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficShift {
     pub was: Vec<Address>,
+    /// How long the old target has to stay, in seconds; 0: nobody has to be waited for.
     pub seconds: u64,
     /// For how many seconds resolvers may still answer what was before, whether or not that is waited for.
     #[serde(default)]
     pub ttl: u64,
 }
 
+/// What one step does: a provider call, a wait, or a change of the record alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum StepCall {

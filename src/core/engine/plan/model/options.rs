@@ -15,6 +15,7 @@ pub struct RecoveryOverlay {
     pub assumes_lost: Vec<String>,
 }
 
+/// Everything that a plan is asked for besides the layers, the state and what was read.
 #[derive(Debug, Clone, Default)]
 pub struct PlanOptions {
     pub intent: Intent,

@@ -36,7 +36,8 @@ pub fn kept(kind: &Kind, attributes: &Attributes) -> Attributes {
     kept
 }
 
-/// How long the digest is that a name ends with while its owner is beside what it replaces.
+/// The length of the digest at the end of a name, while its owner exists beside what it replaces. 25 bits are enough to tell
+/// two such names apart, and some names may have 32 characters only.
 const DIGEST: usize = 5;
 
 /// The name under which something is made beside what it replaces.

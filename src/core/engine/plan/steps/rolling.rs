@@ -12,7 +12,8 @@ use crate::engine::plan::traffic::serving::{ServingView, after};
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::value::Value;
 
-/// Expected seconds until something is seen to serve.
+/// Expected seconds until something is seen to serve, for the estimate of a plan without measurements. A guess: about one
+/// interval of a balancer's health check, whose default is 31 s.
 const SEEN_SECONDS: u64 = 30;
 
 /// What rolling changes are worked out from.

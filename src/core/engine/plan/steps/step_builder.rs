@@ -11,6 +11,7 @@ use crate::engine::plan::steps::lower::{creation, deletion, lane, readiness, tem
 /// First and last step of a chain.
 pub type Chain = (usize, usize);
 
+/// Collects the steps of a plan and what each of them waits for.
 #[derive(Default)]
 pub struct StepBuilder {
     pub steps: Vec<Step>,
@@ -27,6 +28,7 @@ pub struct StepBuilder {
 }
 
 impl StepBuilder {
+    /// Adds one step and returns its id. `weight` is the expected duration in seconds.
     pub fn push(
         &mut self,
         it: &PlannedChange<'_>,
@@ -49,6 +51,7 @@ impl StepBuilder {
         id
     }
 
+    /// Adds calls, each with its expected seconds, that run one after another; `None` if there are none.
     pub fn chain(&mut self, it: &PlannedChange<'_>, calls: Vec<(StepCall, u64)>) -> Option<Chain> {
         self.segment += 1;
         let mut chain: Option<Chain> = None;
@@ -59,6 +62,7 @@ impl StepBuilder {
         chain
     }
 
+    /// Adds the steps of one change.
     pub fn lower(&mut self, it: &PlannedChange<'_>) {
         let address = it.change.address.clone();
         let mut make = Vec::new();
@@ -160,6 +164,7 @@ impl StepBuilder {
         }
     }
 
+    /// Adds a wait that is part of no chain. `weight` is its expected duration in seconds.
     pub fn gate(&mut self, it: &PlannedChange<'_>, call: StepCall, weight: u64) -> usize {
         self.segment += 1;
         let id = self.push(it, call, None, weight);

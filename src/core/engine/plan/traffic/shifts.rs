@@ -16,7 +16,8 @@ use crate::engine::state::journal::PendingOperation;
 use crate::engine::state::record::{MutatingCall, Record, State};
 use crate::engine::value::{Attributes, Value};
 
-/// Others remember a value for as long as its TTL, and some a while longer.
+/// How many TTLs a drain lasts. A resolver may keep a value for its whole TTL (RFC 1035, section 3.2.1); the second one is a
+/// guess that covers publication and resolvers and programs that keep answers longer than they may.
 const DRAIN_TIMES: u64 = 2;
 
 /// One change that directs users somewhere else, or takes a way from them.

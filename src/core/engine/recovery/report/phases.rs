@@ -16,7 +16,8 @@ pub struct RunSpan {
     pub ended: i64,
 }
 
-/// A process ended before its end, and another took over: the last thing that the first has written, and the begin of the second.
+/// A process ended early, and another took over: from the last entry of the first to the beginning of the second, both in
+/// milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     pub from: i64,

@@ -38,8 +38,9 @@ pub struct StepTiming {
     pub role: StepPhase,
     /// Ids of the steps that had to end well before.
     pub waits: Vec<usize>,
+    /// In milliseconds since the Unix epoch, on the clock of the world; `None`: it never started.
     pub started: Option<i64>,
-    /// `None` as well where it was given up.
+    /// Likewise; `None` as well where it was given up.
     pub ended: Option<i64>,
     pub became: StepResult,
     /// For how many seconds resolvers may still answer what was before; only of what directs users.

@@ -26,7 +26,7 @@ impl SwitchKind {
     }
 }
 
-/// What a recovery may cost, in seconds.
+/// How long a recovery may take, and how much of the latest data may be missing after it, both in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RecoveryObjectives {
     pub rto: Option<u64>,

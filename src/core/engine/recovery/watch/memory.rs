@@ -11,7 +11,7 @@ use crate::engine::recovery::watch::rules::WatchRules;
 
 /// The version that this program writes, and the newest that it reads.
 const VERSION: u32 = 1;
-/// So many targets are remembered; the one that was looked at longest ago goes first.
+/// How many targets are remembered; the one that was probed longest ago goes first. A guess, far above what one overlay has.
 const TARGETS_MAX: usize = 16;
 
 /// The memories of all watchers of one overlay: one for each target, and what one has switched holds for all.
@@ -42,7 +42,7 @@ pub struct WatchMemory {
     pub certificate_days: Option<i64>,
 }
 
-/// One round that counts.
+/// One round that counts, and when it was, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeenTarget {

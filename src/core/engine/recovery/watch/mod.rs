@@ -15,11 +15,13 @@ pub use rules::WatchRules;
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
-/// What a switch that failed waits at first before it is tried again, and at most.
+/// How long a failed switch waits before it is tried again, in milliseconds; the pause doubles. A guess: most causes that pass
+/// by themselves, such as throttling, last a minute.
 const FIRST_PAUSE: i64 = 60_000;
+/// The longest such pause, in milliseconds. A guess: users are without service, so it is tried four times an hour at least.
 const LONGEST_PAUSE: i64 = 15 * 60_000;
 
-/// What one round saw.
+/// What one round saw; times are in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Round {
     pub at: i64,

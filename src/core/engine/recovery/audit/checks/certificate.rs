@@ -8,9 +8,10 @@ use crate::engine::text::plain::counted;
 use crate::engine::value::Value;
 
 const DAY_SECONDS: i64 = 86_400;
-/// Fewer days than this are a warning: somebody has to order a new one.
+/// Fewer days than this are a warning: somebody has to order a new one. A guess: Let's Encrypt recommends renewing its
+/// certificates of 90 days with 30 days left, so one with three weeks left was not renewed in time.
 const WARNING_DAYS: i64 = 21;
-/// Fewer days than this are an error: a recovery may fall behind it.
+/// Fewer days than this are an error: it may end during a recovery. A guess: a week.
 const ERROR_DAYS: i64 = 7;
 
 pub static EXPIRING: AuditRule = AuditRule {

@@ -37,7 +37,8 @@ pub static REHEARSAL_MISSING: AuditRule = AuditRule {
     remedy: "write an overlay with `workspace: drill` and `rehearses`, and run `drill`",
 };
 
-/// Shorter texts are in too many others by chance.
+/// The shortest text that is looked for, in characters; a shorter one is part of too many others by chance. The shortest IPv4
+/// address, such as 1.2.3.4, has seven.
 const ADDRESS_MIN: usize = 7;
 
 pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {

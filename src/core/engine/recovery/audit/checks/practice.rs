@@ -12,7 +12,7 @@ use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::plain::counted;
 
 const DAY_MILLISECONDS: i64 = 86_400_000;
-/// A drill says something about so many days.
+/// How long a drill says something about the stack. A guess: a quarter of a year, a usual rhythm of drills.
 const DRILL_DAYS: i64 = 90;
 
 pub static NO_RECOVERY: AuditRule = AuditRule {

@@ -10,7 +10,8 @@ use crate::engine::recovery::audit::side::{Side, SideItem};
 use crate::engine::schema::Drain;
 use crate::engine::value::Value;
 
-/// Half of the objective for those who remember the old answer; noticing, preparing and gates take the other half.
+/// One half of the objective goes to resolvers that remember the old answer; detection, preparation and gates share the other
+/// half. A guess.
 const TTL_SHARE: u64 = 2;
 
 pub static NO_OBJECTIVE: AuditRule = AuditRule {
