@@ -1,5 +1,7 @@
 //! What a run says at its end: done, not done, failed, in doubt, and the outputs.
 
+use std::collections::BTreeMap;
+
 use crate::cli::out::{data, talk};
 use crate::engine::lang::merge::variables::remembered;
 use crate::engine::plan::model::change::Plan;
@@ -27,6 +29,9 @@ pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
         talk(&format!("recorded: {}", recorded.join(", ")));
     } else {
         talk(&format!("{verb}: {steps} done"));
+    }
+    if report.ending() == Completion::Undone && !report.outputs.is_empty() {
+        talk("outputs, as far as the run came:");
     }
     for (name, value) in &report.outputs {
         let shown = match value {
@@ -133,12 +138,21 @@ pub fn open(open: &[Unfinished]) -> Option<String> {
     ))
 }
 
+/// What failed, and why; a cause that several steps share is told once, where the first of them is.
 fn troubles(report: &RunResult) {
-    for (address, what, why) in &report.failed {
-        talk(&format!("failed: {address}: {what}: {}", escape_control(&why.why)));
-    }
-    for (address, what, why) in &report.in_doubt {
-        talk(&format!("indeterminate: {address}: {what}: {}", escape_control(&why.why)));
+    for (word, troubles) in [("failed", &report.failed), ("indeterminate", &report.in_doubt)] {
+        let mut places: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        let mut told: Vec<(&str, &str, Vec<String>)> = Vec::new();
+        for (address, what, why) in troubles {
+            let at = *places.entry((what, &why.why)).or_insert(told.len());
+            if at == told.len() {
+                told.push((what, &why.why, Vec::new()));
+            }
+            told[at].2.push(escape_control(&address.to_string()));
+        }
+        for (what, why, addresses) in told {
+            talk(&format!("{word}: {}: {what}: {}", addresses.join(", "), escape_control(why)));
+        }
     }
     for (address, what) in &report.not_done {
         talk(&format!("not done: {address}: {what}"));

@@ -25,11 +25,11 @@ pub fn error(why: &OpsError, color: bool) {
             talk(&format!("{count} {noun}; nothing was changed"));
         }
         OpsError::Input { what, help } | OpsError::Usage { what, help } => {
-            talk(&format!("error: {what}\nhint: {help}"));
+            talk(&format!("error: {what}\nhelp: {help}"));
         }
-        OpsError::Refused { what, help } => talk(&format!("refused: {what}\nhint: {help}")),
+        OpsError::Refused { what, help } => talk(&format!("refused: {what}\nhelp: {help}")),
         OpsError::Store(why) => {
-            talk(&format!("error: {why}{}\nhint: {}", causes(why), why.advice()));
+            talk(&format!("error: {why}{}\nhelp: {}", causes(why), why.advice()));
         }
         OpsError::File { .. } | OpsError::Provider(_) | OpsError::Sandbox(_) => {
             talk(&format!("error: {why}"));

@@ -67,11 +67,6 @@ pub trait Driver: Send + Sync {
         catalog: &'a Catalog,
     ) -> Reply<'a, (Vec<Observation>, Vec<Neighbor>)>;
 
-    /// Whether it can be asked for such a thing.
-    fn tells(&self, _source: OfferSource) -> bool {
-        false
-    }
-
     /// A list that the cloud keeps of what it offers, or one object such as the account's settings.
     fn offers<'a>(&'a self, _source: OfferSource, path: &'a str) -> Tried<'a, Vec<Json>> {
         unable(path, "this cloud does not tell what it offers")
@@ -167,7 +162,7 @@ pub trait Driver: Send + Sync {
 }
 
 /// Said instead of a call that this cloud does not know.
-fn unable<'a, T: Send + 'a>(endpoint: &str, why: &str) -> Tried<'a, T> {
+pub(super) fn unable<'a, T: Send + 'a>(endpoint: &str, why: &str) -> Tried<'a, T> {
     let refused = ProviderError::new(ErrorClass::Rejected, endpoint, why);
     Box::pin(std::future::ready(Err(refused)))
 }

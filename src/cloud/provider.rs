@@ -18,7 +18,7 @@ use crate::cloud::linode::LinodeDialect;
 use crate::cloud::rest::driver::RestDriver;
 use crate::engine::observed::{Candidate, Neighbor, Observation};
 use crate::engine::plan::checks::grants::Restricted;
-use crate::engine::plan::checks::offers::OfferSource;
+use crate::engine::plan::checks::offers::OfferRequest;
 use crate::engine::retry::ErrorClass;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::value::{Attributes, Value};
@@ -48,10 +48,15 @@ impl Provider {
 
     /// The driver that a kind names.
     fn driver(&self, kind: &Kind) -> Result<&dyn Driver, ProviderError> {
-        let found = self.drivers.iter().find(|it| it.provider() == kind.provider);
+        self.driver_called(&kind.provider, &kind.kind)
+    }
+
+    /// The driver of this name; `asked`: what needs it.
+    fn driver_called(&self, provider: &str, asked: &str) -> Result<&dyn Driver, ProviderError> {
+        let found = self.drivers.iter().find(|it| it.provider() == provider);
         found.map(|it| &**it).ok_or_else(|| {
-            let why = format!("this lifeboat has no driver `{}`", kind.provider);
-            ProviderError::new(ErrorClass::Rejected, kind.kind.clone(), why)
+            let why = format!("this lifeboat has no driver `{provider}`");
+            ProviderError::new(ErrorClass::Rejected, asked, why)
         })
     }
 
@@ -153,16 +158,11 @@ impl Provider {
         Err(ProviderError::new(ErrorClass::Rejected, endpoint, why))
     }
 
-    /// A list that the cloud keeps of what it offers, or one object such as the account's settings.
-    pub async fn offers(
-        &self,
-        source: OfferSource,
-        path: &str,
-    ) -> Result<Vec<Json>, ProviderError> {
-        match self.drivers.iter().find(|it| it.tells(source)) {
-            Some(driver) => driver.offers(source, path).await,
-            None => Err(ProviderError::new(ErrorClass::Rejected, path, "no cloud tells this")),
-        }
+    /// A list that a cloud keeps of what it offers, or one object such as the account's settings.
+    pub async fn offers(&self, request: &OfferRequest) -> Result<Vec<Json>, ProviderError> {
+        self.driver_called(&request.provider, &request.path)?
+            .offers(request.source, &request.path)
+            .await
     }
 
     /// The user of some credentials, where it does not see everything; read at most once between two looks at the world.

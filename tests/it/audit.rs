@@ -76,7 +76,7 @@ fn audit_online_tells_drift_and_offline_says_it_did_not_look() {
     home.linode("PUT", &format!("/nodebalancers/{id}"), &label);
     home.sandbox(&["audit", "woocommerce"])
         .code(0)
-        .shows(&["clouds: the clouds were not called"])
+        .shows(&["not checked: drift and replication, because the clouds were not called"])
         .done();
     let online = ["audit", "woocommerce", "--online", "--format", "json"];
     let audit = home.sandbox(&online).code(1);

@@ -131,7 +131,12 @@ fn failover_killed_while_it_drained_is_measured_by_who_finishes_it() {
     let directed = switch.directed[0];
     home.sandbox(&["apply", "shop", "--yes"])
         .code(0)
-        .says(&["failover of shop to eu: complete", "\n  gate ", "\n  idle ", "recovery time: "])
+        .says(&[
+            "failover of shop to eu: complete",
+            "\n  gate ",
+            "\n  idle ",
+            "time to move all users: ",
+        ])
         .done();
     let report = recovery_reports::reports(&home).remove(0);
     add_up(&report);

@@ -61,7 +61,10 @@ fn failover_and_failback_tell_the_story_line_by_line() {
     let asked = home.requests();
     asked.to_fault_domain(LINODE).none();
     asked.to_fault_domain(AWS).none();
-    home.sandbox(&["status", SHOP]).code(0).shows(&["lost: linode:us-east since", "stale"]).done();
+    home.sandbox(&["status", SHOP])
+        .code(0)
+        .shows(&["lost: linode:us-east, declared 20", "stale"])
+        .done();
     home.sandbox(&["plan", SHOP, "--detailed-exitcode"]).code(0).done();
     home.requests().to_fault_domain(LINODE).none();
     home.requests().to_fault_domain(AWS).none();

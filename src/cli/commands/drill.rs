@@ -57,7 +57,7 @@ pub async fn drill(
     let session = open::session(&ask.place.root, world).await?;
     let stack = drilled(&session, &ask.place, wanted)?;
     let script = spec(context, wanted, ask, &stack)?;
-    let drill = Drill { context, session: &session, script: &script };
+    let drill = RequestedDrill { context, session: &session, script: &script };
     if wanted.cleanup { drill.clean_up(&stack).await } else { drill.run(wanted.yes).await }
 }
 
@@ -87,13 +87,13 @@ fn spec(
 }
 
 /// One drill that somebody has asked for.
-struct Drill<'a> {
+struct RequestedDrill<'a> {
     context: &'a CommandContext,
     session: &'a Arc<Session>,
     script: &'a DrillSpec,
 }
 
-impl Drill<'_> {
+impl RequestedDrill<'_> {
     /// Deletes what an earlier drill has left, and reports that one if it was cut off.
     async fn clean_up(&self, stack: &Stack) -> Result<Exit, OpsError> {
         let Self { context, session, script } = self;
@@ -111,6 +111,7 @@ impl Drill<'_> {
     async fn run(&self, yes: bool) -> Result<Exit, OpsError> {
         let Self { context, session, script } = self;
         let (lease, proposed) = self.prepare().await?;
+        self.tell_what_is_rehearsed(&proposed.desired.stack);
         warn(&proposed, context.color);
         show(context, &proposed.plan);
         refuse(&proposed.plan)?;
@@ -126,6 +127,23 @@ impl Drill<'_> {
             return Ok(Exit::Refused);
         }
         self.rehearse(lease, proposed, &foresight).await
+    }
+
+    /// `--to` names the overlay of a drill here, and of a failover the one to switch to: said before anything else.
+    fn tell_what_is_rehearsed(&self, stack: &Stack) {
+        let place = &self.script.ask.place;
+        let rehearsed = stack
+            .rehearses
+            .iter()
+            .map(|(name, span)| format!("{name} ({})", stack.sources.line(*span)));
+        let rehearsed: Vec<String> = rehearsed.collect();
+        out::talk(&format!(
+            "{} rehearses a failover of {} to {}; {} itself is not changed",
+            place.name(),
+            place.stack,
+            rehearsed.join(" + "),
+            place.stack
+        ));
     }
 
     /// Takes the lease of the workspace, which has to be empty, and plans what is built up there.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::cloud::driver::{Driver, Misdirected, Reply, Tried};
+use crate::cloud::driver::{Driver, Misdirected, Reply, Tried, unable};
 use crate::cloud::dynamodb::regions::AWS;
 use crate::cloud::dynamodb::replication_probe::ProbeInFlight;
 pub use crate::cloud::dynamodb::table_ref::JOIN;
@@ -107,11 +107,10 @@ impl Driver for Dynamo {
         Box::pin(async move { (read::observe(self, questions).await, Vec::new()) })
     }
 
-    fn tells(&self, source: OfferSource) -> bool {
-        source == OfferSource::Quotas
-    }
-
-    fn offers<'a>(&'a self, _source: OfferSource, path: &'a str) -> Tried<'a, Vec<Json>> {
+    fn offers<'a>(&'a self, source: OfferSource, path: &'a str) -> Tried<'a, Vec<Json>> {
+        if source != OfferSource::Quotas {
+            return unable(path, "DynamoDB tells only what an account may have");
+        }
         Box::pin(async move {
             let region = path.rsplit_once(':').map_or(path, |it| it.1);
             Ok(vec![self.quotas(region).await?])

@@ -12,6 +12,7 @@ use crate::cloud::rest::dialect::Dialect;
 use crate::cloud::rest::pending_attributes::{PendingAttributes, missing};
 use crate::cloud::wire::decode::{at, decoded, id, looked_up, lookups, mark};
 use crate::cloud::wire::routes::Routes;
+use crate::engine::containment::container;
 use crate::engine::observed::Candidate;
 use crate::engine::retry::ErrorClass;
 use crate::engine::schema::{Kind, Ready};
@@ -197,8 +198,7 @@ impl RestDriver {
             Ok(rows) => rows,
             // Nothing is in a container that is not there.
             Err(error) if error.fault == ErrorClass::Missing => {
-                let container = kind.contains_in.as_ref().and_then(|it| attributes.get(it));
-                let container = container.and_then(Value::as_text).unwrap_or_default();
+                let container = container(kind, attributes).map_or("", |it| it.id);
                 self.dialect.restricted().await?;
                 self.gone(kind, container, attributes, error).await?;
                 Vec::new()

@@ -49,10 +49,6 @@ impl Driver for RestDriver {
         Box::pin(listing::observe(self, questions, catalog))
     }
 
-    fn tells(&self, source: OfferSource) -> bool {
-        matches!(source, OfferSource::List | OfferSource::Object)
-    }
-
     fn offers<'a>(&'a self, source: OfferSource, path: &'a str) -> Tried<'a, Vec<Json>> {
         Box::pin(async move {
             match source {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::containment::{RecordIndex, find_record, referred};
 use crate::engine::lang::lower::dependencies::named_by;
 use crate::engine::lang::model::{Instance, Stack};
 use crate::engine::lang::validate::dry_run::objects;
@@ -26,8 +27,7 @@ impl FaultDomains {
     /// Where everything recorded is.
     pub fn new(catalog: &Catalog, state: Option<&State>) -> Self {
         let Some(state) = state else { return Self::default() };
-        let by_id: BTreeMap<(&str, &str), &Record> =
-            state.records.values().map(|it| ((it.kind.as_str(), it.id.as_str()), it)).collect();
+        let by_id = RecordIndex::new(state);
         let domain = |record: &Record| recorded(catalog, &by_id, record, DEPTH_MAX);
         let recorded = state.records.iter();
         let recorded = recorded.filter_map(|(at, it)| Some((at.clone(), domain(it)?))).collect();
@@ -78,10 +78,8 @@ impl FaultDomains {
             FaultDomain::Global(name) => Some(name.clone()),
             FaultDomain::Region(name) => region(kind, &begun.attributes, name),
             FaultDomain::Of(name) => {
-                let to = kind.attribute(name)?.to.as_deref()?;
-                let id = begun.attributes.get(name).and_then(Value::as_text)?;
-                let mut records = state.records.iter();
-                let (holder, _) = records.find(|(_, it)| it.kind == to && it.id == id)?;
+                let within = referred(kind, name, &begun.attributes)?;
+                let (holder, _) = find_record(state, within)?;
                 self.of_record(holder).map(str::to_owned)
             }
         }
@@ -126,7 +124,7 @@ fn region(kind: &Kind, attributes: &Attributes, name: &str) -> Option<String> {
 
 fn recorded(
     catalog: &Catalog,
-    by_id: &BTreeMap<(&str, &str), &Record>,
+    by_id: &RecordIndex<'_>,
     record: &Record,
     depth: usize,
 ) -> Option<String> {
@@ -135,9 +133,7 @@ fn recorded(
         FaultDomain::Global(name) => Some(name.clone()),
         FaultDomain::Region(name) => region(kind, &record.attributes, name),
         FaultDomain::Of(name) => {
-            let to = kind.attribute(name)?.to.as_deref()?;
-            let id = record.attributes.get(name).and_then(Value::as_text)?;
-            let holder = by_id.get(&(to, id))?;
+            let (_, holder) = by_id.get(referred(kind, name, &record.attributes)?)?;
             recorded(catalog, by_id, holder, depth.checked_sub(1)?)
         }
     }

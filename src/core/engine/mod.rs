@@ -14,6 +14,7 @@ pub mod normalize;
 pub mod lang;
 pub mod graph;
 pub mod state;
+pub mod containment;
 pub mod fault_domain;
 pub mod plan;
 pub mod schedule;

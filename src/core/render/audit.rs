@@ -49,8 +49,11 @@ impl AuditPage {
         if section.findings.is_empty() {
             self.text.push_str("  no findings\n");
         }
+        if !section.facts.is_empty() {
+            self.text.push_str("  for information:\n");
+        }
         for fact in &section.facts {
-            let line = format!("  {}: {}", fact.name, escape_control(&fact.text));
+            let line = format!("    {}: {}", label(fact.name), escape_control(&fact.text));
             self.text.push_str(&format!("{}\n", self.paint(DIM, &line)));
         }
         self.text.push('\n');
@@ -69,11 +72,21 @@ impl AuditPage {
         let title = finding.rule.title;
         self.text.push_str(&format!("  {}: {title}{place}\n", self.paint(color, &head)));
         self.text.push_str(&format!("      {}\n", escape_control(&finding.why)));
-        self.text.push_str(&format!("      fix: {}\n", escape_control(&finding.remedy)));
+        self.text.push_str(&format!("      help: {}\n", escape_control(&finding.remedy)));
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
         if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// What a fact is called for people; programs match its name.
+fn label(name: &str) -> &str {
+    match name {
+        "switch" => "setting",
+        "way" => "before the traffic shift",
+        "clouds" => "not checked",
+        other => other,
     }
 }
 
@@ -125,7 +138,7 @@ pub fn rules() -> String {
     let mut text = String::new();
     for rule in RULES {
         text.push_str(&format!(
-            "{} ({})\n    {}\n    fix: {}\n",
+            "{} ({})\n    {}\n    help: {}\n",
             rule.id,
             rule.level.word(),
             rule.title,

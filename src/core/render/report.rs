@@ -4,10 +4,12 @@ use serde_json::{Value as Json, json};
 
 use crate::engine::recovery::report::codec::value;
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
-use crate::engine::recovery::report::summary::{ObjectiveResult, ObjectiveVerdict, SwitchReport};
+use crate::engine::recovery::report::summary::{
+    ObjectiveResult, ObjectiveVerdict, SwitchKind, SwitchReport,
+};
 use crate::engine::text::names::{OverlayNames, StackName};
 use crate::render::escape::{code, prose};
-use crate::render::words::{duration, escape_control};
+use crate::render::words::{duration, escape_control, moment};
 
 /// `failover of woocommerce to failover_eu`.
 pub fn title(report: &SwitchReport) -> String {
@@ -39,7 +41,7 @@ pub fn took(milliseconds: u64) -> String {
 struct Row {
     phase: String,
     took: String,
-    note: &'static str,
+    note: String,
 }
 
 /// The phases that took any time, the bound of DNS between them.
@@ -59,17 +61,26 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
             _ => "until the remaining changes were made",
         };
         if milliseconds > 0 || phase == "prepare" {
-            rows.push(Row { phase: phase.into(), took: took(milliseconds), note });
+            rows.push(Row { phase: phase.into(), took: took(milliseconds), note: note.into() });
         }
         if let (Some(directed), "traffic") = (measured.directed, phase) {
             rows.push(Row {
                 phase: "DNS bound".into(),
                 took: took(directed.dns_bound.saturating_mul(1_000)),
-                note: "resolvers may return the old value for this long; not waited for",
+                note: format!(
+                    "some users may reach the old site until {}; not waited for",
+                    moment(directed.at + i64::try_from(directed.dns_bound).unwrap_or(0) * 1_000)
+                ),
             });
         }
     }
     rows
+}
+
+/// What the time until the last user has moved is called: nobody waits for a recovery where both sites serve.
+fn recovery(report: &SwitchReport) -> &'static str {
+    let is_planned = report.lost.is_empty() && report.kind != SwitchKind::Drill;
+    if is_planned { "time to move all users" } else { "recovery time" }
 }
 
 /// `recovery time: 6 min 13 s, objective 15 min: met`.
@@ -126,7 +137,7 @@ pub fn paragraph(report: &SwitchReport) -> String {
     for row in rows(report) {
         lines.push(format!("  {:<12}{:>12}  {}", row.phase, row.took, row.note));
     }
-    lines.push(format!("  {}", compared("recovery time", &report.rto())));
+    lines.push(format!("  {}", compared(recovery(report), &report.rto())));
     lines.push(format!("  {}", compared("data behind", &report.rpo())));
     let quoted = |it: &str| format!("`{}`", escape_control(it));
     lines.extend(unchecked(report, quoted).into_iter().map(|it| format!("  {it}")));
@@ -174,7 +185,6 @@ fn circumstances(report: &SwitchReport) -> String {
         [] => "planned".to_owned(),
         lost => format!("lost: {}", escape_control(&lost.join(", "))),
     };
-    let moment = crate::render::words::moment;
     format!(
         "{} → {} on {}, {lost}, {} to {}",
         overlays(&report.from),
@@ -209,7 +219,7 @@ pub fn markdown(report: &SwitchReport) -> String {
         text.push_str(&format!("| {} | {} | {} |\n", row.phase, row.took, row.note));
     }
     text.push_str("\n| | objective | measured | verdict |\n|---|---:|---:|---|\n");
-    for (what, it) in [("recovery time", report.rto()), ("data behind", report.rpo())] {
+    for (what, it) in [(recovery(report), report.rto()), ("data behind", report.rpo())] {
         let objective = it.objective.map_or_else(|| "–".into(), duration);
         let measured = it.measured.map_or_else(|| "–".into(), took);
         let verdict = match (&it.verdict, it.objective) {

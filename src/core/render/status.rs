@@ -40,7 +40,11 @@ fn age(facts: &StatusFacts<'_>, since: i64) -> String {
 pub fn text(facts: &StatusFacts<'_>) -> String {
     let state = facts.state;
     let mut lines = vec![
-        format!("{} on {}", escape_control(&facts.name), escape_control(&state.target)),
+        format!(
+            "{} on {}, as recorded; the clouds were not called",
+            escape_control(&facts.name),
+            escape_control(&state.target)
+        ),
         format!("active: {}", named(&state.active)),
         format!("home: {}", named(&state.home)),
         format!("phase: {}", phase(facts)),
@@ -49,14 +53,18 @@ pub fn text(facts: &StatusFacts<'_>) -> String {
     for it in &state.lost {
         let domain = escape_control(&it.fault_domain);
         lines.push(format!(
-            "lost: {domain} since {} by {}",
+            "lost: {domain}, declared {} by {}",
             age(facts, it.since),
             escape_control(&it.by)
         ));
     }
     for it in state.draining.iter().filter(|it| it.until > facts.now) {
         let left = u64::try_from((it.until - facts.now) / 1_000).unwrap_or(0);
-        lines.push(format!("draining: {} for another {}", it.address, duration(left)));
+        lines.push(format!(
+            "draining: {}: some users may still reach its old target for another {}",
+            escape_control(&it.address.to_string()),
+            duration(left)
+        ));
     }
     lines.extend(changes(facts));
     lines.push(match &state.last_run {

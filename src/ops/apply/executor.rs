@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::engine::address::Address;
+use crate::engine::containment::{container, declared_containers, find_record};
 use crate::engine::lang::model::{Gate, Instance, Resource, Stack};
 use crate::engine::lang::resolve::{ResolvedGate, resolve, resolve_gate};
 use crate::engine::lang::validate::attribute_reads::Around;
@@ -345,12 +346,8 @@ impl<'a> Executor<'a> {
 
     /// What this run made a moment ago holds nothing that could be taken for ours.
     fn is_inside_new(&self, kind: &Kind, instance: Option<&Instance>) -> bool {
-        let (Some(_), Some(instance)) = (&kind.contains_in, instance) else { return false };
-        instance.needs.iter().any(|(need, _)| {
-            let to = kind.contains_in.as_ref().and_then(|it| kind.attribute(it)?.to.as_ref());
-            let holder = self.stack.instances.get(need).map(|it| &it.resource.kind);
-            holder == to && self.created.contains(need)
-        })
+        let containers = instance.map(|it| declared_containers(self.stack, it, kind));
+        containers.iter().flatten().any(|it| self.created.contains(it))
     }
 
     /// Resolved anew; what the plan knew must be unchanged.
@@ -450,12 +447,9 @@ impl<'a> Executor<'a> {
     fn front(&self, of: &WatchedResource, family: Option<Family>) -> Option<Front> {
         let catalog = &self.session.catalog;
         let port = port_of(&of.kind, &of.record.attributes)?;
-        let container = of.kind.contains_in.as_ref()?;
-        let to = of.kind.attribute(container)?.to.as_ref()?;
-        let id = of.record.attributes.get(container)?.as_text()?;
-        let mut records = self.state.records.values();
-        let record = records.find(|it| it.kind == *to && it.id == id)?.clone();
-        let kind = catalog.get(to)?.clone();
+        let within = container(&of.kind, &of.record.attributes)?;
+        let record = find_record(&self.state, within)?.1.clone();
+        let kind = catalog.get(within.kind)?.clone();
         let wall = shut_through(&kind, catalog)?.1.clone();
         Some(Front { kind, record, wall, port, family })
     }
@@ -466,12 +460,11 @@ impl<'a> Executor<'a> {
             return Vec::new();
         }
         let inside = |(address, record): (&Address, &Record)| {
-            let kind = self.session.catalog.get(&record.kind)?;
-            let container = kind.contains_in.as_ref().filter(|_| kind.serves.is_some())?;
-            let to = kind.attribute(container)?.to.as_ref()?;
-            let id = record.attributes.get(container).and_then(Value::as_text)?;
+            let kind = self.session.catalog.get(&record.kind).filter(|it| it.serves.is_some())?;
+            let within = container(kind, &record.attributes)?;
+            let is_inside = within.kind == holder.kind && within.id == of.id;
             let (kind, record) = (kind.clone(), record.clone());
-            (*to == holder.kind && id == of.id).then(|| WatchedResource {
+            is_inside.then(|| WatchedResource {
                 address: address.clone(),
                 kind,
                 record,

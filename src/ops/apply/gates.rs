@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cloud::provider::MemberRead;
+use crate::engine::containment::container_kind;
 use crate::engine::plan::model::change::StepCall;
 use crate::engine::schema::{Kind, ReadinessWait, ServesWhen};
 use crate::engine::state::journal::StepOutcome;
@@ -54,8 +55,7 @@ async fn each_serves(
 
 /// How what contains objects of a kind finds out whether they are healthy.
 fn checked_by<'a>(hands: &'a StepContext, kind: &Kind) -> Option<&'a ServesWhen> {
-    let container = kind.attribute(kind.contains_in.as_ref()?)?.to.as_ref()?;
-    hands.session.catalog.get(container)?.serves_when.as_ref()
+    hands.session.catalog.get(container_kind(kind)?)?.serves_when.as_ref()
 }
 
 /// An item written to another member of the group is read from this one within the bound of its gate; on the way home the

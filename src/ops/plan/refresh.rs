@@ -14,7 +14,7 @@ use crate::engine::lang::model::Stack;
 use crate::engine::observed::{Neighbor, Observation};
 use crate::engine::plan::checks::collateral::{CollateralFound, Collection};
 use crate::engine::plan::checks::grants::Restricted;
-use crate::engine::plan::checks::offers::{OfferSource, ReadOffers};
+use crate::engine::plan::checks::offers::{OfferRequest, ReadOffers};
 use crate::engine::plan::draft::refresh::{ReadRequest, read_requests};
 use crate::engine::plan::model::change::LossDeclaration;
 use crate::engine::recovery::completion::{self, Unfinished};
@@ -76,27 +76,23 @@ pub async fn astray(session: &Session, state: &State) -> Result<Vec<Unfinished>,
 const OFFERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a plan needs to know of what the clouds offer; each list is read once.
-pub async fn offers(session: &Session, sources: BTreeSet<(OfferSource, String)>) -> ReadOffers {
+pub async fn offers(session: &Session, requests: BTreeSet<OfferRequest>) -> ReadOffers {
     let mut known = session.offers.lock().await;
     let mut reading = JoinSet::new();
-    for (source, path) in sources.iter().filter(|(_, path)| !known.contains_key(path)).cloned() {
+    for request in requests.iter().filter(|it| !known.contains_key(*it)).cloned() {
         let provider = Arc::clone(&session.provider);
         let offer = async move {
-            let answer = tokio::time::timeout(OFFERS_WITHIN, provider.offers(source, &path)).await;
+            let answer = tokio::time::timeout(OFFERS_WITHIN, provider.offers(&request)).await;
             let silent = || Err(format!("no answer within {} s", OFFERS_WITHIN.as_secs()));
-            (path, answer.map_or_else(|_| silent(), |it| it.map_err(|why| why.words)))
+            (request, answer.map_or_else(|_| silent(), |it| it.map_err(|why| why.words)))
         };
         reading.spawn(offer.in_current_span());
     }
     while let Some(read) = reading.join_next().await {
         known.extend(read.ok());
     }
-    let wanted = |path: &String| sources.iter().any(|(_, it)| it == path);
-    known
-        .iter()
-        .filter(|(path, _)| wanted(path))
-        .map(|(path, it)| (path.clone(), it.clone()))
-        .collect()
+    let wanted = known.iter().filter(|(it, _)| requests.contains(*it));
+    wanted.map(|(request, it)| (request.clone(), it.clone())).collect()
 }
 
 /// The user of the token, where it does not see everything; or why that could not be read.
@@ -110,7 +106,7 @@ pub async fn restricted(session: &Session) -> Result<Option<Restricted>, String>
 pub async fn uninvited(
     session: &Session,
     collections: Vec<Collection>,
-    lists: BTreeSet<String>,
+    lists: BTreeSet<OfferRequest>,
 ) -> CollateralFound {
     let mut found = CollateralFound::default();
     let mut reading = JoinSet::new();
@@ -132,9 +128,9 @@ pub async fn uninvited(
         inside.insert(at, (it, rows));
     }
     found.inside = inside.into_values().collect();
-    for path in lists {
-        let rows = session.provider.offers(OfferSource::List, &path).await.map_err(|why| why.words);
-        found.lists.insert(path, rows);
+    for request in lists {
+        let rows = session.provider.offers(&request).await.map_err(|why| why.words);
+        found.lists.insert(request, rows);
     }
     found
 }

@@ -289,7 +289,7 @@ fn member<'a>(
     steps: &[PathStep<'_>],
 ) -> Result<Value, LookupError> {
     let Some((PathStep::Name(name), rest)) = steps.split_first() else {
-        return Ok(Value::Map(whole(kind(), object)));
+        return Ok(Value::Map(whole(object)));
     };
     match object.get(name.as_ref()) {
         Some(value) => follow(value, rest),
@@ -297,16 +297,10 @@ fn member<'a>(
     }
 }
 
-/// All of an object, with what the cloud has not told of it yet.
-fn whole(kind: Option<&Kind>, object: &Attributes) -> Attributes {
+/// All of an object. One that is not made yet has no id, which only the cloud tells; what else it lacks may never be made.
+fn whole(object: &Attributes) -> Attributes {
     let mut whole = object.clone();
-    let names = kind.into_iter().flat_map(|it| it.attributes.keys().map(String::as_str));
-    for name in names.chain(["id"]).filter(|it| !object.contains_key(*it)) {
-        let value = unset(|| kind, name, |it| object.get(it));
-        if value == Value::Open {
-            whole.insert(name.to_owned(), value);
-        }
-    }
+    whole.entry("id".to_owned()).or_insert(Value::Open);
     whole
 }
 

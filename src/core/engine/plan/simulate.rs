@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::engine::address::Address;
+use crate::engine::containment::container;
 use crate::engine::lang::model::Instance;
 use crate::engine::lang::resolve::{resolve, resolve_output, resolve_with};
 use crate::engine::observed::Observation;
@@ -253,8 +254,7 @@ pub fn deleted(plan: &Plan) -> BTreeSet<Address> {
 
 /// Whether an object that is to be looked for lies inside one of these ids, which are only foreseen.
 pub fn is_inside(ids: &BTreeSet<&str>, kind: &Kind, attributes: &Attributes) -> bool {
-    let container = kind.contains_in.as_ref().and_then(|it| attributes.get(it));
-    container.and_then(Value::as_text).is_some_and(|it| ids.contains(it))
+    container(kind, attributes).is_some_and(|it| ids.contains(it.id))
 }
 
 #[cfg(test)]

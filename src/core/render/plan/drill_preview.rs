@@ -6,7 +6,8 @@ use crate::engine::address::Address;
 use crate::engine::plan::model::change::{Plan, Step, StepCall};
 use crate::engine::plan::model::forecast::SummedSteps;
 use crate::render::lines::LineLimits;
-use crate::render::plan::outline::{Detail, depths, outline};
+use crate::render::plan::outline::{Detail, name, outline};
+use crate::render::plan::steps::depths;
 use crate::render::words::{count, duration, escape_control};
 
 /// A drill that was carried out on paper.
@@ -40,7 +41,8 @@ pub fn foretold(it: &Foretold<'_>) -> String {
     let data = it.cleanup.changes.iter().filter(|it| it.loses_data).count();
     let data = if data > 0 { format!(", {data} with data") } else { String::new() };
     let what = count(all, "resource");
-    lines.push(format!("Finally, in any case: {what} to delete{data}, in this order"));
+    let whose = name(it.cleanup);
+    lines.push(format!("Finally, in any case: {what} of {whose} to delete{data}, in this order"));
     for (at, together) in order.iter().enumerate() {
         lines.push(format!("  {:>2}. {}", at + 1, named(together.iter().copied())));
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::render::lines::{RenderedLine, Sign};
 use crate::render::plan::entry::{RenderedEntry, RenderedSection};
+use crate::render::words::count;
 
 /// Fewer equal changes are listed one by one: two addresses are read as fast as a sentence about two.
 const FOLDED_MIN: usize = 3;
@@ -50,12 +51,16 @@ pub fn whose(entry: &RenderedEntry) -> (String, String) {
         [entry.address.as_str()].into_iter().chain(also.clone().map(|it| it.0.as_str())).collect();
     let kinds: BTreeSet<&str> =
         [entry.kind.as_str()].into_iter().chain(also.map(|it| it.1.as_str())).collect();
-    let what = match entry.attributes.as_slice() {
-        [] => String::new(),
-        names => format!("{} ", names.join(", ")),
-    };
     let kinds: Vec<&str> = kinds.into_iter().collect();
-    (format!("{what}on {}: {}", all.len(), all.join(", ")), kinds.join(", "))
+    let number = count(all.len(), "resource");
+    // Of what is made or deleted, all attributes are meant: naming them says nothing.
+    let what = match entry.attributes.as_slice() {
+        names if entry.symbol == "~" && !names.is_empty() => {
+            format!("{} of {number}", names.join(", "))
+        }
+        _ => number,
+    };
+    (format!("{what}: {}", all.join(", ")), kinds.join(", "))
 }
 
 /// A long value that was told already is told by its first line.

@@ -1,7 +1,9 @@
 //! The order and the words of a plan, once for every rendering.
 
+use std::collections::BTreeMap;
+
 use crate::engine::plan::model::change::{
-    Action, AttributeChange, Change, DeferReason, Drift, Intent, Note, Plan, Step, StepCall,
+    Action, AttributeChange, Change, DeferReason, Drift, Intent, Note, Plan, StepCall,
 };
 use crate::engine::plan::model::forecast::Forecast;
 use crate::engine::text::diagnostic::Severity;
@@ -10,6 +12,7 @@ use crate::render::lines::{LineLimits, RenderedLine, Sign, attribute, difference
 use crate::render::plan::dangers::{dangers, dangers_of, rank, risky};
 use crate::render::plan::entry::{RenderedEntry, RenderedSection};
 use crate::render::plan::fold;
+use crate::render::plan::steps::{gates, step, steps};
 use crate::render::words::{count, duration, escape_control, inline, key, moment, symbol};
 
 /// A plan, and how long it is expected to take, if that was asked.
@@ -65,6 +68,9 @@ pub struct Detail {
 
 type Belongs = fn(&Change) -> bool;
 
+/// How many frozen addresses of one fault domain are named: about two lines of a terminal.
+const FROZEN_MAX: usize = 12;
+
 const SECTIONS: [(&str, Belongs); 5] = [
     ("Deletions and replacements", |it| it.action.destroys()),
     ("Updates", |it| it.action == Action::Update),
@@ -89,16 +95,18 @@ fn waits(change: &Change, wait: DeferReason) -> bool {
 
 pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
     let plan = shown.plan;
-    let mut sections: Vec<RenderedSection> = SECTIONS
-        .into_iter()
-        .map(|(title, belongs)| changes(plan, title, belongs, detail))
-        .collect();
+    let mut sections: Vec<RenderedSection> =
+        SECTIONS.iter().map(|(title, belongs)| changes(plan, title, *belongs, detail)).collect();
+    // What waits until nobody comes the old way any more is read after that gate.
+    let destroyed = has_drain(plan).then(|| sections.remove(0));
     for (title, belongs) in HELD {
         let held = plan.changes.iter().filter(|it| belongs(it));
         let entries: Vec<RenderedEntry> = held.filter_map(|it| held_back(it, detail)).collect();
         sections.push(RenderedSection { entries: fold::equal(entries), ..section(title) });
     }
     sections.push(RenderedSection { lines: gates(plan), ..section("Gates") });
+    sections.extend(destroyed);
+    sections.push(RenderedSection { lines: frozen(plan, detail), ..section("Frozen") });
     sections.push(outputs(plan, detail.limits));
     sections.push(RenderedSection { lines: stale(plan), ..section("Stale") });
     sections.push(RenderedSection {
@@ -126,6 +134,36 @@ pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
         sections,
         steps: steps(&plan.steps),
     }
+}
+
+/// Whether something of the plan waits until DNS caches have expired.
+fn has_drain(plan: &Plan) -> bool {
+    plan.steps.iter().any(|it| matches!(it.call, StepCall::Drain { .. }))
+}
+
+/// What is in a lost fault domain and stays as it is, by fault domain.
+fn frozen(plan: &Plan, detail: Detail) -> Vec<RenderedLine> {
+    let mut by_domain: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for it in &plan.changes {
+        if let Some(domain) = &it.frozen {
+            by_domain.entry(domain).or_default().push(escape_control(&it.address.to_string()));
+        }
+    }
+    let told = by_domain.into_iter().map(|(domain, addresses)| {
+        let shown = if detail.all { addresses.len() } else { FROZEN_MAX.min(addresses.len()) };
+        let more = match addresses.len() - shown {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let text = format!(
+            "{} in {}: {}{more}",
+            count(addresses.len(), "resource"),
+            escape_control(domain),
+            addresses[..shown].join(", ")
+        );
+        RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
+    });
+    told.collect()
 }
 
 fn section(title: &'static str) -> RenderedSection {
@@ -250,7 +288,7 @@ fn forecast(it: &Forecast) -> String {
         text.push_str("; based on built-in defaults, with no measurements yet");
     } else if it.steps > 0 {
         text.push_str(&format!(
-            "; {} of {} on the critical path have been measured, {}; {} if every step is as slow as its slowest sample",
+            "; {} of the {} that it depends on have been measured, {}; {} if every step is as slow as its slowest sample",
             it.measured,
             count(it.steps, "step"),
             count(it.samples, "sample"),
@@ -363,46 +401,6 @@ fn held_back(change: &Change, detail: Detail) -> Option<RenderedEntry> {
     Some(entry)
 }
 
-/// What is waited for on the way, in the order of the steps.
-fn gates(plan: &Plan) -> Vec<RenderedLine> {
-    let gates = plan.steps.iter().filter(|it| it.call.is_gate());
-    let told = gates.map(|it| RenderedLine {
-        sign: Sign::Aside,
-        depth: 0,
-        text: format!("{}: {}", escape_control(&it.address.to_string()), escape_control(&gate(it))),
-        comment: None,
-    });
-    told.collect()
-}
-
-fn gate(step: &Step) -> String {
-    match &step.call {
-        StepCall::Serving { of } if of.is_empty() => {
-            "serving gate: wait until its `gate` condition holds".into()
-        }
-        StepCall::Serving { of } if of[..] == [step.address.clone()] => {
-            "serving gate: wait until it is healthy and takes traffic".into()
-        }
-        StepCall::Serving { of } => {
-            let of: Vec<String> = of.iter().map(ToString::to_string).collect();
-            format!("serving gate: wait for a healthy target behind {}", of.join(", "))
-        }
-        StepCall::Replication { from, back: false } => {
-            format!("replication gate: wait until an item written to {from} arrives here")
-        }
-        StepCall::Replication { from, back: true } => {
-            format!("replication gate: wait until an item written here arrives at {from}")
-        }
-        StepCall::Drain { until: Some(_), .. } => {
-            "drain gate: wait until DNS caches from an earlier run have expired".into()
-        }
-        StepCall::Drain { seconds, .. } => {
-            format!("drain gate: wait {} until DNS caches have expired", duration(*seconds))
-        }
-        other => other.word().into(),
-    }
-}
-
 /// Values that may be of yesterday.
 fn stale(plan: &Plan) -> Vec<RenderedLine> {
     let told = plan.stale.iter().map(|it| {
@@ -466,63 +464,4 @@ fn drifted(drift: &Drift, limits: LineLimits) -> RenderedEntry {
             })
             .collect(),
     }
-}
-
-fn step(step: &Step) -> RenderedLine {
-    let address = escape_control(&step.address.to_string());
-    let waits: Vec<String> = step.waits.iter().map(|it| format!("#{it}")).collect();
-    let after =
-        if waits.is_empty() { String::new() } else { format!(", after {}", waits.join(" ")) };
-    let or = if is_or_create(step) { " or create" } else { "" };
-    let of = if step.call.is_gate() || step.call.word() != step.call.phrase() { ":" } else { "" };
-    let text = format!("#{} {}{or}{of} {address}{after}", step.id, step.call.phrase());
-    RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
-}
-
-/// `14 steps; the longest chain has 6`.
-fn steps(steps: &[Step]) -> String {
-    let number = match steps.len() {
-        0 => "No steps".into(),
-        1 => "1 step".into(),
-        number => format!("{}, critical path {}", count(number, "step"), longest(steps)),
-    };
-    if !steps.iter().any(is_or_create) {
-        return number;
-    }
-    format!("{number}; a resource that no longer exists when its update starts is created instead")
-}
-
-/// Whether what turns out to be gone is made again instead of being changed.
-fn is_or_create(step: &Step) -> bool {
-    matches!(step.call, StepCall::Update { or_create: true, .. })
-}
-
-/// How many steps wait for each other in the longest row; steps of a cycle are in no row.
-fn longest(steps: &[Step]) -> usize {
-    depths(steps).into_iter().max().unwrap_or(0)
-}
-
-/// For each step how many are in the longest row that ends with it; 0 for those of a cycle, and behind it.
-pub fn depths(steps: &[Step]) -> Vec<usize> {
-    let mut waiting: Vec<usize> = steps.iter().map(|it| it.waits.len()).collect();
-    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
-    for (at, step) in steps.iter().enumerate() {
-        for wait in step.waits.iter().filter(|it| **it < steps.len()) {
-            dependents[*wait].push(at);
-        }
-    }
-    let mut length = vec![1; steps.len()];
-    let mut depths = vec![0; steps.len()];
-    let mut free: Vec<usize> = (0..steps.len()).filter(|it| waiting[*it] == 0).collect();
-    while let Some(at) = free.pop() {
-        depths[at] = length[at];
-        for dependent in &dependents[at] {
-            length[*dependent] = length[*dependent].max(length[at] + 1);
-            waiting[*dependent] -= 1;
-            if waiting[*dependent] == 0 {
-                free.push(*dependent);
-            }
-        }
-    }
-    depths
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::engine::address::Address;
-use crate::engine::lang::lower::dependencies::named_by;
+use crate::engine::containment::declared_containers;
 use crate::engine::lang::model::Instance;
 use crate::engine::lang::resolve::{Resolved, resolve};
 use crate::engine::observed::{Observation, UnknownReason, Unreadable};
@@ -243,16 +243,14 @@ impl<'a> PlanBuilder<'a> {
 
     /// Deleting a container deletes what is in it.
     fn went_with_its_container(&self, instance: &Instance, kind: &Kind) -> bool {
-        let containers = kind.contains_in.iter().filter(|_| !self.gone.is_empty());
-        let mut containers = containers.flat_map(|it| named_by(self.worlds.stack, instance, it));
-        containers.any(|it| self.gone.contains(&it))
+        let mut containers = declared_containers(self.worlds.stack, instance, kind).into_iter();
+        !self.gone.is_empty() && containers.any(|it| self.gone.contains(&it))
     }
 
     /// Whether its container is made anew beside the old one, which serves until users have moved: with what it contains.
     fn moves_beside(&self, instance: &Instance, kind: &Kind) -> bool {
-        let containers = kind.contains_in.iter();
-        let mut containers = containers.flat_map(|it| named_by(self.worlds.stack, instance, it));
-        containers.any(|it| self.beside.contains(&it))
+        let containers = declared_containers(self.worlds.stack, instance, kind);
+        containers.iter().any(|it| self.beside.contains(it))
     }
 
     /// Whose identity in another instance a change would take, in words.

@@ -1,6 +1,7 @@
 //! Holds what needs something that is not there, or has to reach what did not answer: said before, instead of failing on the way.
 
 use crate::engine::address::Address;
+use crate::engine::containment::declared_containers;
 use crate::engine::lang::lower::dependencies::named_by;
 use crate::engine::lang::model::Instance;
 use crate::engine::plan::draft::plan_builder::{Missing, PlanBuilder};
@@ -78,9 +79,8 @@ impl PlanBuilder<'_> {
         if !matches!(change.action, Action::Create | Action::Replace { .. }) {
             return;
         }
-        let containers = kind.contains_in.iter();
-        let mut containers = containers.flat_map(|it| named_by(self.worlds.stack, instance, it));
-        if let Some(holder) = containers.find(|it| self.is_silent(it)) {
+        let containers = declared_containers(self.worlds.stack, instance, kind);
+        if let Some(holder) = containers.iter().find(|it| self.is_silent(it)) {
             let why = format!("it belongs to `{holder}`, which could not be read");
             self.hold_making(instance, change, DeferReason::Unseen, why, Missing::Held);
             return;

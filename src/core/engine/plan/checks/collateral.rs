@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use crate::engine::address::Address;
 use crate::engine::lang::model::Stack;
 use crate::engine::observed::Observation;
+use crate::engine::plan::checks::offers::{OfferRequest, OfferSource, ReadOffers};
 use crate::engine::plan::model::change::{Change, Plan};
 use crate::engine::plan::model::options::{Allowances, Intent};
 use crate::engine::schema::{Catalog, Kind, Lookup};
@@ -32,7 +33,7 @@ pub type CollateralListed = Result<Vec<(String, Attributes)>, String>;
 #[derive(Debug, Default)]
 pub struct CollateralFound {
     pub inside: Vec<(Collection, CollateralListed)>,
-    pub lists: BTreeMap<String, Result<Vec<Json>, String>>,
+    pub lists: ReadOffers,
 }
 
 /// What goes, with what is recorded of it.
@@ -73,9 +74,10 @@ pub fn collections(plan: &Plan, state: &State, catalog: &Catalog) -> Vec<Collect
 }
 
 /// The lists whose rows say to what something that goes is attached.
-pub fn lists(plan: &Plan, state: &State, catalog: &Catalog) -> BTreeSet<String> {
+pub fn lists(plan: &Plan, state: &State, catalog: &Catalog) -> BTreeSet<OfferRequest> {
     let going = going(plan, state, catalog);
-    going.flat_map(|(_, _, kind)| attaching(kind, catalog)).map(|(_, it)| it.list.clone()).collect()
+    let attaching = going.flat_map(|(_, _, kind)| attaching(kind, catalog));
+    attaching.map(|(kind, it)| OfferRequest::new(kind, OfferSource::List, &it.list)).collect()
 }
 
 /// Kinds that are attached to this one, each with how a row of this one names them.
@@ -168,8 +170,9 @@ fn attached(
     found: &CollateralFound,
 ) -> Vec<String> {
     let kinds: Vec<(&Kind, &Lookup)> = attaching(kind, catalog).collect();
-    let Some((_, first)) = kinds.first() else { return Vec::new() };
-    let rows = match found.lists.get(&first.list) {
+    let Some((attaching, first)) = kinds.first() else { return Vec::new() };
+    let request = OfferRequest::new(attaching, OfferSource::List, &first.list);
+    let rows = match found.lists.get(&request) {
         Some(Ok(rows)) => rows,
         Some(Err(why)) => {
             return vec![format!(

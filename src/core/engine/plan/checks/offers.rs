@@ -13,7 +13,23 @@ use crate::engine::schema::{AccountDefault, Available, Catalog, Chosen, Kind};
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 use crate::engine::value::{Attributes, Value};
 
-/// What has to be read, by path.
+/// What a provider is asked about its offers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OfferRequest {
+    /// The driver of the kind that asks.
+    pub provider: String,
+    pub source: OfferSource,
+    /// A path of its API; of quotas the fault domain.
+    pub path: String,
+}
+
+impl OfferRequest {
+    pub fn new(kind: &Kind, source: OfferSource, path: &str) -> Self {
+        Self { provider: kind.provider.clone(), source, path: path.to_owned() }
+    }
+}
+
+/// What sort of answer is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OfferSource {
     /// A list of rows.
@@ -25,7 +41,13 @@ pub enum OfferSource {
 }
 
 /// What was read, or why it could not be.
-pub type ReadOffers = BTreeMap<String, Result<Vec<Json>, String>>;
+pub type ReadOffers = BTreeMap<OfferRequest, Result<Vec<Json>, String>>;
+
+/// The rows of a list, where it could be read.
+fn rows<'a>(read: &'a ReadOffers, kind: &Kind, list: &str) -> Option<&'a [Json]> {
+    let read = read.get(&OfferRequest::new(kind, OfferSource::List, list))?;
+    read.as_deref().ok()
+}
 
 /// Attributes that a call would send, with the names of those that it sends; `None`: all, for it makes the object.
 pub struct SentValues<'a> {
@@ -60,14 +82,12 @@ fn sent<'a>(plan: &'a Plan, catalog: &'a Catalog) -> impl Iterator<Item = SentVa
 }
 
 /// What has to be read to judge this plan; nothing for one that sends nothing of the sort.
-pub fn sources(plan: &Plan, catalog: &Catalog) -> BTreeSet<(OfferSource, String)> {
+pub fn sources(plan: &Plan, catalog: &Catalog) -> BTreeSet<OfferRequest> {
     sources_of(sent(plan, catalog))
 }
 
 /// The same for calls that no plan holds yet.
-pub fn sources_of<'a>(
-    all: impl Iterator<Item = SentValues<'a>>,
-) -> BTreeSet<(OfferSource, String)> {
+pub fn sources_of<'a>(all: impl Iterator<Item = SentValues<'a>>) -> BTreeSet<OfferRequest> {
     let mut found = BTreeSet::new();
     let mut rules = KindRules::default();
     for it in all {
@@ -75,12 +95,13 @@ pub fn sources_of<'a>(
             let is_text = it.sends(name) && it.text(name).is_some();
             if let Some(chosen) = attribute.chosen.as_ref().filter(|_| is_text) {
                 let lists = chosen.list.iter().chain(chosen.available.iter().map(|it| &it.list));
-                found.extend(lists.map(|it| (OfferSource::List, it.clone())));
+                let request = |list| OfferRequest::new(it.kind, OfferSource::List, list);
+                found.extend(lists.map(|it| request(it)));
             }
             if let Some(account) = &attribute.account_default
                 && is_asked(&it, name, account, &mut rules)
             {
-                found.insert((OfferSource::Object, account.path.clone()));
+                found.insert(OfferRequest::new(it.kind, OfferSource::Object, &account.path));
             }
         }
     }
@@ -146,7 +167,7 @@ pub fn refused_of<'a>(
                     let value = it.text(&wants.attribute)?;
                     let list =
                         it.kind.attribute(&wants.attribute)?.chosen.as_ref()?.list.as_ref()?;
-                    let row = row(read.get(list)?.as_ref().ok()?, value)?;
+                    let row = row(rows(read, it.kind, list)?, value)?;
                     (!is_capable(row, &wants.capability)).then(|| {
                         let text = format!(
                             "`{value}` has no `{}`, which `{name}` requires",
@@ -197,7 +218,7 @@ fn unknown(
     read: &ReadOffers,
     catalog: &Catalog,
 ) -> Option<Diagnostic> {
-    let rows = read.get(chosen.list.as_ref()?)?.as_ref().ok()?;
+    let rows = rows(read, it.kind, chosen.list.as_ref()?)?;
     let what = catalog.shipped.get(&chosen.from).map_or("value", |it| it.what.as_str());
     let ids = rows.iter().filter_map(|row| row.get("id")?.as_str());
     let Some(row) = row(rows, value) else {
@@ -238,7 +259,7 @@ fn not_here(
     read: &ReadOffers,
 ) -> Option<Diagnostic> {
     let region = it.text(&of.region)?;
-    let rows = read.get(&of.list)?.as_ref().ok()?;
+    let rows = rows(read, it.kind, &of.list)?;
     let text = |row: &Json, name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
     let mine = |row: &&Json| text(row, &of.field).as_deref() == Some(value);
     let is_open = |row: &&Json| row.get("available") != Some(&Json::Bool(false));
@@ -266,8 +287,8 @@ fn by_account<'a>(
     read: &ReadOffers,
     rules: &mut KindRules<'a>,
 ) -> Vec<Diagnostic> {
-    let settings =
-        read.get(&account.path).and_then(|it| it.as_ref().ok()).and_then(|it| it.first());
+    let request = OfferRequest::new(it.kind, OfferSource::Object, &account.path);
+    let settings = read.get(&request).and_then(|it| it.as_ref().ok()).and_then(|it| it.first());
     let setting = settings.and_then(|it| it.get(&account.field)).and_then(Json::as_str);
     let Some(setting) = setting.filter(|_| it.changed.is_none()) else { return Vec::new() };
     let says = format!("the account has the setting `{}: {setting}`", account.field);
@@ -299,7 +320,7 @@ fn by_account<'a>(
 fn unread(read: &ReadOffers) -> Option<Diagnostic> {
     let missing: Vec<String> = read
         .iter()
-        .filter_map(|(path, it)| it.as_ref().err().map(|why| format!("{path}: {why}")))
+        .filter_map(|(it, read)| read.as_ref().err().map(|why| format!("{}: {why}", it.path)))
         .collect();
     (!missing.is_empty()).then(|| {
         let text = format!(
@@ -318,7 +339,7 @@ mod tests {
 
     use serde_json::{Value as Json, json};
 
-    use super::{OfferSource, ReadOffers, refused, sources};
+    use super::{OfferRequest, ReadOffers, refused, sources};
     use crate::engine::plan::model::options::PlanOptions;
     use crate::engine::plan::planner::{PlanInputs, plan_changes};
     use crate::engine::plan::tests::{applied, order, stack};
@@ -374,9 +395,9 @@ mod tests {
         let wanted = sources(&plan, &catalog);
         let read: ReadOffers = wanted
             .iter()
-            .map(|(_, path)| {
-                let rows = said.get(path).and_then(Json::as_array).cloned();
-                (path.clone(), rows.ok_or_else(|| "403".to_owned()))
+            .map(|it| {
+                let rows = said.get(&it.path).and_then(Json::as_array).cloned();
+                (it.clone(), rows.ok_or_else(|| "403".to_owned()))
             })
             .collect();
         let mut told = String::new();
@@ -462,9 +483,6 @@ mod tests {
         };
         let plan =
             plan_changes(&worlds, &PlanOptions { now: 3_600_000, ..PlanOptions::default() }).0;
-        assert_eq!(
-            sources(&plan, &catalog).into_iter().collect::<Vec<(OfferSource, String)>>(),
-            []
-        );
+        assert_eq!(sources(&plan, &catalog).into_iter().collect::<Vec<OfferRequest>>(), []);
     }
 }

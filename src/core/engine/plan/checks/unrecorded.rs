@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::{Address, Key};
+use crate::engine::containment::{container, find_record};
 use crate::engine::lang::model::Stack;
 use crate::engine::normalize::normalise;
 use crate::engine::observed::{Neighbor, Observation};
@@ -119,11 +120,8 @@ impl Looked<'_> {
             }
             (found.id.clone(), "it carries the ownership tag of this address".to_owned())
         } else {
-            let container = kind.contains_in.as_ref()?;
-            let to = kind.attribute(container)?.to.as_ref()?;
-            let within = asked.attributes.get(container)?.as_text()?;
-            let mut records = self.state.records.iter();
-            let ours = records.find(|(_, it)| it.kind == *to && it.id == within)?.0;
+            let within = container(kind, &asked.attributes)?;
+            let (ours, _) = find_record(self.state, within)?;
             if !self.is_older || !is_as_asked(kind, &asked.attributes, attributes) {
                 return None;
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::engine::address::Address;
+use crate::engine::containment::{ObjectRef, RecordIndex, declared_containers};
 use crate::engine::lang::lower::dependencies::named_by;
 use crate::engine::lang::model::{Instance, Stack};
 use crate::engine::schema::{Catalog, Kind};
@@ -22,8 +23,7 @@ impl<'a> DesiredTopology<'a> {
         let mut contents: BTreeMap<Address, Vec<Address>> = BTreeMap::new();
         for instance in stack.instances.values() {
             let Some(kind) = catalog.get(&instance.resource.kind) else { continue };
-            let Some(container) = &kind.contains_in else { continue };
-            for holder in named_by(stack, instance, container) {
+            for holder in declared_containers(stack, instance, kind) {
                 contents.entry(holder).or_default().push(instance.address.clone());
             }
         }
@@ -73,7 +73,7 @@ impl<'a> DesiredTopology<'a> {
 /// What contains and needs what, as state records it.
 pub struct RecordedTopology<'a> {
     state: &'a State,
-    by_id: BTreeMap<(&'a str, &'a str), &'a Address>,
+    records: RecordIndex<'a>,
     contents: BTreeMap<Address, Vec<Address>>,
     /// What stands at an address or a host name; put together when somebody asks.
     standing: OnceCell<BTreeMap<String, Vec<Address>>>,
@@ -81,21 +81,21 @@ pub struct RecordedTopology<'a> {
 
 impl<'a> RecordedTopology<'a> {
     pub fn new(catalog: &Catalog, state: &'a State) -> Self {
-        let by_id: BTreeMap<(&str, &str), &Address> =
-            state.records.iter().map(|(at, it)| ((it.kind.as_str(), it.id.as_str()), at)).collect();
+        let records = RecordIndex::new(state);
         let mut contents: BTreeMap<Address, Vec<Address>> = BTreeMap::new();
         for (address, record) in &state.records {
             let kind = catalog.get(&record.kind);
-            if let Some(holder) = kind.and_then(|kind| holder(&by_id, kind, record)) {
+            let holder = kind.and_then(|it| records.container(it, &record.attributes));
+            if let Some((holder, _)) = holder {
                 contents.entry(holder.clone()).or_default().push(address.clone());
             }
         }
-        Self { state, by_id, contents, standing: OnceCell::new() }
+        Self { state, records, contents, standing: OnceCell::new() }
     }
 
     /// What contains a recorded object.
     pub fn container(&self, kind: &Kind, record: &Record) -> Option<&'a Record> {
-        self.state.records.get(holder(&self.by_id, kind, record)?)
+        self.records.container(kind, &record.attributes).map(|(_, it)| it)
     }
 
     /// What a record directs users to: those of its dependencies of which the cloud made its traffic values.
@@ -105,7 +105,7 @@ impl<'a> RecordedTopology<'a> {
             .iter()
             .filter_map(|it| record.attributes.get(it).and_then(Value::as_text))
             .collect();
-        let container = holder(&self.by_id, kind, record);
+        let container = self.records.container(kind, &record.attributes).map(|(it, _)| it);
         let needs = || record.needs.iter().filter(|it| Some(*it) != container);
         let has_value = |address: &&Address| {
             let target = self.state.records.get(*address);
@@ -147,7 +147,7 @@ impl<'a> RecordedTopology<'a> {
 
     /// What is recorded under an id.
     pub fn of_id(&self, kind: &str, id: &str) -> Option<&'a Address> {
-        self.by_id.get(&(kind, id)).copied()
+        self.records.get(ObjectRef { kind, id }).map(|(address, _)| address)
     }
 
     /// Whether something is recorded inside of it.
@@ -166,16 +166,6 @@ impl<'a> RecordedTopology<'a> {
         };
         dependencies(self.contained(roots), needs)
     }
-}
-
-fn holder<'a>(
-    by_id: &BTreeMap<(&'a str, &'a str), &'a Address>,
-    kind: &Kind,
-    record: &Record,
-) -> Option<&'a Address> {
-    let container = kind.contains_in.as_ref()?;
-    let to = kind.attribute(container)?.to.as_deref()?;
-    by_id.get(&(to, record.attributes.get(container)?.as_text()?)).copied()
 }
 
 /// Whether a text is an address or the name of a host, and no id or number.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::containment::container_kind;
 use crate::engine::lang::model::Stack;
 use crate::engine::plan::model::change::{Action, Change, DeferReason, Step, StepCall};
 use crate::engine::plan::model::planned_change::{excludes, set_name};
@@ -256,10 +257,10 @@ impl<'a> Maker<'a> {
             let taken = self.disturbs(need).into_iter();
             takers.extend(taken.filter(|it| !steps.is_empty() || !beside(it)));
         }
-        let container = kind.contains_in.as_ref().and_then(|it| kind.attribute(it)?.to.as_ref());
+        let container = container_kind(kind);
         let orphaned = record.needs.iter().any(|need| {
             let holder = self.changes.get(need);
-            holder.is_some_and(|it| Some(&it.kind) == container && it.action.destroys())
+            holder.is_some_and(|it| Some(&*it.kind) == container && it.action.destroys())
         });
         let aside = |it: &&&Step| matches!(it.call, StepCall::Rename { to: Some(_), .. });
         let released = match change.action {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::lang::lower::dependencies::named_by;
+use crate::engine::containment::declared_containers;
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
 use crate::engine::plan::model::change::Action;
 use crate::engine::schema::Rename;
@@ -27,8 +27,8 @@ impl PlanBuilder<'_> {
             .collect();
         let mut contents: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (one, it) in self.planned.iter().enumerate() {
-            let named = it.instance.zip(it.kind.contains_in.as_ref());
-            let holders = named.map(|(instance, it)| named_by(self.worlds.stack, instance, it));
+            let stack = self.worlds.stack;
+            let holders = it.instance.map(|one| declared_containers(stack, one, it.kind));
             for holder in holders.iter().flatten().filter_map(|it| at.get(it)) {
                 contents.entry(*holder).or_default().push(one);
             }

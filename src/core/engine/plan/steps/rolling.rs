@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::containment::container_kind;
 use crate::engine::plan::model::change::{Action, StepCall};
 use crate::engine::plan::model::planned_change::{PlannedChange, is_deposed, set_name};
 use crate::engine::plan::steps::cycle::OrderingRule;
@@ -83,8 +84,7 @@ fn is_seen(catalog: &Catalog, serving: &ServingView<'_, '_>, it: &PlannedChange<
     if !told || !is_living || !serving.after(it) {
         return false;
     }
-    let container =
-        it.kind.contains_in.as_ref().and_then(|it2| it.kind.attribute(it2)?.to.as_ref());
+    let container = container_kind(it.kind);
     let is_checked = |need: &Address| {
         let holder = serving.at.get(need).map(|at| &serving.planned[*at])?;
         let kind: &Kind = catalog.get(container?)?;

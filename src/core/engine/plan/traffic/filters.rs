@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
+use crate::engine::containment::declared_containers;
 use crate::engine::lang::lower::dependencies::named_by;
 use crate::engine::lang::model::Stack;
 use crate::engine::observed::{Neighbor, Observation};
@@ -83,8 +84,7 @@ impl<'a, 'b> Walls<'a, 'b> {
 
     /// What contains an object, as the layers say.
     pub fn holder(&self, it: &PlannedChange<'_>) -> Option<&'a PlannedChange<'b>> {
-        let named = named_by(self.stack, it.instance?, it.kind.contains_in.as_ref()?);
-        self.get(named.first()?)
+        self.get(declared_containers(self.stack, it.instance?, it.kind).first()?)
     }
 
     /// What stands before it when the plan is carried out.

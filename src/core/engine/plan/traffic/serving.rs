@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::containment::RecordIndex;
 use crate::engine::plan::model::change::Action;
 use crate::engine::plan::model::options::Allowances;
 use crate::engine::plan::model::planned_change::{PlannedChange, excludes, set_name};
 use crate::engine::schema::{Attribute, Kind};
 use crate::engine::text::diagnostic::Diagnostic;
-use crate::engine::value::{Attributes, Value};
+use crate::engine::value::Attributes;
 
 /// Whether these attributes let an object take part in serving.
 pub fn lets_serve(kind: &Kind, attributes: &Attributes) -> bool {
@@ -150,8 +151,9 @@ pub fn emptied_sets(
         let leaves = |it: &&&PlannedChange<'_>| !stays(it);
         let leaving: Vec<&&PlannedChange<'_>> = members.iter().filter(was).filter(leaves).collect();
         // With its container gone there is no set left to serve from.
-        let orphaned =
-            leaving.iter().all(|it| container(it, &holders).is_some_and(|it| going.contains(it)));
+        let orphaned = leaving
+            .iter()
+            .all(|it| container_of(it, &holders).is_some_and(|it| going.contains(it)));
         let nobody_comes = leaving.iter().all(|it| left.contains(&it.change.address));
         if leaving.is_empty() || orphaned || nobody_comes || members.iter().any(stays) {
             continue;
@@ -172,21 +174,12 @@ fn follows_at_once(it: &PlannedChange<'_>) -> bool {
 }
 
 /// Recorded objects by kind and id.
-fn holders<'a>(planned: &'a [PlannedChange<'_>]) -> BTreeMap<(&'a str, &'a str), &'a Address> {
-    planned
-        .iter()
-        .filter_map(|it| it.record.map(|record| ((&*record.kind, &*record.id), &it.change.address)))
-        .collect()
+fn holders<'a>(planned: &'a [PlannedChange<'_>]) -> RecordIndex<'a> {
+    RecordIndex::of(planned.iter().filter_map(|it| Some((&it.change.address, it.record?))))
 }
 
-fn container<'a>(
-    it: &PlannedChange<'_>,
-    holders: &BTreeMap<(&str, &str), &'a Address>,
-) -> Option<&'a Address> {
-    let attribute = it.kind.contains_in.as_ref()?;
-    let kind = it.kind.attributes.get(attribute)?.to.as_ref()?;
-    let id = it.record?.attributes.get(attribute).and_then(Value::as_text)?;
-    holders.get(&(kind.as_str(), id)).copied()
+fn container_of<'a>(it: &PlannedChange<'_>, holders: &RecordIndex<'a>) -> Option<&'a Address> {
+    holders.container(it.kind, &it.record?.attributes).map(|(address, _)| address)
 }
 
 fn emptied(it: &PlannedChange<'_>) -> Diagnostic {

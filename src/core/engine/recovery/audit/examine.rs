@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::engine::lang::model::Stack;
-use crate::engine::plan::checks::offers::OfferSource;
+use crate::engine::plan::checks::offers::OfferRequest;
 use crate::engine::recovery::audit::case::AuditCase;
 use crate::engine::recovery::audit::checks::backends;
 use crate::engine::recovery::audit::checks::certificate;
@@ -58,7 +58,7 @@ pub fn sources(
     home: &Stack,
     switches: &[ExaminedSwitch<'_>],
     state: Option<&State>,
-) -> BTreeSet<(OfferSource, String)> {
+) -> BTreeSet<OfferRequest> {
     let stacks = [home].into_iter().chain(switches.iter().map(|it| it.stack));
     let sides: Vec<Side<'_>> = stacks.map(|it| Side::new(catalog, it)).collect();
     offers::sources(sides.iter(), state)

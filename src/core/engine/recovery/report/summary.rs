@@ -26,6 +26,9 @@ impl SwitchKind {
     }
 }
 
+/// What is lost is not asked how far its writes had come.
+const NOT_ASKED: &str = "writes of the last seconds of the lost site may be missing";
+
 /// How long a recovery may take, and how much of the latest data may be missing after it, both in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RecoveryObjectives {
@@ -172,7 +175,10 @@ impl SwitchReport {
             (Some((_, false)), _) => {
                 (None, ObjectiveVerdict::NotMeasured("replication was not verified"))
             }
-            (None, _) => (None, ObjectiveVerdict::NotMeasured("the run had no replication gate")),
+            (None, _) if self.lost.is_empty() => {
+                (None, ObjectiveVerdict::NotMeasured("the run had no replication gate"))
+            }
+            (None, _) => (None, ObjectiveVerdict::NotMeasured(NOT_ASKED)),
         };
         ObjectiveResult { objective, measured, verdict }
     }

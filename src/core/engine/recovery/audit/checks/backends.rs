@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::containment::declared_containers;
 use crate::engine::lang::lower::dependencies::named_by;
 use crate::engine::packets::{Admits, Family, Filter, Network};
 use crate::engine::plan::traffic::balancer_firewalls::port_of;
@@ -113,13 +114,14 @@ fn port(side: &Side<'_>, item: SideItem<'_>) -> Option<(String, u16)> {
 /// The objects that hold this one, from the nearest.
 fn holders<'a>(side: &'a Side<'_>, item: SideItem<'_>) -> Vec<SideItem<'a>> {
     let mut found: Vec<SideItem<'a>> = Vec::new();
-    let mut next = item.kind.contains_in.clone().map(|it| named_by(side.stack, item.instance, &it));
-    while let Some(holder) = next.and_then(|it| side.item(it.first()?)) {
+    let containers = |it: SideItem<'_>| declared_containers(side.stack, it.instance, it.kind);
+    let mut next = containers(item);
+    while let Some(holder) = next.first().and_then(|it| side.item(it)) {
         if found.iter().any(|it| it.address == holder.address) {
             break;
         }
         found.push(holder);
-        next = holder.kind.contains_in.as_ref().map(|it| named_by(side.stack, holder.instance, it));
+        next = containers(holder);
     }
     found
 }

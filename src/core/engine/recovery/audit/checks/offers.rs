@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use crate::engine::plan::checks::offers::{
-    OfferSource, ReadOffers, SentValues, refused_of, sources_of,
+    OfferRequest, OfferSource, ReadOffers, SentValues, refused_of, sources_of,
 };
 use crate::engine::recovery::audit::facts::AuditFacts;
 use crate::engine::recovery::audit::finding::{AuditRule, AuditSection, Finding, Level};
@@ -38,12 +38,11 @@ pub static QUOTA_EXCEEDED: AuditRule = AuditRule {
 pub fn sources<'a>(
     sides: impl Iterator<Item = &'a Side<'a>>,
     state: Option<&'a State>,
-) -> BTreeSet<(OfferSource, String)> {
+) -> BTreeSet<OfferRequest> {
     let nothing = BTreeSet::new();
     let of = |side: &'a Side<'a>| {
         let quotas = counted(side, &nothing).into_iter().filter(|it| it.is_new(state));
-        let quotas =
-            quotas.map(|it| (OfferSource::Quotas, it.domain.to_owned())).collect::<Vec<_>>();
+        let quotas = quotas.map(|it| it.request()).collect::<Vec<_>>();
         sources_of(wanted(side, state, &nothing)).into_iter().chain(quotas).collect::<Vec<_>>()
     };
     sides.flat_map(of).collect()
@@ -59,6 +58,11 @@ struct Counted<'a> {
 }
 
 impl Counted<'_> {
+    /// What the account may have of it.
+    fn request(&self) -> OfferRequest {
+        OfferRequest::new(self.item.kind, OfferSource::Quotas, self.domain)
+    }
+
     /// Whether it is not what is recorded, so that it is yet to be asked for.
     fn is_new(&self, state: Option<&State>) -> bool {
         let record = state.and_then(|it| it.records.get(self.item.address));
@@ -89,7 +93,7 @@ fn quotas(
 ) {
     let all = counted(side, lost);
     for it in all.iter().filter(|it| it.is_new(state)) {
-        let Some(told) = read.get(it.domain).and_then(|it| it.as_ref().ok()?.first()) else {
+        let Some(told) = read.get(&it.request()).and_then(|it| it.as_ref().ok()?.first()) else {
             continue;
         };
         let most = |field: &str| told.get(field).and_then(Json::as_u64).unwrap_or(u64::MAX);
@@ -165,7 +169,7 @@ pub fn check(
     quotas(side, state, lost, read, out);
     let unread: Vec<String> = read
         .iter()
-        .filter_map(|(path, it)| Some(format!("{path}: {}", it.as_ref().err()?)))
+        .filter_map(|(it, read)| Some(format!("{}: {}", it.path, read.as_ref().err()?)))
         .collect();
     if !unread.is_empty() {
         out.findings.push(Finding::new(&OFFERS_UNREAD, Some(side.top()), unread.join("; ")));

@@ -102,7 +102,7 @@ pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
     if case.state.is_some() && case.facts.online.is_none() {
         out.fact(
             "clouds",
-            "the clouds were not called: drift and replication were not checked (use `--online`)",
+            "drift and replication, because the clouds were not called (`--online` calls them)",
         );
     }
     for item in case.living() {

@@ -1,7 +1,7 @@
 //! Whether users follow soon enough, only once the standby serves, and whether anybody would notice that it does not.
 
 use crate::engine::address::Address;
-use crate::engine::lang::lower::dependencies::named_by;
+use crate::engine::containment::declared_containers;
 use crate::engine::normalize::stored;
 use crate::engine::plan::guard::danger::{DETECTION_SECONDS_MAX, detection};
 use crate::engine::recovery::audit::case::AuditCase;
@@ -118,8 +118,8 @@ fn time_to_live(side: &Side<'_>, item: SideItem<'_>, drain: &Drain) -> (u64, Str
     if let Some(own) = own.filter(|it| *it > 0) {
         return (own, format!("`{}`", drain.ttl));
     }
-    let holder = item.kind.contains_in.as_ref();
-    let holder = holder.and_then(|it| named_by(side.stack, item.instance, it).into_iter().next());
+    let containers = declared_containers(side.stack, item.instance, item.kind);
+    let holder = containers.into_iter().next();
     let inherited = holder.and_then(|it| {
         let holder = side.item(&it)?;
         let seconds = holder.int(&drain.inherits).filter(|it| *it > 0)?;

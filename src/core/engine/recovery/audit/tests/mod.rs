@@ -11,6 +11,7 @@ use crate::engine::lang::load::{FileProblem, Files, Layer, Loaded, load};
 use crate::engine::lang::model::Stack;
 use crate::engine::lang::validate::dry_run::objects;
 use crate::engine::observed::Observation;
+use crate::engine::plan::checks::offers::{OfferRequest, OfferSource};
 use crate::engine::plan::model::change::Foreign;
 use crate::engine::recovery::audit::checks::certificate::ends;
 use crate::engine::recovery::audit::examine::{ExaminedSwitch, audit, invalid};
@@ -145,6 +146,11 @@ impl World {
 }
 
 #[track_caller]
+/// A list that Linode keeps.
+fn list(path: &str) -> OfferRequest {
+    OfferRequest { provider: "linode".to_owned(), source: OfferSource::List, path: path.to_owned() }
+}
+
 fn edited(text: &str, after: &str, from: &str, to: &str) -> String {
     let start = text.find(after).unwrap_or_else(|| panic!("`{after}` is in the example"));
     let at = text[start..].find(from).unwrap_or_else(|| panic!("`{from}` is behind `{after}`"));
@@ -687,7 +693,7 @@ fn data() -> Vec<Plant> {
                     json!({ "region": region, "plan": "g6-standard-2", "available": available })
                 };
                 let rows = Ok(vec![row("eu-central", false), row("eu-west", true)]);
-                it.offers = Some([("/regions/availability".to_owned(), rows)].into());
+                it.offers = Some([(list("/regions/availability"), rows)].into());
             }),
         ),
         plant(
@@ -696,7 +702,9 @@ fn data() -> Vec<Plant> {
             "read_capacity: 30000",
             provisioned(30_000).facts(|it| {
                 let told = json!({ "TableMaxReadCapacityUnits": 40_000, "AccountMaxReadCapacityUnits": 20_000 });
-                it.offers = Some([("aws:eu-west-1".to_owned(), Ok(vec![told]))].into());
+                let (provider, path) = ("dynamodb".to_owned(), "aws:eu-west-1".to_owned());
+                let quotas = OfferRequest { provider, source: OfferSource::Quotas, path };
+                it.offers = Some([(quotas, Ok(vec![told]))].into());
             }),
         ),
         plant(
@@ -704,7 +712,7 @@ fn data() -> Vec<Plant> {
             Warning,
             "# A WooCommerce shop",
             World::new().facts(|it| {
-                it.offers = Some([("/regions".to_owned(), Err("403".to_owned()))].into());
+                it.offers = Some([(list("/regions"), Err("403".to_owned()))].into());
             }),
         ),
         plant(

@@ -6,7 +6,9 @@ use serde_json::json;
 
 use crate::engine::address::Address;
 use crate::engine::recovery::audit::facts::AuditFacts;
-use crate::engine::recovery::audit::tests::{OVERLAY, SERVED, STACK, STANDBY, World, address};
+use crate::engine::recovery::audit::tests::{
+    OVERLAY, SERVED, STACK, STANDBY, World, address, list,
+};
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
 
@@ -421,8 +423,7 @@ fn audit_finds_what_the_cloud_does_not_offer() {
                     ]),
                 ),
             ];
-            let rows =
-                rows.map(|(path, rows)| (path.to_owned(), Ok(rows.as_array().unwrap().clone())));
+            let rows = rows.map(|(path, rows)| (list(path), Ok(rows.as_array().unwrap().clone())));
             it.offers = Some(rows.into());
         }
     };
@@ -447,7 +448,7 @@ fn audit_finds_what_the_cloud_does_not_offer() {
         (
             "a list that could not be read",
             World::new().facts(|it| {
-                it.offers = Some([("/regions".to_owned(), Err("403".to_owned()))].into());
+                it.offers = Some([(list("/regions"), Err("403".to_owned()))].into());
             }),
             &["offers-unread"],
         ),

@@ -1,0 +1,98 @@
+//! The steps of a plan in words: how many, how long their longest row is, and what the gates among them wait for.
+
+use crate::engine::plan::model::change::{Plan, Step, StepCall};
+use crate::engine::topological::topological_order;
+use crate::render::lines::{RenderedLine, Sign};
+use crate::render::words::{count, duration, escape_control};
+
+/// What is waited for on the way, in the order of the steps.
+pub fn gates(plan: &Plan) -> Vec<RenderedLine> {
+    let gates = plan.steps.iter().filter(|it| it.call.is_gate());
+    let told = gates.map(|it| RenderedLine {
+        sign: Sign::Aside,
+        depth: 0,
+        text: format!("{}: {}", escape_control(&it.address.to_string()), escape_control(&gate(it))),
+        comment: None,
+    });
+    told.collect()
+}
+
+fn gate(step: &Step) -> String {
+    match &step.call {
+        StepCall::Serving { of } if of.is_empty() => {
+            "serving gate: wait until its `gate` condition holds".into()
+        }
+        StepCall::Serving { of } if of[..] == [step.address.clone()] => {
+            "serving gate: wait until it is healthy and takes traffic".into()
+        }
+        StepCall::Serving { of } => {
+            let of: Vec<String> = of.iter().map(ToString::to_string).collect();
+            format!("serving gate: wait for a healthy target behind {}", of.join(", "))
+        }
+        StepCall::Replication { from, back: false } => {
+            format!("replication gate: wait until an item written to {from} arrives here")
+        }
+        StepCall::Replication { from, back: true } => {
+            format!("replication gate: wait until an item written here arrives at {from}")
+        }
+        StepCall::Drain { until: Some(_), .. } => {
+            "drain gate: wait until DNS caches from an earlier run have expired".into()
+        }
+        StepCall::Drain { seconds, .. } => {
+            let wait = duration(*seconds);
+            format!("drain gate: wait {wait}, twice the TTL, until DNS caches have expired")
+        }
+        other => other.word().into(),
+    }
+}
+
+/// `#3 update or create: shop, after #1 #2`.
+pub fn step(step: &Step) -> RenderedLine {
+    let address = escape_control(&step.address.to_string());
+    let waits: Vec<String> = step.waits.iter().map(|it| format!("#{it}")).collect();
+    let after =
+        if waits.is_empty() { String::new() } else { format!(", after {}", waits.join(" ")) };
+    let or = if is_or_create(step) { " or create" } else { "" };
+    let of = if step.call.is_gate() || step.call.word() != step.call.phrase() { ":" } else { "" };
+    let text = format!("#{} {}{or}{of} {address}{after}", step.id, step.call.phrase());
+    RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
+}
+
+/// `14 steps, critical path 6`.
+pub fn steps(steps: &[Step]) -> String {
+    let number = match steps.len() {
+        0 => "No steps".into(),
+        1 => "1 step".into(),
+        number => format!("{}, critical path {}", count(number, "step"), longest(steps)),
+    };
+    if !steps.iter().any(is_or_create) {
+        return number;
+    }
+    format!("{number}. A resource that no longer exists when its update starts is created instead")
+}
+
+/// Whether what turns out to be gone is made again instead of being changed.
+fn is_or_create(step: &Step) -> bool {
+    matches!(step.call, StepCall::Update { or_create: true, .. })
+}
+
+/// How many steps wait for each other in the longest row; steps of a cycle are in no row.
+fn longest(steps: &[Step]) -> usize {
+    depths(steps).into_iter().max().unwrap_or(0)
+}
+
+/// For each step how many are in the longest row that ends with it; 0 for those of a cycle, and behind it.
+pub fn depths(steps: &[Step]) -> Vec<usize> {
+    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    for (at, step) in steps.iter().enumerate() {
+        for wait in step.waits.iter().filter(|it| **it < steps.len()) {
+            dependents[*wait].push(at);
+        }
+    }
+    let mut depths = vec![0; steps.len()];
+    for at in topological_order(steps.len(), |it| dependents[it].iter().copied()) {
+        let before = steps[at].waits.iter().filter_map(|it| depths.get(*it));
+        depths[at] = 1 + before.copied().max().unwrap_or(0);
+    }
+    depths
+}
