@@ -123,6 +123,7 @@ fn harmless(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use crate::cli::report::render;
+    use crate::engine::text::codes::DiagnosticCode;
     use crate::engine::text::diagnostic::{Diagnostic, Sources, Span};
     use crate::engine::text::plain::is_invisible;
 
@@ -140,7 +141,7 @@ mod tests {
             line: small(line),
             column: small(column),
         };
-        let wrong = Diagnostic::error("unknown_key", "Unknown key").at(span, "here");
+        let wrong = Diagnostic::error(DiagnosticCode::UnknownKey, "Unknown key").at(span, "here");
         render(&wrong, &sources, false)
     }
 

@@ -98,7 +98,7 @@ fn report(diagnostic: &Diagnostic, sources: &Sources) -> Report {
         Severity::Error | Severity::Refusal => miette::Severity::Error,
     };
     let mut shown = MietteDiagnostic::new(unbroken(&told(&diagnostic.summary)))
-        .with_code(diagnostic.code)
+        .with_code(diagnostic.code.as_str())
         .with_severity(severity);
     let subject = diagnostic.labels.first().map(|it| it.span);
     let source = subject.and_then(|it| sources.get(it));

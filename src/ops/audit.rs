@@ -192,7 +192,7 @@ async fn observe(session: &Session, question: &AuditQuestion) -> Result<Online, 
         (it.address, if it.absent { Vec::new() } else { names.collect() })
     });
     let foreign = proposed.plan.foreign;
-    let shut = proposed.plan.notes.into_iter().filter(|it| it.code == SHUT_BY_OTHERS);
+    let shut = proposed.plan.notes.into_iter().filter(|it| it.code == SHUT_BY_OTHERS.as_str());
     let shut = shut.map(|it| it.text).collect();
     Ok(Online { drift: drift.collect(), observed: proposed.observed, foreign, shut })
 }

@@ -15,6 +15,7 @@ use crate::engine::plan::model::change::{Note, Plan, Stray, note};
 use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::completion::{self, Completion};
 use crate::engine::text::advice::AdvisedCommand as Typed;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Severity};
 use crate::ops::contained::link_on_the_way;
 use crate::ops::error::OpsError;
@@ -94,7 +95,7 @@ fn at_work(
     let name = place.name();
     if let Some(it) = session.store(place).lease_status()?.filter(|it| it.is_alive) {
         let text = format!("{} is changing {name} right now (lifeboat {})", it.owner, it.command);
-        return Ok(Some(Diagnostic::warning("run_under_way", text).help(
+        return Ok(Some(Diagnostic::warning(DiagnosticCode::RunUnderWay, text).help(
             "this plan shows an intermediate state; plan again when that run has finished",
         )));
     }
@@ -109,7 +110,7 @@ fn at_work(
         moment(run.at)
     );
     let help = format!("this plan shows partially applied changes; run {goes_on} to resume");
-    Ok(Some(Diagnostic::warning("run_died", text).help(help)))
+    Ok(Some(Diagnostic::warning(DiagnosticCode::RunDied, text).help(help)))
 }
 
 /// Refused is 3, a no 1, unseen 5, changes 2 when asked for.

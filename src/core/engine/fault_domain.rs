@@ -9,6 +9,7 @@ use crate::engine::lang::model::{Instance, Stack};
 use crate::engine::lang::validate::dry_run::objects;
 use crate::engine::schema::{Catalog, FaultDomain, Kind};
 use crate::engine::state::record::{PendingOperation, Record, State};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, nearest};
 use crate::engine::value::{Attributes, Value};
 
@@ -109,7 +110,7 @@ pub fn check_assumed(stack: &Stack, known: &BTreeSet<&str>) -> Vec<Diagnostic> {
     let unknown = stack.assumes_lost.iter().filter(|(name, _)| !known.contains(name.as_str()));
     let told = unknown.map(|(name, span)| {
         let known: Vec<&str> = known.iter().copied().collect();
-        Diagnostic::error("unknown_fault_domain", "Unknown fault domain")
+        Diagnostic::error(DiagnosticCode::UnknownFaultDomain, "Unknown fault domain")
             .at(*span, format!("nothing of this stack is in `{name}`"))
             .help(format!("it is in {}", known.join(", ")))
             .nearest(name, known)

@@ -10,6 +10,7 @@ use petgraph::visit::EdgeRef as _;
 use crate::engine::address::Address;
 use crate::engine::fast_map::FastSet;
 use crate::engine::lang::model::Stack;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 use crate::engine::topological::topological_order;
 
@@ -179,8 +180,10 @@ fn diagnostic(
     if cycle.len() > SHOWN_MAX {
         way.push(format!("… {} more … → {}", cycle.len() - SHOWN_MAX, name(0)));
     }
-    let mut made =
-        Diagnostic::error("cycle", format!("Resources need each other: {}", way.join(" → ")));
+    let mut made = Diagnostic::error(
+        DiagnosticCode::Cycle,
+        format!("Resources need each other: {}", way.join(" → ")),
+    );
     for (position, (_, span)) in cycle.iter().enumerate().take(SHOWN_MAX) {
         let text = format!("`{}` needs `{}` ({})", name(position), name(position + 1), line(*span));
         made = made.at(*span, text);

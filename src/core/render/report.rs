@@ -327,10 +327,10 @@ mod tests {
       prepare           40.0 s  until the new site was ready
       gate              30.0 s  until the new site passed its health checks
       traffic            3.0 s  until traffic was shifted
-      DNS bound          5 min  resolvers may return the old value for this long; not waited for
+      DNS bound          5 min  some users may reach the old site until 2026-11-24T12:06:13Z; not waited for
       drain             10 min  until DNS caches had expired
       cleanup            8.0 s  until the remaining changes were made
-      recovery time: 6 min 13 s; objective 15 min: met
+      time to move all users: 6 min 13 s; objective 15 min: met
       data behind: 7.0 s; objective 1 min: met
     "#);
         let report = report(planned(), 681);

@@ -306,7 +306,7 @@ fn text_and_markdown_put_danger_first_and_equals_once() {
     let page = html::html(&drowned());
     let at = |it: &str| page.find(it).unwrap_or_else(|| panic!("{it} in {page}"));
     assert!(at("DATA LOSS: its data will be permanently deleted") < at("<code>lb</code>"));
-    assert!(at("EXPOSURE: TCP 22") < at("tags on 45: web[0], web[1]"));
+    assert!(at("EXPOSURE: TCP 22") < at("tags of 45 resources: web[0], web[1]"));
     assert!(page.contains("class=\"entry risky\""));
     // Where there is little room, the dangerous ones are told before the many.
     let mut many = many();
@@ -424,9 +424,9 @@ fn text_says_how_long_a_switch_takes_and_how_sure_that_is() {
         let text = text(ShownPlan { plan: &plan, forecast: Some(&forecast) }, &options);
         text.lines().find(|it| it.starts_with("Estimated: ")).unwrap().to_owned()
     };
-    insta::assert_snapshot!(lines(FORECAST), @"Estimated: traffic shifted after 2 min 10 s; DNS caches expire up to 5 min later (TTL); 13 min 20 s in total; 8 of 10 steps on the critical path have been measured, 12 samples; 3 min if every step is as slow as its slowest sample");
+    insta::assert_snapshot!(lines(FORECAST), @"Estimated: traffic shifted after 2 min 10 s; DNS caches expire up to 5 min later (TTL); 13 min 20 s in total; it depends on 10 steps, 8 of them measured (12 samples); 3 min if every step is as slow as its slowest sample");
     insta::assert_snapshot!(lines(Forecast { measured: 0, samples: 0, ..FORECAST }), @"Estimated: traffic shifted after 2 min 10 s; DNS caches expire up to 5 min later (TTL); 13 min 20 s in total; based on built-in defaults, with no measurements yet");
-    insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Estimated: 13 min 20 s in total; 1 of 1 step on the critical path have been measured, 1 sample; 3 min if every step is as slow as its slowest sample");
+    insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Estimated: 13 min 20 s in total; it depends on 1 step, 1 of them measured (1 sample); 3 min if every step is as slow as its slowest sample");
     let shown = ShownPlan { plan: &plan, forecast: Some(&FORECAST) };
     let sentence = lines(FORECAST);
     assert!(markdown(shown, None).contains(&sentence));

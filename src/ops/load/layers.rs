@@ -11,6 +11,7 @@ use crate::engine::lang::model::{InstanceShape, Stack, Term};
 use crate::engine::lang::yaml::reader::BYTES_MAX;
 use crate::engine::plan::model::options::RecoveryOverlay;
 use crate::engine::schema::Catalog;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, nearest, stops};
 use crate::engine::text::redact::redactor;
 use crate::engine::value::{Secret, Value};
@@ -63,7 +64,7 @@ fn unknown_rehearsals(place: &StackRef, stack: &Stack) -> Vec<Diagnostic> {
     let names = overlays(place);
     let missing = stack.rehearses.iter().filter(|(name, _)| !names.contains(name));
     let told = missing.map(|(name, span)| {
-        Diagnostic::error("unknown_reference", "Unknown overlay")
+        Diagnostic::error(DiagnosticCode::UnknownReference, "Unknown overlay")
             .at(*span, format!("the overlay `{name}` to rehearse does not exist"))
             .help(format!("the overlays of {} are: {}", place.stack, names.join(", ")))
             .nearest(name, names.iter().map(String::as_str))

@@ -9,6 +9,7 @@ use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::state::record::{LeftSite, State};
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, nearest};
 use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
@@ -171,7 +172,8 @@ fn leaving(
     let left_out = format!("skipped, because they cannot be read: {}", overlays.join(" + "));
     let help =
         format!("the resources to delete and their protection are taken from the state ({why})");
-    desired.warnings = vec![Diagnostic::warning("overlays_left_out", left_out).help(help)];
+    desired.warnings =
+        vec![Diagnostic::warning(DiagnosticCode::OverlaysLeftOut, left_out).help(help)];
     Ok(desired)
 }
 

@@ -8,6 +8,7 @@ use crate::engine::lang::model::Stack;
 use crate::engine::plan::model::planned_change::identity_of;
 use crate::engine::schema::Kind;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::ops::error::OpsError;
 use crate::ops::load::layers::{self, DesiredStack};
@@ -59,12 +60,15 @@ pub fn lend(
                     stack.lent.insert(address.clone(), Arc::new(record.object()));
                 }
                 None => mistakes.push(
-                    Diagnostic::error("nothing_to_borrow", "There is nothing to borrow")
-                        .at(*span, format!("{} has not created `{address}`", place.stack))
-                        .help(format!(
-                            "apply it first: {}",
-                            AdvisedCommand::Apply { stack: &place.stack }
-                        )),
+                    Diagnostic::error(
+                        DiagnosticCode::NothingToBorrow,
+                        "There is nothing to borrow",
+                    )
+                    .at(*span, format!("{} has not created `{address}`", place.stack))
+                    .help(format!(
+                        "apply it first: {}",
+                        AdvisedCommand::Apply { stack: &place.stack }
+                    )),
                 ),
             }
         }

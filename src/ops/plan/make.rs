@@ -329,7 +329,8 @@ pub fn between(
 /// Why the steps of a saved plan must not be begun, whatever they say of themselves. Where a fresh plan would need an outage,
 /// this one was allowed it when it was made.
 pub fn unsafe_steps(catalog: &Catalog, fresh: &Proposed, saved: &Plan) -> Vec<Diagnostic> {
-    let needs_outage = fresh.plan.refusals().any(|it| OF_SERVING.contains(&it.code.as_str()));
+    let needs_outage =
+        fresh.plan.refusals().any(|it| OF_SERVING.iter().any(|code| code.as_str() == it.code));
     verify(&Checked {
         catalog,
         stack: &fresh.desired.stack,

@@ -23,6 +23,7 @@ use crate::engine::lang::view::{ScopeView, Texts};
 use crate::engine::lang::yaml::node::Node;
 use crate::engine::lang::yaml::reader::{MISTAKES_MAX, parse};
 use crate::engine::schema::Catalog;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::value::Value;
 
@@ -141,7 +142,7 @@ fn merge(stack_name: &str, layers: &[Layer], loaded: &mut Loaded) {
         let opening = if is_base { "A stack" } else { "An overlay" };
         let Some(map) = node.as_map() else {
             out.push(
-                Diagnostic::error("wrong_type", format!("{opening} must be a map"))
+                Diagnostic::error(DiagnosticCode::WrongType, format!("{opening} must be a map"))
                     .at(node.span, format!("this is {}", node.word())),
             );
             continue;
@@ -154,7 +155,7 @@ fn merge(stack_name: &str, layers: &[Layer], loaded: &mut Loaded) {
             Some(it) if it.node.as_text() == Some(expected) => {}
             Some(it) => out.push(
                 Diagnostic::error(
-                    "wrong_name",
+                    DiagnosticCode::WrongName,
                     format!(
                         "`{key}` does not match the name of the {}",
                         if is_base { "folder" } else { "file" }
@@ -164,7 +165,7 @@ fn merge(stack_name: &str, layers: &[Layer], loaded: &mut Loaded) {
                 .help(format!("write `{key}: {expected}`")),
             ),
             None if is_base => out.push(
-                Diagnostic::error("missing_key", "Missing `stack` key")
+                Diagnostic::error(DiagnosticCode::MissingKey, "Missing `stack` key")
                     .at(Span { end: node.span.start, ..node.span }, "`stack` is missing")
                     .help(format!("write `stack: {expected}`")),
             ),
@@ -211,8 +212,8 @@ fn build(
     // What is declared, but wrongly, is not unknown as well.
     let is_declared = |it: &Diagnostic| {
         let (section, what) = match it.code {
-            "unknown_variable" => (variables_of, "variable"),
-            "unknown_reference" => (resources_of, "resource"),
+            DiagnosticCode::UnknownVariable => (variables_of, "variable"),
+            DiagnosticCode::UnknownReference => (resources_of, "resource"),
             _ => return false,
         };
         let declared = section.and_then(Node::as_map);
@@ -322,7 +323,7 @@ impl Texts for LayerReading<'_> {
 
 impl LayerReading<'_> {
     fn read_now(&self, path: &str) -> Result<Arc<FileText>, LookupError> {
-        let lost = |message: String| LookupError::new("file_problem", message);
+        let lost = |message: String| LookupError::new(DiagnosticCode::FileProblem, message);
         let outside = || {
             lost(format!("`{path}` is outside the stack's folder"))
                 .help("only files in the folder of stack.yaml and below can be read")
@@ -363,7 +364,7 @@ impl LayerReading<'_> {
                     }
                     Ok(_) => {}
                     // The rehearsal tells that it was not read, and why.
-                    Err(trouble) if trouble.code == "not_known" => {}
+                    Err(trouble) if trouble.code == DiagnosticCode::NotKnown => {}
                     Err(trouble) => out.push(expression.diagnostic(&trouble)),
                 }
             }

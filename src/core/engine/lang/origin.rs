@@ -11,6 +11,7 @@ use crate::engine::lang::resolve::resolve;
 use crate::engine::lang::term::expressions;
 use crate::engine::lang::yaml::node::{Data, Map, Node};
 use crate::engine::schema::{Catalog, Kind};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Value;
 
@@ -95,7 +96,7 @@ pub fn explain(
     let (stack, instance, kind) = find(loaded, catalog, address).map_err(|it| vec![*it])?;
     let Some(known) = kind.attribute(attribute) else {
         let summary = format!("`{}` has no attribute `{attribute}`", kind.kind);
-        let wrong = Diagnostic::error("unknown_attribute", summary);
+        let wrong = Diagnostic::error(DiagnosticCode::UnknownAttribute, summary);
         return Err(vec![wrong.nearest(attribute, kind.attributes.keys().map(String::as_str))]);
     };
     let resolved = resolve(stack, catalog, instance, scope)?;
@@ -131,8 +132,9 @@ pub fn explain(
 
 /// Tells where a variable's value comes from.
 pub fn explain_variable(loaded: &Loaded, name: &str) -> Result<Origin, Box<Diagnostic>> {
-    let nothing =
-        || Diagnostic::error("unknown_variable", format!("there is no variable `{name}`"));
+    let nothing = || {
+        Diagnostic::error(DiagnosticCode::UnknownVariable, format!("there is no variable `{name}`"))
+    };
     let stack = loaded.stack.as_ref().ok_or_else(nothing)?;
     let Some(variable) = stack.variables.get(name) else {
         return Err(Box::new(nothing().nearest(name, stack.variables.keys().map(String::as_str))));
@@ -164,8 +166,12 @@ fn find<'a>(
     catalog: &'a Catalog,
     address: &Address,
 ) -> Result<FoundInstance<'a>, Box<Diagnostic>> {
-    let nothing =
-        || Box::new(Diagnostic::error("unknown_address", format!("`{address}` does not exist")));
+    let nothing = || {
+        Box::new(Diagnostic::error(
+            DiagnosticCode::UnknownAddress,
+            format!("`{address}` does not exist"),
+        ))
+    };
     let stack = loaded.stack.as_ref().ok_or_else(nothing)?;
     let Some(instance) = stack.instances.get(address) else {
         let names: Vec<String> = stack.instances.keys().map(ToString::to_string).collect();

@@ -14,6 +14,7 @@ use crate::engine::lang::model::{
 };
 use crate::engine::lang::view::{ScopeView, Texts};
 use crate::engine::schema::{Attribute, Catalog, Kind, Type};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span, stops};
 use crate::engine::value::{Attributes, Secret, Value};
 
@@ -159,8 +160,11 @@ fn defaults(
             let is_told = out.iter().any(|it| it.labels.first().is_some_and(|it| it.span == span));
             if !is_told {
                 out.push(
-                    Diagnostic::error("missing_attribute", "A required attribute is missing")
-                        .at(span, format!("`{name}` evaluates to an empty value")),
+                    Diagnostic::error(
+                        DiagnosticCode::MissingAttribute,
+                        "A required attribute is missing",
+                    )
+                    .at(span, format!("`{name}` evaluates to an empty value")),
                 );
             }
         }
@@ -255,7 +259,7 @@ fn referred<'a>(
                 let kind = attribute.to.as_deref().unwrap_or("the right kind");
                 let label = format!("`{name}` takes a reference, but this is {}", word(&other));
                 out.push(
-                    Diagnostic::error("wrong_type", "Wrong type")
+                    Diagnostic::error(DiagnosticCode::WrongType, "Wrong type")
                         .at(given.span, label)
                         .help(format!("name a resource of kind {kind}: '${{name}}'")),
                 );
@@ -315,7 +319,7 @@ fn text(
         if text.len() > TEXT_BYTES_MAX {
             // Told once: who uses it does not know it.
             out.push(
-                Diagnostic::error("too_long", "This text is too long")
+                Diagnostic::error(DiagnosticCode::TooLong, "This text is too long")
                     .at(term.span, format!("more than {} KiB", TEXT_BYTES_MAX >> 10))
                     .help("no attribute accepts that much"),
             );
@@ -335,9 +339,12 @@ fn text(
                 } else {
                     is_open = true;
                     out.push(
-                        Diagnostic::error("not_text", "This value cannot be used inside text")
-                            .at(it.span(), format!("it is {}", word(&value)))
-                            .help("use one of its parts, or join a list: list.join(',')"),
+                        Diagnostic::error(
+                            DiagnosticCode::NotText,
+                            "This value cannot be used inside text",
+                        )
+                        .at(it.span(), format!("it is {}", word(&value)))
+                        .help("use one of its parts, or join a list: list.join(',')"),
                     );
                 }
             }
@@ -370,7 +377,7 @@ pub fn resolve_gate(
         let is_text = matches!(&value, Value::Text(_) | Value::Open | Value::Secret(_));
         if !is_text {
             out.push(
-                Diagnostic::error("wrong_type", "Wrong type")
+                Diagnostic::error(DiagnosticCode::WrongType, "Wrong type")
                     .at(it.span, format!("`{what}` takes text, but this is {}", word(&value))),
             );
         }

@@ -6,6 +6,7 @@ use crate::engine::lang::cel::expression::Expression;
 use crate::engine::lang::model::{GivenAttribute, InstanceShape, Term, TextPart};
 use crate::engine::lang::yaml::node::{Data, Node, Style};
 use crate::engine::lang::yaml::place::ScalarPlaces;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::value::Value;
 
@@ -68,9 +69,12 @@ impl Terms<'_> {
         };
         if pieces.len() > PIECES_MAX {
             self.out.push(
-                Diagnostic::error("too_many_expressions", "Too many expressions in one text")
-                    .at(node.span, format!("more than {}", PIECES_MAX / 2))
-                    .help("use `template(…)`, or join a list: list.join('')"),
+                Diagnostic::error(
+                    DiagnosticCode::TooManyExpressions,
+                    "Too many expressions in one text",
+                )
+                .at(node.span, format!("more than {}", PIECES_MAX / 2))
+                .help("use `template(…)`, or join a list: list.join('')"),
             );
             return InstanceShape::Literal(Value::Open);
         }
@@ -99,8 +103,9 @@ impl Terms<'_> {
 }
 
 fn unclosed(span: Span, node: &Node) -> Diagnostic {
-    let wrong = Diagnostic::error("unclosed_expression", "An expression is not closed")
-        .at(span, "no `}` follows");
+    let wrong =
+        Diagnostic::error(DiagnosticCode::UnclosedExpression, "An expression is not closed")
+            .at(span, "no `}` follows");
     if node.style == Style::Plain {
         wrong.help(
             "quote the expression: '${…}'; outside quotes, ` #` starts a comment and `: ` a map",

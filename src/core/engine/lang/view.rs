@@ -10,6 +10,7 @@ use crate::engine::lang::cel::lookup::{LookupError, NameLookup, PathStep, beyond
 use crate::engine::lang::cel::template::FileText;
 use crate::engine::lang::model::{Each, EachValue, Scope, Spread, Stack};
 use crate::engine::schema::{Catalog, Kind};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::nearest;
 use crate::engine::value::{Attributes, Value};
 
@@ -26,7 +27,7 @@ impl Texts for Stack {
         let found = self.texts.get(path).map(Arc::clone);
         found.ok_or_else(|| {
             LookupError::new(
-                "file_problem",
+                DiagnosticCode::FileProblem,
                 "the file's path must be known before the clouds are read",
             )
             .help("build the path from variables and `each`")
@@ -62,7 +63,7 @@ impl NameLookup for ScopeView<'_> {
                     member(kind, own, steps).map(|it| cut(it, slice))
                 }
                 None => Err(LookupError::new(
-                    "unknown_reference",
+                    DiagnosticCode::UnknownReference,
                     "`self` is available only in `ready` and `gate`",
                 )),
             },
@@ -71,7 +72,7 @@ impl NameLookup for ScopeView<'_> {
                     Ok(Value::text(self.stack.name.clone()))
                 }
                 _ => Err(LookupError::new(
-                    "unknown_reference",
+                    DiagnosticCode::UnknownReference,
                     "`stack` has only the attribute `name`",
                 )),
             },
@@ -111,7 +112,9 @@ impl ScopeView<'_> {
     }
 
     fn each(&self, steps: &[PathStep<'_>], slice: &Slice) -> Result<Value, LookupError> {
-        let wrong = |message: &str| Err(LookupError::new("unknown_reference", message.to_owned()));
+        let wrong = |message: &str| {
+            Err(LookupError::new(DiagnosticCode::UnknownReference, message.to_owned()))
+        };
         let Some((address, Some(each))) = self.instance else {
             return wrong("`each` is available only with `count` and `for_each`");
         };
@@ -182,10 +185,11 @@ impl ScopeView<'_> {
                 Ok(Value::Map(keys.iter().map(one).collect::<Result<_, LookupError>>()?))
             }
             (Spread::Count(_), Some((PathStep::Name(name), _))) => Err(is_list(root, name)),
-            (Spread::Keys(_), Some((PathStep::Index(_), _))) => {
-                Err(LookupError::new("unknown_reference", format!("`{root}` is a map of its keys"))
-                    .help(format!("write {root}[\"key\"]")))
-            }
+            (Spread::Keys(_), Some((PathStep::Index(_), _))) => Err(LookupError::new(
+                DiagnosticCode::UnknownReference,
+                format!("`{root}` is a map of its keys"),
+            )
+            .help(format!("write {root}[\"key\"]"))),
         }
     }
 
@@ -317,7 +321,8 @@ fn unset<'a, 'b>(
 
 /// The mistake of a variable that nobody declared.
 pub fn unknown_variable(name: &str, stack: &Stack) -> LookupError {
-    let lost = LookupError::new("unknown_variable", format!("there is no variable `{name}`"));
+    let lost =
+        LookupError::new(DiagnosticCode::UnknownVariable, format!("there is no variable `{name}`"));
     match nearest(name, stack.variables.keys().map(String::as_str)) {
         Some(near) => lost.help(format!("did you mean `vars.{near}`?")),
         None => lost.help(format!("declare it: variables: {{ {name}: {{ type: string }} }}")),
@@ -325,13 +330,19 @@ pub fn unknown_variable(name: &str, stack: &Stack) -> LookupError {
 }
 
 fn not_known(name: &str) -> LookupError {
-    LookupError::new("not_known", format!("`{name}` is known only after the clouds are read"))
-        .help("use variables, which are known beforehand")
+    LookupError::new(
+        DiagnosticCode::NotKnown,
+        format!("`{name}` is known only after the clouds are read"),
+    )
+    .help("use variables, which are known beforehand")
 }
 
 /// The mistake of a root that nobody declared.
 pub fn unknown(root: &str, stack: &Stack) -> LookupError {
-    let lost = LookupError::new("unknown_reference", format!("there is no resource `{root}`"));
+    let lost = LookupError::new(
+        DiagnosticCode::UnknownReference,
+        format!("there is no resource `{root}`"),
+    );
     if stack.variables.contains_key(root) {
         return lost.help(format!("did you mean `vars.{root}`?"));
     }
@@ -354,13 +365,17 @@ pub fn unknown(root: &str, stack: &Stack) -> LookupError {
 
 /// The mistake of an attribute of a list.
 pub fn is_list(root: &str, name: &str) -> LookupError {
-    LookupError::new("unknown_reference", format!("`{root}` is a list, since it has a `count`"))
-        .help(format!("write `{root}[0].{name}`, or `{root}.map(it, it.{name})` for all"))
+    LookupError::new(
+        DiagnosticCode::UnknownReference,
+        format!("`{root}` is a list, since it has a `count`"),
+    )
+    .help(format!("write `{root}[0].{name}`, or `{root}.map(it, it.{name})` for all"))
 }
 
 /// The mistake of a key that `for_each` does not make.
 pub fn no_key(root: &str, key: &str, keys: &[String]) -> LookupError {
-    let lost = LookupError::new("unknown_reference", format!("`{root}` has no key `{key}`"));
+    let lost =
+        LookupError::new(DiagnosticCode::UnknownReference, format!("`{root}` has no key `{key}`"));
     match nearest(key, keys.iter().map(String::as_str)) {
         Some(near) => lost.help(format!("did you mean `{root}[\"{near}\"]`?")),
         None => lost.help(format!("its keys are {}", keys.join(", "))),

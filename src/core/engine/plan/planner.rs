@@ -24,6 +24,7 @@ use crate::engine::plan::traffic::shifts::{ShiftDirection, directions, left, rep
 use crate::engine::plan::traffic::shut_backends::{ShutBackend, shut};
 use crate::engine::plan::traffic::unchecked_targets::blind;
 use crate::engine::state::record::State;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 
 /// The plan; diagnostics stop it only when they are errors.
@@ -259,7 +260,7 @@ fn unknown_replacements(it: &PlanBuilder<'_>) -> Vec<Diagnostic> {
         .map(|address| {
             let names: Vec<String> = declared.keys().map(ToString::to_string).collect();
             let text = format!("`--replace {address}`: `{address}` does not exist");
-            Diagnostic::error("unknown_address", text)
+            Diagnostic::error(DiagnosticCode::UnknownAddress, text)
                 .help("write an address as the plan prints it")
                 .nearest(&address.to_string(), names.iter().map(String::as_str))
         })

@@ -9,6 +9,7 @@ use crate::engine::plan::model::change::{Action, Change, Plan, Step, StepCall};
 use crate::engine::plan::traffic::serving::lets_serve;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::state::record::State;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 
 /// One name whose users wait for more than has to be there.
@@ -112,5 +113,5 @@ pub fn told(it: &UsersWaiting, sooner: &TrafficFirst) -> Diagnostic {
             "no command can move them earlier, because no single variable decides how many resources are created".into()
         }
     };
-    Diagnostic::warning("users_wait", text).help(help)
+    Diagnostic::warning(DiagnosticCode::UsersWait, text).help(help)
 }

@@ -1,5 +1,7 @@
 //! Diagnostics: what is wrong, where, and what to do; and the sources they point into.
 
+use crate::engine::text::codes::DiagnosticCode;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -85,7 +87,7 @@ pub struct Label {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Stable and documented, `unknown_attribute`.
-    pub code: &'static str,
+    pub code: DiagnosticCode,
     pub severity: Severity,
     pub summary: String,
     /// The first label is the subject.
@@ -95,7 +97,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub fn error(code: &'static str, summary: impl Into<String>) -> Self {
+    pub fn error(code: DiagnosticCode, summary: impl Into<String>) -> Self {
         Self {
             code,
             severity: Severity::Error,
@@ -105,11 +107,11 @@ impl Diagnostic {
         }
     }
 
-    pub fn warning(code: &'static str, summary: impl Into<String>) -> Self {
+    pub fn warning(code: DiagnosticCode, summary: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, summary) }
     }
 
-    pub fn refusal(code: &'static str, summary: impl Into<String>) -> Self {
+    pub fn refusal(code: DiagnosticCode, summary: impl Into<String>) -> Self {
         Self { severity: Severity::Refusal, ..Self::error(code, summary) }
     }
 

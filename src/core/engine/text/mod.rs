@@ -5,4 +5,5 @@ pub mod names;
 pub mod advice;
 pub mod decoded;
 pub mod redact;
+pub mod codes;
 pub mod diagnostic;

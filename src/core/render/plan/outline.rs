@@ -1,7 +1,8 @@
 //! The order and the words of a plan, once for every rendering.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::engine::address::Address;
 use crate::engine::plan::model::change::{
     Action, AttributeChange, Change, DeferReason, Drift, Intent, Note, Plan, StepCall,
 };
@@ -143,10 +144,10 @@ fn has_drain(plan: &Plan) -> bool {
 
 /// What is in a lost fault domain and stays as it is, by fault domain.
 fn frozen(plan: &Plan, detail: Detail) -> Vec<RenderedLine> {
-    let mut by_domain: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut by_domain: BTreeMap<&str, BTreeSet<&Address>> = BTreeMap::new();
     for it in &plan.changes {
         if let Some(domain) = &it.frozen {
-            by_domain.entry(domain).or_default().push(escape_control(&it.address.to_string()));
+            by_domain.entry(domain).or_default().insert(&it.address);
         }
     }
     let told = by_domain.into_iter().map(|(domain, addresses)| {
@@ -155,11 +156,12 @@ fn frozen(plan: &Plan, detail: Detail) -> Vec<RenderedLine> {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
+        let named = addresses.iter().take(shown).map(|it| escape_control(&it.to_string()));
         let text = format!(
             "{} in {}: {}{more}",
             count(addresses.len(), "resource"),
             escape_control(domain),
-            addresses[..shown].join(", ")
+            named.collect::<Vec<_>>().join(", ")
         );
         RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
     });
@@ -288,9 +290,9 @@ fn forecast(it: &Forecast) -> String {
         text.push_str("; based on built-in defaults, with no measurements yet");
     } else if it.steps > 0 {
         text.push_str(&format!(
-            "; {} of the {} that it depends on have been measured, {}; {} if every step is as slow as its slowest sample",
-            it.measured,
+            "; it depends on {}, {} of them measured ({}); {} if every step is as slow as its slowest sample",
             count(it.steps, "step"),
+            it.measured,
             count(it.samples, "sample"),
             duration(it.longest)
         ));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cel::common::ast::SourceInfo;
 
 use crate::engine::lang::cel::path::{self, Segment};
+use crate::engine::text::codes::DiagnosticCode;
 
 /// A path whose computed steps are expressions.
 pub type CodePath = path::Path<Box<Code>>;
@@ -63,7 +64,7 @@ pub enum Slice {
 /// A mistake inside an expression's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpressionError {
-    pub code: &'static str,
+    pub code: DiagnosticCode,
     pub start: u32,
     pub end: u32,
     pub message: String,
@@ -71,7 +72,7 @@ pub struct ExpressionError {
 }
 
 impl ExpressionError {
-    pub fn new(code: &'static str, range: (u32, u32), message: impl Into<String>) -> Self {
+    pub fn new(code: DiagnosticCode, range: (u32, u32), message: impl Into<String>) -> Self {
         Self { code, start: range.0, end: range.1, message: message.into(), help: None }
     }
 

@@ -7,6 +7,7 @@ use crate::engine::lang::cel::functions::ENV;
 use crate::engine::lang::cel::path;
 use crate::engine::lang::cel::syntax::{reworded, small};
 use crate::engine::lang::cel::walk::finish;
+use crate::engine::text::codes::DiagnosticCode;
 
 /// The longest expression, in bytes: every shape of this length was seen to survive a stack of 4 MiB, and a longer one could
 /// exhaust it by its depth.
@@ -21,8 +22,11 @@ const DEPTH_MAX: u16 = 48;
 pub fn compile(text: &str) -> Result<Code, ExpressionError> {
     if text.len() > BYTES_MAX {
         let all = (0, small(text.len()));
-        let wrong =
-            ExpressionError::new("bad_expression", all, format!("longer than {BYTES_MAX} bytes"));
+        let wrong = ExpressionError::new(
+            DiagnosticCode::BadExpression,
+            all,
+            format!("longer than {BYTES_MAX} bytes"),
+        );
         return Err(
             wrong.help("move long text into a file and read it with `file(…)` or `template(…)`")
         );
@@ -46,15 +50,19 @@ pub fn compile_rule(text: &str) -> Result<Code, ExpressionError> {
 fn compile_with(text: &str, types_are_names: bool) -> Result<Code, ExpressionError> {
     if text.trim().is_empty() {
         return Err(ExpressionError::new(
-            "bad_expression",
+            DiagnosticCode::BadExpression,
             (0, small(text.len())),
             "the expression is empty",
         ));
     }
     if operators(text) > OPERATORS_MAX {
         let wrong = format!("more than {OPERATORS_MAX} operators, dots and brackets");
-        return Err(ExpressionError::new("bad_expression", (0, small(text.len())), wrong)
-            .help("split it: compute parts in outputs or variables, or use `template(…)`"));
+        return Err(ExpressionError::new(
+            DiagnosticCode::BadExpression,
+            (0, small(text.len())),
+            wrong,
+        )
+        .help("split it: compute parts in outputs or variables, or use `template(…)`"));
     }
     let parser = ENV.parser().max_recursion_depth(DEPTH_MAX);
     let (tree, info) = parser.parse_with_source_info(text).map_err(|it| reworded(&it, text))?;

@@ -16,6 +16,7 @@ use crate::engine::lang::cel::functions::{ENV, from_cel, to_cel};
 use crate::engine::lang::cel::lookup::{LookupError, NameLookup, PathStep};
 use crate::engine::lang::cel::path::Segment;
 use crate::engine::lang::cel::syntax::{children, leaf_of};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::value::{Secret, Value};
 
 /// Evaluates code; `text` is the text it was compiled from.
@@ -41,7 +42,7 @@ fn whole(text: &str) -> (u32, u32) {
 }
 
 fn costly(over: OverBudget, range: (u32, u32)) -> ExpressionError {
-    ExpressionError::new("too_costly", range, over.words())
+    ExpressionError::new(DiagnosticCode::TooCostly, range, over.words())
         .help("reduce the work: use fewer elements, shorter texts, or several steps")
 }
 
@@ -75,7 +76,7 @@ pub fn steps<'a>(
                     _ => {
                         let range = (path.start, path.end);
                         return Err(ExpressionError::new(
-                            "failed_expression",
+                            DiagnosticCode::FailedExpression,
                             range,
                             "an index must be text or an integer from 0",
                         ));
@@ -164,8 +165,9 @@ impl Frame<'_> {
         }
         let answer = self.resolve(&self.cel.tree, &context)?;
         let value = match answer {
-            Ok(value) => from_cel(&value)
-                .map_err(|it| ExpressionError::new("failed_expression", whole(self.text), it))?,
+            Ok(value) => from_cel(&value).map_err(|it| {
+                ExpressionError::new(DiagnosticCode::FailedExpression, whole(self.text), it)
+            })?,
             Err(error) => return Err(self.failure(&error, reach.is_secret, &context)),
         };
         Ok(if reach.is_secret { Value::Secret(Secret::new(value)) } else { value })
@@ -264,7 +266,7 @@ impl Frame<'_> {
                     }
                     _ => {
                         return Err(ExpressionError::new(
-                            "bad_expression",
+                            DiagnosticCode::BadExpression,
                             range,
                             "the path of `file` must be text",
                         ));
@@ -291,14 +293,16 @@ impl Frame<'_> {
     fn known(&self, code: &Code, range: (u32, u32)) -> Result<Value, ExpressionError> {
         match evaluate(code, self.text, self.world)? {
             Value::Open => Err(ExpressionError::new(
-                "file_problem",
+                DiagnosticCode::FileProblem,
                 range,
                 "the file's path must be known before the clouds are read",
             )
             .help("build the path from variables and `each`")),
-            Value::Secret(_) => {
-                Err(ExpressionError::new("bad_expression", range, "a path cannot be sensitive"))
-            }
+            Value::Secret(_) => Err(ExpressionError::new(
+                DiagnosticCode::BadExpression,
+                range,
+                "a path cannot be sensitive",
+            )),
             value => Ok(value),
         }
     }
@@ -312,7 +316,7 @@ impl Frame<'_> {
     ) -> Result<Value, ExpressionError> {
         let Value::Text(path) = self.known(path, range)? else {
             return Err(ExpressionError::new(
-                "bad_expression",
+                DiagnosticCode::BadExpression,
                 range,
                 "the path of `template` must be text",
             ));
@@ -340,7 +344,7 @@ impl Frame<'_> {
                 Ok(if is_secret { Value::Secret(Secret::new(text)) } else { text })
             }
             _ => Err(ExpressionError::new(
-                "bad_expression",
+                DiagnosticCode::BadExpression,
                 range,
                 "the second argument of `template` must be a map",
             )),
@@ -356,7 +360,11 @@ impl Frame<'_> {
         let culprit = culprit(&self.cel.tree, context);
         let error = cel::Value::resolve(culprit, context).err().unwrap_or_else(|| error.clone());
         let (start, end) = extent(culprit, &self.cel.info, self.text, &self.cel.leaves);
-        ExpressionError::new("failed_expression", (start, end), reworded(&error, is_secret))
+        ExpressionError::new(
+            DiagnosticCode::FailedExpression,
+            (start, end),
+            reworded(&error, is_secret),
+        )
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::engine::lang::cel::code::{Code, CodePath, ExpressionError};
 use crate::engine::lang::cel::compile;
 use crate::engine::lang::yaml::place::Places;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 
 /// One compiled expression.
@@ -61,14 +62,14 @@ impl Expression {
 fn diagnostic(trouble: &ExpressionError, text: &str, places: &Places) -> Diagnostic {
     let span = places.span(text, trouble.start as usize, trouble.end as usize);
     let summary = match trouble.code {
-        "bad_expression" => "The expression cannot be read",
-        "failed_expression" => "The expression cannot be computed",
-        "unknown_reference" => "Unknown reference",
-        "unknown_variable" => "Unknown variable",
-        "unknown_attribute" => "Unknown attribute",
-        "unknown_function" => "Unknown function",
-        "too_costly" => "The expression costs too much",
-        "file_problem" => "The file cannot be read",
+        DiagnosticCode::BadExpression => "The expression cannot be read",
+        DiagnosticCode::FailedExpression => "The expression cannot be computed",
+        DiagnosticCode::UnknownReference => "Unknown reference",
+        DiagnosticCode::UnknownVariable => "Unknown variable",
+        DiagnosticCode::UnknownAttribute => "Unknown attribute",
+        DiagnosticCode::UnknownFunction => "Unknown function",
+        DiagnosticCode::TooCostly => "The expression costs too much",
+        DiagnosticCode::FileProblem => "The file cannot be read",
         _ => "The expression is wrong",
     };
     let made = Diagnostic::error(trouble.code, summary).at(span, trouble.message.clone());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::engine::lang::cel::budget::{Cost, OverBudget};
 use crate::engine::lang::cel::code::{ExpressionError, Slice};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::nearest;
 use crate::engine::text::plain::counted;
 use crate::engine::value::{Attributes, Secret, Value};
@@ -43,13 +44,13 @@ pub trait NameLookup {
 /// Why a path or a file leads nowhere; its place is the path's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookupError {
-    pub code: &'static str,
+    pub code: DiagnosticCode,
     pub message: String,
     pub help: Option<String>,
 }
 
 impl LookupError {
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(code: DiagnosticCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), help: None }
     }
 
@@ -76,8 +77,10 @@ pub fn follow(value: &Value, steps: &[PathStep<'_>]) -> Result<Value, LookupErro
     for (position, step) in steps.iter().enumerate() {
         at = match (at, step) {
             (Value::Map(map), PathStep::Name(name)) => map.get(name.as_ref()).ok_or_else(|| {
-                let lost =
-                    LookupError::new("failed_expression", format!("`{name}` does not exist"));
+                let lost = LookupError::new(
+                    DiagnosticCode::FailedExpression,
+                    format!("`{name}` does not exist"),
+                );
                 match nearest(name, map.keys().map(String::as_str)) {
                     Some(near) => lost.help(format!("did you mean `{near}`?")),
                     None => lost,
@@ -90,20 +93,23 @@ pub fn follow(value: &Value, steps: &[PathStep<'_>]) -> Result<Value, LookupErro
             (Value::Secret(secret), _) => {
                 let inside = follow(secret.expose(), &steps[position..]);
                 let hidden = |_| {
-                    LookupError::new("failed_expression", "the sensitive value has no such element")
+                    LookupError::new(
+                        DiagnosticCode::FailedExpression,
+                        "the sensitive value has no such element",
+                    )
                 };
                 return Ok(Value::Secret(Secret::new(inside.map_err(hidden)?)));
             }
             (Value::Fingerprint(_), _) => return Ok(at.clone()),
             (other, PathStep::Name(name)) => {
                 return Err(LookupError::new(
-                    "failed_expression",
+                    DiagnosticCode::FailedExpression,
                     format!("{} has no `{name}`", word(other)),
                 ));
             }
             (other, PathStep::Index(index)) => {
                 return Err(LookupError::new(
-                    "failed_expression",
+                    DiagnosticCode::FailedExpression,
                     format!("{} has no `[{index}]`", word(other)),
                 ));
             }
@@ -115,7 +121,7 @@ pub fn follow(value: &Value, steps: &[PathStep<'_>]) -> Result<Value, LookupErro
 /// The mistake of an index beyond the end.
 pub fn beyond(index: u32, length: usize) -> LookupError {
     LookupError::new(
-        "failed_expression",
+        DiagnosticCode::FailedExpression,
         format!("`[{index}]` does not exist; the list has {}", counted(length, "element")),
     )
 }

@@ -5,6 +5,7 @@ use cel::common::ast::{EntryExpr, Expr, LiteralValue, SourceInfo};
 use cel::{IdedExpr, ParseErrors};
 
 use crate::engine::lang::cel::code::ExpressionError;
+use crate::engine::text::codes::DiagnosticCode;
 
 /// A step of a chain, from its root outwards.
 pub enum Link {
@@ -140,7 +141,7 @@ pub fn index_of(node: &IdedExpr) -> &IdedExpr {
 pub fn reworded(errors: &ParseErrors, text: &str) -> ExpressionError {
     let Some(error) = errors.errors.first() else {
         return ExpressionError::new(
-            "bad_expression",
+            DiagnosticCode::BadExpression,
             (0, small(text.len())),
             "this is not a valid expression",
         );
@@ -149,7 +150,8 @@ pub fn reworded(errors: &ParseErrors, text: &str) -> ExpressionError {
     let quoted = error.msg.split('\'').nth(1).unwrap_or_default();
     let next = text[at..].chars().next().map_or(at, |it| at + it.len_utf8());
     let range = (small(at), small(next));
-    let trouble = |message: String| ExpressionError::new("bad_expression", range, message);
+    let trouble =
+        |message: String| ExpressionError::new(DiagnosticCode::BadExpression, range, message);
     if error.msg.contains("'<EOF>'") && at >= text.trim_end().len() {
         return trouble("the expression is incomplete".to_owned());
     }

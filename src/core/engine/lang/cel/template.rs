@@ -6,6 +6,7 @@ use crate::engine::lang::cel::code::{Code, Slice};
 use crate::engine::lang::cel::compile::compile_rule;
 use crate::engine::lang::cel::evaluate::evaluate;
 use crate::engine::lang::cel::lookup::{LookupError, NameLookup, PathStep, cut, follow, word};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::value::{Attributes, Value};
 
 /// The most expressions of one file, counted with the plain text between them. A guess, far above what people write.
@@ -63,7 +64,7 @@ impl FileText {
     }
 
     fn lost(&self, line: usize, message: &str) -> LookupError {
-        LookupError::new("bad_template", format!("in {}:{line}: {message}", self.path))
+        LookupError::new(DiagnosticCode::BadTemplate, format!("in {}:{line}: {message}", self.path))
     }
 
     fn parse(&self) -> Result<Vec<TemplatePiece>, LookupError> {
@@ -117,7 +118,10 @@ impl NameLookup for TemplateNames<'_> {
         slice: &Slice,
     ) -> Result<Value, LookupError> {
         let Some(value) = self.0.get(root) else {
-            let lost = LookupError::new("unknown_reference", format!("`{root}` does not exist"));
+            let lost = LookupError::new(
+                DiagnosticCode::UnknownReference,
+                format!("`{root}` does not exist"),
+            );
             // The keys of a map that is secret as a whole are not told.
             let known = self.0.iter().filter(|(_, it)| !matches!(it, Value::Secret(_)));
             return Err(
@@ -134,11 +138,11 @@ impl NameLookup for TemplateNames<'_> {
     }
 
     fn file(&self, _: &str) -> Result<Arc<str>, LookupError> {
-        Err(LookupError::new("bad_template", "`file` cannot be called here"))
+        Err(LookupError::new(DiagnosticCode::BadTemplate, "`file` cannot be called here"))
     }
 
     fn template(&self, _: &str, _: &Attributes) -> Result<String, LookupError> {
-        Err(LookupError::new("bad_template", "`template` cannot be called here"))
+        Err(LookupError::new(DiagnosticCode::BadTemplate, "`template` cannot be called here"))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::engine::lang::cel::path::{self, Segment};
 use crate::engine::lang::cel::syntax::{
     Link, chain, children, index_of, leaf_of, named, nth, nth_mut, root_of, small, token,
 };
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::nearest;
 use crate::engine::text::plain::counted;
 
@@ -69,12 +70,14 @@ impl TreeWalk<'_> {
                 EntryExpr::StructField(field) => self.expr(&mut field.value),
             }),
             Expr::Comprehension(it) => self.comprehension(it, range),
-            Expr::Struct(_) => {
-                Err(ExpressionError::new("bad_expression", range, "structures are not supported")
-                    .help("write a map: {'key': value}"))
-            }
+            Expr::Struct(_) => Err(ExpressionError::new(
+                DiagnosticCode::BadExpression,
+                range,
+                "structures are not supported",
+            )
+            .help("write a map: {'key': value}")),
             Expr::Unspecified => Err(ExpressionError::new(
-                "bad_expression",
+                DiagnosticCode::BadExpression,
                 range,
                 "the expression is incomplete here",
             )),
@@ -249,7 +252,7 @@ impl TreeWalk<'_> {
         if name == "range" {
             let range = (named(self.text, range.0, name), range.1);
             return Err(ExpressionError::new(
-                "unknown_function",
+                DiagnosticCode::UnknownFunction,
                 range,
                 "`lists.range` is not available",
             )
@@ -263,7 +266,7 @@ impl TreeWalk<'_> {
         let start = named(self.text, range.0, name);
         let range = (start, start + small(name.len()));
         let wrong = ExpressionError::new(
-            "unknown_function",
+            DiagnosticCode::UnknownFunction,
             range,
             format!("there is no function `{name}`"),
         );
@@ -281,7 +284,7 @@ impl TreeWalk<'_> {
         let range = (start, end);
         if call.args.iter().any(|it| self.uses_bound(it)) {
             return Err(ExpressionError::new(
-                "bad_expression",
+                DiagnosticCode::BadExpression,
                 range,
                 format!("`{name}` cannot use the variable of a `map` or `filter`"),
             )
@@ -292,7 +295,7 @@ impl TreeWalk<'_> {
             let form =
                 if name == "file" { "file('path')" } else { "template('path', {'name': value})" };
             return Err(ExpressionError::new(
-                "bad_expression",
+                DiagnosticCode::BadExpression,
                 range,
                 format!("`{name}` takes {}", counted(wanted, "argument")),
             )
@@ -316,7 +319,7 @@ impl TreeWalk<'_> {
     ) -> Result<(), ExpressionError> {
         if it.iter_var2.is_some() {
             return Err(ExpressionError::new(
-                "bad_expression",
+                DiagnosticCode::BadExpression,
                 range,
                 "comprehensions have one variable",
             ));
@@ -324,7 +327,7 @@ impl TreeWalk<'_> {
         self.comprehensions += 1;
         if self.comprehensions > COMPREHENSIONS_MAX {
             return Err(ExpressionError::new(
-                "bad_expression",
+                DiagnosticCode::BadExpression,
                 range,
                 format!("more than {COMPREHENSIONS_MAX} comprehensions inside each other"),
             ));

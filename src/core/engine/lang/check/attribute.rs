@@ -9,6 +9,7 @@ use crate::engine::lang::cel::lookup::word;
 use crate::engine::lang::check::text_form::wrong;
 use crate::engine::lang::model::{InstanceShape, Term};
 use crate::engine::schema::{Attribute, TextForm, Type};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 use crate::engine::text::plain::counted;
 use crate::engine::value::{Attributes, Secret, Value};
@@ -135,7 +136,7 @@ impl Checker<'_> {
     }
 
     fn wrong_type(&mut self, value: &Value, attribute: &Attribute, at: CheckSite<'_>) -> Value {
-        let wrong = Diagnostic::error("wrong_type", "Wrong type").at(
+        let wrong = Diagnostic::error(DiagnosticCode::WrongType, "Wrong type").at(
             at.span,
             format!("`{}` takes {}, but this is {}", self.name, attribute.kind.word(), word(value)),
         );
@@ -182,7 +183,7 @@ impl Checker<'_> {
         let is_other = or.is_some_and(|it| it.is_match(&text));
         if !attribute.one_of.is_empty() && !attribute.one_of.contains(&text) && !is_other {
             let all = attribute.one_of.iter().map(String::as_str);
-            let wrong = Diagnostic::error("not_one_of", "Not one of the choices")
+            let wrong = Diagnostic::error(DiagnosticCode::NotOneOf, "Not one of the choices")
                 .at(at.span, format!("`{name}` cannot be `{shown}`"))
                 .help(attribute.choices());
             let is_hidden = self.is_secret || attribute.sensitive;
@@ -193,7 +194,7 @@ impl Checker<'_> {
             let length = text.chars().count();
             if length < least || length > most {
                 self.out.push(
-                    Diagnostic::error("wrong_length", "Wrong length")
+                    Diagnostic::error(DiagnosticCode::WrongLength, "Wrong length")
                         .at(at.span, self.sized(attribute, length, "character"))
                         .help(format!("from {least} to {most} characters")),
                 );
@@ -202,7 +203,7 @@ impl Checker<'_> {
         }
         if let Some(most) = attribute.max_bytes.filter(|it| text.len() > *it) {
             self.out.push(
-                Diagnostic::error("too_long", "Too long")
+                Diagnostic::error(DiagnosticCode::TooLong, "Too long")
                     .at(at.span, self.sized(attribute, text.len(), "byte"))
                     .help(format!("at most {most} bytes")),
             );
@@ -212,7 +213,7 @@ impl Checker<'_> {
         {
             let says = attribute.pattern_says.as_deref().unwrap_or(pattern);
             self.out.push(
-                Diagnostic::error("wrong_pattern", "Not a value of this attribute")
+                Diagnostic::error(DiagnosticCode::WrongPattern, "Not a value of this attribute")
                     .at(at.span, self.cannot_be(shown))
                     .help(says.to_owned()),
             );
@@ -253,7 +254,7 @@ impl Checker<'_> {
             .or_else(|| begins.map(|it| format!("it may not begin with `{it}`")));
         if let Some(says) = says {
             self.out.push(
-                Diagnostic::error("wrong_form", "Not a value of this attribute")
+                Diagnostic::error(DiagnosticCode::WrongForm, "Not a value of this attribute")
                     .at(at.span, self.cannot_be(shown))
                     .help(says),
             );
@@ -267,7 +268,7 @@ impl Checker<'_> {
             let is_hidden = self.is_secret || attribute.sensitive;
             let shown = if is_hidden { "this".to_owned() } else { number.to_string() };
             self.out.push(
-                Diagnostic::error("out_of_range", "Out of range")
+                Diagnostic::error(DiagnosticCode::OutOfRange, "Out of range")
                     .at(at.span, format!("`{}` cannot be {shown}", self.name))
                     .help(format!("from {least} to {most}")),
             );
@@ -280,7 +281,7 @@ impl Checker<'_> {
             .or(attribute.rounds_up_to.last());
         if let Some(stored) = stored.filter(|it| **it != number) {
             self.out.push(
-                Diagnostic::warning("rounded", "The cloud rounds this value")
+                Diagnostic::warning(DiagnosticCode::Rounded, "The cloud rounds this value")
                     .at(at.span, format!("stored as {stored}"))
                     .help(format!("write `{}: {stored}`", self.name)),
             );
@@ -293,7 +294,7 @@ impl Checker<'_> {
             && (items.len() < least || items.len() > most)
         {
             self.out.push(
-                Diagnostic::error("wrong_length", "Wrong length")
+                Diagnostic::error(DiagnosticCode::WrongLength, "Wrong length")
                     .at(at.span, format!("`{}` has {}", self.name, counted(items.len(), "element")))
                     .help(format!("from {least} to {most} elements")),
             );
@@ -303,7 +304,7 @@ impl Checker<'_> {
             if it.is_null() {
                 let place = at.item(index);
                 self.out.push(
-                    Diagnostic::error("wrong_type", "Wrong type")
+                    Diagnostic::error(DiagnosticCode::WrongType, "Wrong type")
                         .at(place.span, "an element cannot be empty"),
                 );
             }
@@ -323,7 +324,7 @@ impl Checker<'_> {
             && (map.len() < least || map.len() > most)
         {
             self.out.push(
-                Diagnostic::error("wrong_length", "Wrong length")
+                Diagnostic::error(DiagnosticCode::WrongLength, "Wrong length")
                     .at(at.span, format!("`{}` has {}", self.name, counted(map.len(), "member")))
                     .help(format!("from {least} to {most} members")),
             );
@@ -356,7 +357,7 @@ impl Checker<'_> {
                 continue;
             }
             let known = || members.keys().map(String::as_str);
-            let wrong = Diagnostic::error("unknown_key", "Unknown key")
+            let wrong = Diagnostic::error(DiagnosticCode::UnknownKey, "Unknown key")
                 .at(at.key(&name), self.has_no(&name))
                 .help(format!("one of {}", known().collect::<Vec<_>>().join(", ")));
             self.out.push(if self.is_secret { wrong } else { wrong.nearest(&name, known()) });
@@ -370,8 +371,11 @@ impl Checker<'_> {
                     checked.insert(name.clone(), default);
                 }
                 None if member.required => self.out.push(
-                    Diagnostic::error("missing_attribute", "A required value is missing")
-                        .at(at.span, format!("`{}` needs `{name}`", self.name)),
+                    Diagnostic::error(
+                        DiagnosticCode::MissingAttribute,
+                        "A required value is missing",
+                    )
+                    .at(at.span, format!("`{}` needs `{name}`", self.name)),
                 ),
                 None => {}
             }

@@ -5,6 +5,7 @@ use crate::engine::lang::model::{Gate, GateProbe};
 use crate::engine::lang::term::Terms;
 use crate::engine::lang::yaml::node::{Data, Map, Node};
 use crate::engine::schema::{Catalog, Kind};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 
 const KEYS: [&str; 7] = ["tcp", "http", "replication", "expect", "body", "times", "within"];
@@ -34,7 +35,8 @@ impl Use<'_> {
     /// Tells a probe that says nothing about such an object.
     fn check(self, at: Span, probe: &GateProbe, out: &mut Vec<Diagnostic>) {
         let wrong = |label: String| {
-            Diagnostic::error("wrong_gate", "This gate does not apply to this kind").at(at, label)
+            Diagnostic::error(DiagnosticCode::WrongGate, "This gate does not apply to this kind")
+                .at(at, label)
         };
         let is_replication = matches!(probe, GateProbe::Replication);
         match self {
@@ -71,7 +73,7 @@ pub fn gate(node: &Node, of: Use<'_>, terms: &mut Terms<'_>) -> Option<Gate> {
     let what = of.word();
     let Some(map) = node.as_map() else {
         terms.out.push(
-            Diagnostic::error("wrong_type", format!("`{what}` must be a map"))
+            Diagnostic::error(DiagnosticCode::WrongType, format!("`{what}` must be a map"))
                 .at(node.span, format!("this is {}", node.word()))
                 .help(format!(
                     "write `{what}: {{ tcp: '${{self.ipv4}}:22', within: 5m }}` or one with `http`"
@@ -81,7 +83,7 @@ pub fn gate(node: &Node, of: Use<'_>, terms: &mut Terms<'_>) -> Option<Gate> {
     };
     for (name, it) in map {
         if !KEYS.contains(&name.as_ref()) {
-            let wrong = Diagnostic::error("unknown_key", "Unknown key")
+            let wrong = Diagnostic::error(DiagnosticCode::UnknownKey, "Unknown key")
                 .at(it.key, format!("`{what}` has no such key"))
                 .help(format!("it has {}", KEYS.join(", ")));
             terms.out.push(wrong.nearest(name, KEYS));
@@ -110,7 +112,7 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<(Sp
             only_http(map, terms.out);
             if replication.node.data != Data::Bool(true) {
                 terms.out.push(
-                    Diagnostic::error("wrong_type", "Wrong type")
+                    Diagnostic::error(DiagnosticCode::WrongType, "Wrong type")
                         .at(replication.node.span, "`replication` takes only true")
                         .help("for no gate, remove it"),
                 );
@@ -122,7 +124,7 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<(Sp
             let body = map.get("body").and_then(|it| {
                 if it.node.as_text().is_none() {
                     terms.out.push(
-                        Diagnostic::error("wrong_type", "`body` must be text")
+                        Diagnostic::error(DiagnosticCode::WrongType, "`body` must be text")
                             .at(it.node.span, format!("this is {}", it.node.word())),
                     );
                 }
@@ -136,7 +138,7 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<(Sp
         }
         _ => {
             terms.out.push(
-                Diagnostic::error("missing_key", format!("`{what}` has no check"))
+                Diagnostic::error(DiagnosticCode::MissingKey, format!("`{what}` has no check"))
                     .at(span, "set one of `tcp`, `http`, and `replication`"),
             );
             None
@@ -146,7 +148,8 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<(Sp
 
 /// What cannot be tried is told before the day on which users wait for it.
 fn wrong_form(node: &Node, why: &str) -> Diagnostic {
-    Diagnostic::error("wrong_form", "Not a valid check address").at(node.span, why.to_owned())
+    Diagnostic::error(DiagnosticCode::WrongForm, "Not a valid check address")
+        .at(node.span, why.to_owned())
 }
 
 /// Tells keys that mean nothing where no page is asked for.
@@ -154,7 +157,7 @@ fn only_http(map: &Map, out: &mut Vec<Diagnostic>) {
     for name in ["expect", "body"] {
         if let Some(it) = map.get(name) {
             out.push(
-                Diagnostic::error("unknown_key", "Unknown key")
+                Diagnostic::error(DiagnosticCode::UnknownKey, "Unknown key")
                     .at(it.key, format!("`{name}` requires `http`")),
             );
         }
@@ -166,7 +169,7 @@ fn int(map: &Map, name: &str, default: i64, range: (i64, i64), out: &mut Vec<Dia
     match it.node.data {
         Data::Int(number) if (range.0..=range.1).contains(&number) => number,
         _ => {
-            out.push(Diagnostic::error("out_of_range", "Out of range").at(
+            out.push(Diagnostic::error(DiagnosticCode::OutOfRange, "Out of range").at(
                 it.node.span,
                 format!("`{name}` is an integer from {} to {}", range.0, range.1),
             ));
@@ -178,7 +181,7 @@ fn int(map: &Map, name: &str, default: i64, range: (i64, i64), out: &mut Vec<Dia
 /// A duration such as `90s`, `5m`, `1h30m`, in seconds.
 pub fn duration(node: &Node, what: &str, out: &mut Vec<Diagnostic>) -> Option<u64> {
     let wrong = |label: String| {
-        Diagnostic::error("bad_duration", "Not a duration")
+        Diagnostic::error(DiagnosticCode::BadDuration, "Not a duration")
             .at(node.span, label)
             .help("write `90s`, `5m` or `1h30m`")
     };

@@ -10,6 +10,7 @@ use crate::engine::lang::model::{Each, EachValue, InstanceShape, Spread, Stack, 
 use crate::engine::lang::resolve::term;
 use crate::engine::lang::view::{ScopeView, Texts};
 use crate::engine::schema::Catalog;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span, stops};
 use crate::engine::value::Value;
 
@@ -50,8 +51,11 @@ pub fn expand(
             if !seen.insert(over.as_str()) {
                 let span = repeats[over.as_str()].span();
                 out.push(
-                    Diagnostic::error("cycle", "Resources repeat over each other in a cycle")
-                        .at(span, format!("`for_each` of `{over}` refers back to itself")),
+                    Diagnostic::error(
+                        DiagnosticCode::Cycle,
+                        "Resources repeat over each other in a cycle",
+                    )
+                    .at(span, format!("`for_each` of `{over}` refers back to itself")),
                 );
                 for name in chain.drain(..) {
                     entries.insert(name.to_owned(), Vec::new());
@@ -142,7 +146,7 @@ impl Expander<'_> {
         if value.has_secret() || value.has_open() {
             let why = if value.has_secret() { "sensitive" } else { "known only after apply" };
             self.out.push(
-                Diagnostic::error("not_known", format!("`{what}` must be known"))
+                Diagnostic::error(DiagnosticCode::NotKnown, format!("`{what}` must be known"))
                     .at(it.span, format!("this is {why}"))
                     .help("it becomes part of addresses; use variables that are not sensitive"),
             );
@@ -159,14 +163,14 @@ impl Expander<'_> {
             }
             Some(Value::Int(number)) => {
                 self.out.push(
-                    Diagnostic::error("out_of_range", "Out of range")
+                    Diagnostic::error(DiagnosticCode::OutOfRange, "Out of range")
                         .at(it.span, format!("`count` cannot be {number}"))
                         .help(format!("from 0 to {INSTANCES_MAX}")),
                 );
                 0
             }
             Some(other) => {
-                let wrong = Diagnostic::error("wrong_type", "Wrong type")
+                let wrong = Diagnostic::error(DiagnosticCode::WrongType, "Wrong type")
                     .at(it.span, format!("`count` takes an integer, but this is {}", word(&other)));
                 let is_literal = matches!(it.shape, InstanceShape::Literal(_));
                 self.out.push(match &other {
@@ -190,7 +194,7 @@ impl Expander<'_> {
         let spread = self.stack.spreads.get(name).cloned().unwrap_or(Spread::One);
         if spread == Spread::One {
             self.out.push(
-                Diagnostic::error("wrong_type", "This resource is not repeated")
+                Diagnostic::error(DiagnosticCode::WrongType, "This resource is not repeated")
                     .at(span, format!("`{name}` has neither `count` nor `for_each`"))
                     .help(format!("remove `for_each`, and use '${{{name}}}' where it is needed")),
             );
@@ -217,7 +221,7 @@ impl Expander<'_> {
                 for item in items {
                     let Value::Text(key) = &item else {
                         self.out.push(
-                            Diagnostic::error("wrong_type", "Wrong type")
+                            Diagnostic::error(DiagnosticCode::WrongType, "Wrong type")
                                 .at(
                                     it.span,
                                     format!(
@@ -231,13 +235,13 @@ impl Expander<'_> {
                     };
                     if entries.insert(key.clone(), item.clone()).is_some() {
                         self.out.push(
-                            Diagnostic::error("duplicate_key", "Duplicate key")
+                            Diagnostic::error(DiagnosticCode::DuplicateKey, "Duplicate key")
                                 .at(it.span, format!("`{key}` appears in the list twice")),
                         );
                     }
                 }
             }
-            Some(other) => self.out.push(Diagnostic::error("wrong_type", "Wrong type").at(
+            Some(other) => self.out.push(Diagnostic::error(DiagnosticCode::WrongType, "Wrong type").at(
                 it.span,
                 format!(
                     "`for_each` takes a list of text, a map, or a repeated resource, but this is {}",
@@ -247,7 +251,7 @@ impl Expander<'_> {
         }
         if entries.contains_key("") {
             self.out.push(
-                Diagnostic::error("bad_key", "A key cannot be empty")
+                Diagnostic::error(DiagnosticCode::BadKey, "A key cannot be empty")
                     .at(it.span, "one of the keys is ''"),
             );
         }

@@ -5,6 +5,7 @@ use crate::engine::lang::lower::resources::{section, unknown_keys};
 use crate::engine::lang::merge::overlay::texts;
 use crate::engine::lang::model::{Objectives, Stack};
 use crate::engine::lang::yaml::node::{Data, Map, Node};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 
 const OBJECTIVES: [&str; 2] = ["rto", "rpo"];
@@ -32,7 +33,7 @@ pub fn overlay_keys(layers: &[Node], stack: &mut Stack, out: &mut Vec<Diagnostic
         if let Some(it) = map.get("workspace") {
             let name = it.node.as_text().filter(|it| is_workspace_name(it));
             if name.is_none() {
-                out.push(Diagnostic::error("bad_name", "Invalid name").at(
+                out.push(Diagnostic::error(DiagnosticCode::BadName, "Invalid name").at(
                     it.node.span,
                     "a workspace name consists of lowercase letters, digits, `_`, and `-`",
                 ));
@@ -51,7 +52,7 @@ fn borrows_for_a_workspace(layers: &[Node], out: &mut Vec<Diagnostic>) {
         return;
     }
     out.extend(overlays().filter_map(|it| it.get("borrow")).map(|it| {
-        Diagnostic::error("missing_key", "`borrow` requires `workspace`")
+        Diagnostic::error(DiagnosticCode::MissingKey, "`borrow` requires `workspace`")
             .at(it.key, "this overlay has no `workspace`, so the stack would borrow from itself")
             .help("add `workspace: drill` beside it, or remove `borrow`")
     }));
@@ -64,7 +65,7 @@ fn lost(node: &Node, out: &mut Vec<Diagnostic>) -> Vec<(String, Span)> {
         let is_one = is_fault_domain(text);
         if !is_one {
             out.push(
-                Diagnostic::error("bad_fault_domain", "Not a fault domain")
+                Diagnostic::error(DiagnosticCode::BadFaultDomain, "Not a fault domain")
                     .at(*span, "a fault domain is a cloud and a region")
                     .help("write `linode:us-east` or `aws:us-east-1`"),
             );
@@ -101,7 +102,7 @@ fn rehearses(map: &Map, stack: &mut Stack, out: &mut Vec<Diagnostic>) {
     };
     if !map.contains_key("workspace") {
         out.push(
-            Diagnostic::error("missing_key", "`rehearses` requires `workspace`")
+            Diagnostic::error(DiagnosticCode::MissingKey, "`rehearses` requires `workspace`")
                 .at(it.key, "this overlay has no `workspace`")
                 .help("add `workspace: drill` beside it"),
         );
@@ -110,7 +111,7 @@ fn rehearses(map: &Map, stack: &mut Stack, out: &mut Vec<Diagnostic>) {
     for (name, span) in named {
         if Some(name.as_str()) == own {
             out.push(
-                Diagnostic::error("bad_name", "An overlay cannot rehearse itself")
+                Diagnostic::error(DiagnosticCode::BadName, "An overlay cannot rehearse itself")
                     .at(span, "it names itself")
                     .help("write the overlay that a failover switches to"),
             );
@@ -125,7 +126,7 @@ pub fn check_borrowed(stack: &Stack, out: &mut Vec<Diagnostic>) {
     let names = || stack.resources.keys().map(String::as_str);
     for (name, span) in &stack.borrow {
         if !stack.resources.contains_key(name) {
-            let wrong = Diagnostic::error("unknown_reference", "Unknown reference")
+            let wrong = Diagnostic::error(DiagnosticCode::UnknownReference, "Unknown reference")
                 .at(*span, format!("there is no resource `{name}` to borrow"))
                 .help("`borrow` names resources of the stack, without index");
             out.push(wrong.nearest(name, names()));

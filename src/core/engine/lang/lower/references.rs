@@ -14,6 +14,7 @@ use crate::engine::lang::term::expressions;
 use crate::engine::lang::view::{is_list, no_key, unknown, unknown_variable};
 use crate::engine::schema::{Attribute, Catalog, Type};
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span, nearest};
 
 /// Where an expression stands: what it may refer to.
@@ -78,7 +79,8 @@ fn depended_on(
         return Err(Box::new(self_reference(&resource.name, reference.span)));
     }
     let wrong = |label: String| {
-        Diagnostic::error("unknown_reference", "Unknown reference").at(reference.span, label)
+        Diagnostic::error(DiagnosticCode::UnknownReference, "Unknown reference")
+            .at(reference.span, label)
     };
     let Some(spread) = stack.spread(&reference.name) else {
         let lost = unknown(&reference.name, stack);
@@ -126,7 +128,7 @@ impl NamedResource {
 }
 
 fn self_reference(name: &str, span: Span) -> Diagnostic {
-    Diagnostic::error("self_reference", "A resource refers to itself")
+    Diagnostic::error(DiagnosticCode::SelfReference, "A resource refers to itself")
         .at(span, format!("this is part of `{name}`"))
         .help("`self` is available only in `ready` and `gate`; use `each.index` or a variable")
 }
@@ -219,14 +221,17 @@ impl Site<'_> {
             "each" => self.each(path).map(|()| None).map_err(Some),
             "self" if self.has_self => self.own(path).map(|()| None).map_err(Some),
             "self" => Err(Some(LookupError::new(
-                "unknown_reference",
+                DiagnosticCode::UnknownReference,
                 "`self` is available only in `ready` and `gate`",
             ))),
             "stack" => match path.steps.as_slice() {
                 [Segment::Name(name)] if &**name == "name" => Ok(None),
                 _ => Err(Some(
-                    LookupError::new("unknown_reference", "`stack` has only the attribute `name`")
-                        .help("write `stack.name`"),
+                    LookupError::new(
+                        DiagnosticCode::UnknownReference,
+                        "`stack` has only the attribute `name`",
+                    )
+                    .help("write `stack.name`"),
                 )),
             },
             root => {
@@ -250,7 +255,9 @@ impl Site<'_> {
     }
 
     fn each(&self, path: &CodePath) -> Result<(), LookupError> {
-        let wrong = |message: &str| Err(LookupError::new("unknown_reference", message.to_owned()));
+        let wrong = |message: &str| {
+            Err(LookupError::new(DiagnosticCode::UnknownReference, message.to_owned()))
+        };
         let field = match path.steps.first() {
             Some(Segment::Name(name)) => &**name,
             _ => "",
@@ -286,7 +293,7 @@ impl Site<'_> {
         let root = &named.root;
         let Some(resource) = self.stack.resources.get(root) else { return };
         let wrong = |label: String, help: String| {
-            Diagnostic::error("wrong_reference", "Wrong kind of resource")
+            Diagnostic::error(DiagnosticCode::WrongReference, "Wrong kind of resource")
                 .at(expression.span(), label)
                 .help(help)
         };
@@ -345,7 +352,7 @@ impl Site<'_> {
         let known = self.stack.resources.values().find(|it| it.kind == wanted && is_name(&it.name));
         let example = known.map_or("name", |it| it.name.as_str());
         out.push(
-            Diagnostic::error("wrong_reference", "Wrong kind of resource")
+            Diagnostic::error(DiagnosticCode::WrongReference, "Wrong kind of resource")
                 .at(expression.span(), format!("`{name}` takes a resource"))
                 .help(format!("name a resource of kind {wanted}: '${{{example}}}'")),
         );
@@ -363,7 +370,7 @@ impl Site<'_> {
         let (select, rest) = match (spread, path.steps.split_first()) {
             (Spread::One, Some((Segment::Index(_), _))) => {
                 return Err(LookupError::new(
-                    "unknown_reference",
+                    DiagnosticCode::UnknownReference,
                     format!("`{root}` is not a list: it has no `count`"),
                 )
                 .help(format!("write `{root}`")));
@@ -389,7 +396,7 @@ impl Site<'_> {
             }
             (Spread::Keys(_), Some((Segment::Index(_), _))) => {
                 return Err(LookupError::new(
-                    "unknown_reference",
+                    DiagnosticCode::UnknownReference,
                     format!("`{root}` is a map of its keys"),
                 )
                 .help(format!("write `{root}[\"key\"]`")));
@@ -406,7 +413,7 @@ impl Site<'_> {
         if kind.attribute(name).is_some_and(|it| it.live) {
             // Nobody plans with it: what was made of it would be another thing at every look.
             let message = format!("`{name}` of a {} changes without an apply", kind.kind);
-            return Err(LookupError::new("live_value", message).help(
+            return Err(LookupError::new(DiagnosticCode::LiveValue, message).help(
                 "it cannot be used in expressions; to wait until something works, use `ready` or `gate`",
             ));
         }
@@ -414,7 +421,7 @@ impl Site<'_> {
             return Ok(());
         }
         let lost = LookupError::new(
-            "unknown_attribute",
+            DiagnosticCode::UnknownAttribute,
             format!("`{}` has no attribute `{name}`", kind.kind),
         );
         let names = kind.attributes.keys().map(String::as_str);

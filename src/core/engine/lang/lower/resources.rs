@@ -18,6 +18,7 @@ use crate::engine::lang::yaml::node::{Data, Map, MapEntry, Node};
 use crate::engine::lang::yaml::reader::MISTAKES_MAX;
 use crate::engine::schema::{Attribute, Catalog, Kind, Rename, Type};
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Sources, Span};
 use crate::engine::value::Value;
 
@@ -109,7 +110,7 @@ pub fn section<'a>(
     let map = node.as_map();
     if map.is_none() {
         out.push(
-            Diagnostic::error("wrong_type", format!("`{what}` must be a map"))
+            Diagnostic::error(DiagnosticCode::WrongType, format!("`{what}` must be a map"))
                 .at(node.span, format!("this is {}", node.word())),
         );
     }
@@ -123,7 +124,7 @@ const RENAMED: [(&str, &str); 1] = [("instance", "workspace")];
 pub fn unknown_keys(map: &Map, known: &[&str], what: &str, out: &mut Vec<Diagnostic>) {
     for (name, it) in map {
         if !known.contains(&name.as_ref()) {
-            let wrong = Diagnostic::error("unknown_key", "Unknown key")
+            let wrong = Diagnostic::error(DiagnosticCode::UnknownKey, "Unknown key")
                 .at(it.key, format!("{what} has no `{name}`"));
             let renamed = RENAMED.iter().find(|(old, new)| *old == &**name && known.contains(new));
             out.push(match renamed {
@@ -142,7 +143,7 @@ fn bool_of(it: Option<&MapEntry>, what: &str, out: &mut Vec<Diagnostic>) -> Opti
         return Some(value);
     }
     out.push(
-        Diagnostic::error("wrong_type", "Wrong type").at(
+        Diagnostic::error(DiagnosticCode::WrongType, "Wrong type").at(
             it.node.span,
             format!("`{what}` takes true or false, but this is {}", it.node.word()),
         ),
@@ -159,7 +160,7 @@ struct Lower<'a> {
 
 impl<'a> Lower<'a> {
     fn check_name(&mut self) {
-        let wrong = Diagnostic::error("bad_name", "Invalid name");
+        let wrong = Diagnostic::error(DiagnosticCode::BadName, "Invalid name");
         if !is_name(self.name) {
             let better: String = self
                 .name
@@ -188,7 +189,7 @@ impl<'a> Lower<'a> {
     fn resource(&mut self, node: &Node) -> Option<(Resource, Option<Repeat>)> {
         let Some(map) = node.as_map() else {
             self.terms.out.push(
-                Diagnostic::error("wrong_type", "A resource must be a map")
+                Diagnostic::error(DiagnosticCode::WrongType, "A resource must be a map")
                     .at(
                         if node.is_null() { self.span } else { node.span },
                         format!("this is {}", node.word()),
@@ -226,7 +227,7 @@ impl<'a> Lower<'a> {
     fn kind(&mut self, map: &Map) -> Option<&'a Kind> {
         let Some(given) = map.get("kind") else {
             self.terms.out.push(
-                Diagnostic::error("missing_key", "A resource requires a `kind`")
+                Diagnostic::error(DiagnosticCode::MissingKey, "A resource requires a `kind`")
                     .at(self.span, format!("`{}` has none", self.name))
                     .help(format!("{} lists them", AdvisedCommand::Kinds { kind: None })),
             );
@@ -237,7 +238,7 @@ impl<'a> Lower<'a> {
         if found.is_none() {
             let names = self.catalog.kinds.keys().map(String::as_str);
             self.terms.out.push(
-                Diagnostic::error("unknown_kind", "Unknown kind")
+                Diagnostic::error(DiagnosticCode::UnknownKind, "Unknown kind")
                     .at(given.node.span, format!("unknown kind `{text}`"))
                     .help(format!("{} lists them", AdvisedCommand::Kinds { kind: None }))
                     .nearest(text, names),
@@ -257,7 +258,7 @@ impl<'a> Lower<'a> {
             };
             if attribute.computed {
                 self.terms.out.push(
-                    Diagnostic::error("computed_attribute", "Read-only attribute")
+                    Diagnostic::error(DiagnosticCode::ComputedAttribute, "Read-only attribute")
                         .at(
                             it.key,
                             format!("`{name}` is set by the cloud and cannot be configured"),
@@ -277,9 +278,12 @@ impl<'a> Lower<'a> {
             let needs_layer = attribute.required && attribute.default_from.is_none();
             if needs_layer && !found.contains_key(name) {
                 self.terms.out.push(
-                    Diagnostic::error("missing_attribute", "A required attribute is missing")
-                        .at(self.span, format!("`{}` needs `{name}`", self.name))
-                        .help(missing_help(name, attribute)),
+                    Diagnostic::error(
+                        DiagnosticCode::MissingAttribute,
+                        "A required attribute is missing",
+                    )
+                    .at(self.span, format!("`{}` needs `{name}`", self.name))
+                    .help(missing_help(name, attribute)),
                 );
             }
         }
@@ -289,7 +293,7 @@ impl<'a> Lower<'a> {
     fn unknown_attribute(&mut self, name: &str, key: Span, kind: &Kind) {
         let known = kind.settable().map(|(name, _)| name.as_str()).chain(RESERVED_KEYS);
         self.terms.out.push(
-            Diagnostic::error("unknown_attribute", "Unknown attribute")
+            Diagnostic::error(DiagnosticCode::UnknownAttribute, "Unknown attribute")
                 .at(key, format!("`{}` has no attribute `{name}`", kind.kind))
                 .help(format!("see {}", AdvisedCommand::Kinds { kind: Some(&kind.kind) }))
                 .nearest(name, known),
@@ -305,7 +309,7 @@ impl<'a> Lower<'a> {
             ) {
                 let kind = attribute.to.as_deref().unwrap_or("the right kind");
                 self.terms.out.push(
-                    Diagnostic::error("wrong_type", "Wrong type")
+                    Diagnostic::error(DiagnosticCode::WrongType, "Wrong type")
                         .at(term.span, format!("`{name}` takes a reference to a resource"))
                         .help(format!("name a resource of kind {kind}: '${{name}}'")),
                 );
@@ -330,7 +334,7 @@ impl<'a> Lower<'a> {
             (Some(count), Some(for_each)) => {
                 self.terms.out.push(
                     Diagnostic::error(
-                        "count_and_for_each",
+                        DiagnosticCode::CountAndForEach,
                         "`count` and `for_each` exclude each other",
                     )
                     .at(for_each.key, "set beside `count`")
@@ -354,7 +358,8 @@ impl<'a> Lower<'a> {
                     found.push(Reference { name, address: (!all).then_some(address), span });
                 }
                 Err(wrong) => self.terms.out.push(
-                    Diagnostic::error("bad_address", "Not an address").at(span, wrong.to_string()),
+                    Diagnostic::error(DiagnosticCode::BadAddress, "Not an address")
+                        .at(span, wrong.to_string()),
                 ),
             }
         }
@@ -366,7 +371,7 @@ impl<'a> Lower<'a> {
         let Some(it) = map.get("lifecycle") else { return Lifecycle::default() };
         let Some(map) = it.node.as_map() else {
             self.terms.out.push(
-                Diagnostic::error("wrong_type", "`lifecycle` must be a map")
+                Diagnostic::error(DiagnosticCode::WrongType, "`lifecycle` must be a map")
                     .at(it.node.span, format!("this is {}", it.node.word())),
             );
             return Lifecycle::default();
@@ -382,7 +387,7 @@ impl<'a> Lower<'a> {
         {
             out.push(
                 Diagnostic::error(
-                    "cannot_rename",
+                    DiagnosticCode::CannotRename,
                     "This kind does not support `create_before_destroy`",
                 )
                 .at(
@@ -401,7 +406,7 @@ impl<'a> Lower<'a> {
                 if !kind.settable().any(|(known, _)| *known == name) {
                     let known = kind.settable().map(|(name, _)| name.as_str());
                     out.push(
-                        Diagnostic::error("unknown_attribute", "Unknown attribute")
+                        Diagnostic::error(DiagnosticCode::UnknownAttribute, "Unknown attribute")
                             .at(span, format!("`{}` has no attribute `{name}`", kind.kind))
                             .nearest(&name, known),
                     );
@@ -419,7 +424,7 @@ impl<'a> Lower<'a> {
         let Some(it) = map.get("timeouts") else { return found };
         let Some(map) = it.node.as_map() else {
             self.terms.out.push(
-                Diagnostic::error("wrong_type", "`timeouts` must be a map")
+                Diagnostic::error(DiagnosticCode::WrongType, "`timeouts` must be a map")
                     .at(it.node.span, format!("this is {}", it.node.word()))
                     .help("write `timeouts: { create: 10m }`"),
             );
@@ -441,7 +446,7 @@ impl<'a> Lower<'a> {
         let found = it.node.as_text().and_then(|it| it.parse().ok());
         if found.is_none() {
             self.terms.out.push(
-                Diagnostic::error("bad_address", "Not an address")
+                Diagnostic::error(DiagnosticCode::BadAddress, "Not an address")
                     .at(it.node.span, "this takes the previous address of the resource")
                     .help("write `name`, `name[0]` or `name[\"key\"]`"),
             );

@@ -1,6 +1,7 @@
 //! Lays overlays over a stack: RFC 7396 merge patches in which every value keeps the layer it came from.
 
 use crate::engine::lang::yaml::node::{Data, Map, MapEntry, Node};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 
 /// The parts of a stack that an overlay may change.
@@ -14,7 +15,7 @@ pub fn lay(base: &mut Node, overlay: &Node, out: &mut Vec<Diagnostic>) {
         let Some(changes) = entry.node.as_map() else {
             if !entry.node.is_null() {
                 out.push(
-                    Diagnostic::error("wrong_type", format!("`{part}` must be a map"))
+                    Diagnostic::error(DiagnosticCode::WrongType, format!("`{part}` must be a map"))
                         .at(entry.node.span, format!("this is {}", entry.node.word())),
                 );
             }
@@ -48,7 +49,7 @@ fn resource(target: &mut Map, name: &str, change: &MapEntry, out: &mut Vec<Diagn
     match target.get(name) {
         None if !patch.contains_key("kind") => {
             let wrong = Diagnostic::error(
-                "unknown_resource",
+                DiagnosticCode::UnknownResource,
                 "An overlay changes a resource that does not exist",
             )
             .at(change.key, format!("no layer below declares `{name}`"))
@@ -63,7 +64,7 @@ fn resource(target: &mut Map, name: &str, change: &MapEntry, out: &mut Vec<Diagn
             {
                 out.push(
                     Diagnostic::error(
-                        "kind_changed",
+                        DiagnosticCode::KindChanged,
                         "An overlay cannot change the kind of a resource",
                     )
                     .at(new.node.span, format!("the kind of `{name}` is changed here"))
@@ -83,10 +84,12 @@ fn variable(target: &mut Map, name: &str, change: &MapEntry, out: &mut Vec<Diagn
     let is_known = target.contains_key(name);
     let is_declaration = change.node.as_map().is_some_and(|it| it.contains_key("type"));
     if !is_known && !is_declaration && !change.node.is_null() {
-        let wrong =
-            Diagnostic::error("unknown_variable", "An overlay sets a variable that does not exist")
-                .at(change.key, format!("no layer below declares `{name}`"))
-                .help("to declare a variable, give it a `type`");
+        let wrong = Diagnostic::error(
+            DiagnosticCode::UnknownVariable,
+            "An overlay sets a variable that does not exist",
+        )
+        .at(change.key, format!("no layer below declares `{name}`"))
+        .help("to declare a variable, give it a `type`");
         out.push(wrong.nearest(name, target.keys().map(AsRef::as_ref)));
         return;
     }
@@ -114,7 +117,7 @@ fn patch_entry(
         }
         (Data::Null, None) => {
             let wrong = Diagnostic::error(
-                "nothing_to_remove",
+                DiagnosticCode::NothingToRemove,
                 "An overlay removes an entry that does not exist",
             )
             .at(change.key, format!("no layer below has the {what} `{name}`"));
@@ -157,7 +160,7 @@ fn without_nulls(node: &Node) -> Node {
 /// The texts of a list in a layer, each with its place.
 pub fn texts(node: &Node, what: &str, out: &mut Vec<Diagnostic>) -> Vec<(String, Span)> {
     let wrong = |it: &Node| {
-        Diagnostic::error("wrong_type", format!("`{what}` must be a list of text"))
+        Diagnostic::error(DiagnosticCode::WrongType, format!("`{what}` must be a list of text"))
             .at(it.span, format!("this is {}", it.word()))
     };
     let Data::List(items) = &node.data else {

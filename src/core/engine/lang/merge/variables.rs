@@ -7,6 +7,7 @@ use crate::engine::lang::cel::lookup::word;
 use crate::engine::lang::model::Variable;
 use crate::engine::lang::yaml::node::{Map, Node};
 use crate::engine::lang::yaml::reader::parse;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Sources, Span, nearest};
 use crate::engine::value::{Secret, Value};
 
@@ -92,7 +93,7 @@ pub fn variables(
             }
             None if declared.is_null() => {}
             None => out.push(
-                Diagnostic::error("wrong_type", "`variables` must be a map")
+                Diagnostic::error(DiagnosticCode::WrongType, "`variables` must be a map")
                     .at(declared.span, format!("this is {}", declared.word())),
             ),
         }
@@ -114,7 +115,7 @@ fn unknown(declared: &Map, outside: &VariableSources<'_>, out: &mut Vec<Diagnost
         }
         let summary =
             format!("`{}` sets `{}`, which the stack does not declare", given.from, given.name);
-        let wrong = Diagnostic::error("unknown_variable", summary);
+        let wrong = Diagnostic::error(DiagnosticCode::UnknownVariable, summary);
         out.push(match nearest(&given.name, declared.keys().map(AsRef::as_ref)) {
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
             None if !is_name(&given.name) => {
@@ -138,7 +139,7 @@ fn other_case(
     let is_set = outside.given.iter().any(|it| it.name == near);
     let summary = format!("`{}` has no effect: no variable is called `{}`", given.from, given.name);
     (!is_set).then(|| {
-        Diagnostic::warning("variable_case", summary)
+        Diagnostic::warning(DiagnosticCode::VariableCase, summary)
             .help(format!("did you mean `{SURROUNDINGS}{near}`?"))
     })
 }
@@ -153,13 +154,13 @@ fn variable(
 ) -> Option<Variable> {
     if !is_name(name) {
         out.push(
-            Diagnostic::error("bad_name", "Invalid variable name")
+            Diagnostic::error(DiagnosticCode::BadName, "Invalid variable name")
                 .at(key, format!("`{name}` is not a name of lowercase letters, digits, and `_`")),
         );
     }
     let Some(map) = node.as_map() else {
         out.push(
-            Diagnostic::error("wrong_type", "A variable must be a map")
+            Diagnostic::error(DiagnosticCode::WrongType, "A variable must be a map")
                 .at(node.span, format!("this is {}", node.word()))
                 .help(format!("write `{name}: {{ type: string, default: … }}`")),
         );
@@ -167,7 +168,7 @@ fn variable(
     };
     for (name, it) in map {
         if !KEYS.contains(&name.as_ref()) {
-            let wrong = Diagnostic::error("unknown_key", "Unknown key")
+            let wrong = Diagnostic::error(DiagnosticCode::UnknownKey, "Unknown key")
                 .at(it.key, "a variable has no such key");
             out.push(wrong.help(format!("a variable has {}", KEYS.join(", "))).nearest(name, KEYS));
         }
@@ -179,7 +180,7 @@ fn variable(
         Some(_) => {
             let span = map.get("sensitive").map_or(key, |it| it.node.span);
             out.push(
-                Diagnostic::error("wrong_type", "`sensitive` is true or false")
+                Diagnostic::error(DiagnosticCode::WrongType, "`sensitive` is true or false")
                     .at(span, "this is neither"),
             );
             // Whoever wrote something there meant it: it is not quoted.
@@ -200,7 +201,7 @@ fn declared_type<'a>(
 ) -> Option<&'a str> {
     let Some(kind) = map.get("type") else {
         out.push(
-            Diagnostic::error("missing_key", "A variable requires a type")
+            Diagnostic::error(DiagnosticCode::MissingKey, "A variable requires a type")
                 .at(key, format!("`{name}` has none"))
                 .help(format!("add `type:` with one of {}", TYPES.join(", "))),
         );
@@ -210,7 +211,7 @@ fn declared_type<'a>(
     if TYPES.contains(&text) {
         return Some(text);
     }
-    let wrong = Diagnostic::error("unknown_type", "Unknown type")
+    let wrong = Diagnostic::error(DiagnosticCode::UnknownType, "Unknown type")
         .at(kind.node.span, format!("`{text}` is not a type"))
         .help(format!("one of {}", TYPES.join(", ")));
     out.push(wrong.nearest(text, TYPES));
@@ -219,7 +220,7 @@ fn declared_type<'a>(
 
 /// What exists keeps its secret; a create that needs it is refused when it is planned.
 fn missing_secret(name: &str, key: Span) -> Diagnostic {
-    Diagnostic::warning("missing_secret", "A sensitive variable is not set")
+    Diagnostic::warning(DiagnosticCode::MissingSecret, "A sensitive variable is not set")
         .at(key, format!("`{name}` is treated as unchanged where it was applied before"))
         .help(format!("set it with --var {name}=…, LIFEBOAT_VAR_{name}=…, or a default"))
 }
@@ -269,7 +270,7 @@ impl VariableDeclaration<'_> {
             };
             let summary = format!("`{}` has the wrong type for `{name}`", given.from);
             out.push(
-                Diagnostic::error("wrong_type", summary)
+                Diagnostic::error(DiagnosticCode::WrongType, summary)
                     .at(self.key, format!("declared as {kind}{shown}")),
             );
         }
@@ -298,16 +299,19 @@ impl VariableDeclaration<'_> {
         let Some(value) = typed(value.clone(), kind) else {
             let label = format!("`{name}` is declared as {kind}, but this is {}", word(&value));
             out.push(
-                Diagnostic::error("wrong_type", "The default has the wrong type")
+                Diagnostic::error(DiagnosticCode::WrongType, "The default has the wrong type")
                     .at(default.span, label),
             );
             return None;
         };
         if value.as_text().is_some_and(|it| it.contains("${")) {
             out.push(
-                Diagnostic::error("expression_in_default", "A default cannot be computed")
-                    .at(default.span, "this text is used literally")
-                    .help("compute where the variable is used"),
+                Diagnostic::error(
+                    DiagnosticCode::ExpressionInDefault,
+                    "A default cannot be computed",
+                )
+                .at(default.span, "this text is used literally")
+                .help("compute where the variable is used"),
             );
         }
         let is_of_stack = default.span.source == base;
@@ -323,7 +327,7 @@ impl VariableDeclaration<'_> {
             return Some((Value::Open, NOBODY.to_owned()));
         }
         out.push(
-            Diagnostic::error("missing_variable", "A variable is not set")
+            Diagnostic::error(DiagnosticCode::MissingVariable, "A variable is not set")
                 .at(*key, format!("`{name}` has no default"))
                 .help(format!("set it with --var {name}=…, LIFEBOAT_VAR_{name}=… or a default")),
         );

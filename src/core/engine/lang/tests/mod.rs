@@ -212,7 +212,7 @@ fn load_accepts_the_example_of_the_design() {
 /// The codes of what is said about it.
 pub(super) fn codes(resources: &str) -> Vec<&'static str> {
     let text = format!("stack: s\nresources:\n{resources}");
-    load_layers(&[("", &text)], &[]).diagnostics.iter().map(|it| it.code).collect()
+    load_layers(&[("", &text)], &[]).diagnostics.iter().map(|it| it.code.as_str()).collect()
 }
 
 /// What is said about a stack of one file; `resources:` is put before it.
@@ -526,7 +526,7 @@ assumes_lost: [us-east, 'Linode:us-east', 'linode:us-east', 7]
 workspace: Drill 1
 ";
     let loaded = load_layers(&[("", SHOP), ("drill", wrong)], &[]);
-    let codes: Vec<&str> = loaded.diagnostics.iter().map(|it| it.code).collect();
+    let codes: Vec<&str> = loaded.diagnostics.iter().map(|it| it.code.as_str()).collect();
     assert!(codes.contains(&"bad_fault_domain"), "{codes:?}");
     insta::assert_snapshot!(say(&loaded.sources, &loaded.diagnostics), @r#"
     overlays/drill.yaml:2:17: An overlay cannot rehearse itself [«drill» it names itself] -- write the overlay that a failover switches to
@@ -572,7 +572,7 @@ fn load_accepts_gates_only_where_they_apply() {
 ";
     let text = format!("stack: s\nresources:{bad_gates}");
     let loaded = load_layers(&[("", &text)], &[]);
-    assert!(loaded.diagnostics.iter().any(|it| it.code == "wrong_gate"));
+    assert!(loaded.diagnostics.iter().any(|it| it.code.as_str() == "wrong_gate"));
     insta::assert_snapshot!(say(&loaded.sources, &loaded.diagnostics), @r#"
     stack.yaml:3:103: This gate does not apply to this kind [«http» a `dynamodb.table` does not decide where users are sent] -- write `gate: { replication: true, within: 60s }`
     stack.yaml:4:116: Wrong type [«false» `replication` takes only true] -- for no gate, remove it

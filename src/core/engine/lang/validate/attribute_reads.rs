@@ -10,6 +10,7 @@ use crate::engine::lang::model::{Instance, Scope, Stack, Term};
 use crate::engine::lang::resolve::term;
 use crate::engine::lang::view::ScopeView;
 use crate::engine::schema::{Catalog, MadeWith, Type};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 use crate::engine::value::{Attributes, Value};
 
@@ -152,7 +153,7 @@ impl<'a> Around<'a> {
                 continue;
             };
             let needs = format!("{}: {}", with.attribute, with.is);
-            *wrong = Diagnostic::error("never_made", "This value will never exist")
+            *wrong = Diagnostic::error(DiagnosticCode::NeverMade, "This value will never exist")
                 .at(span, format!("`{address}` has no `{member}` without `{needs}`"))
                 .help(format!("write `{needs}` for `{}`", address.name));
         }

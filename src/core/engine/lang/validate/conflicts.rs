@@ -10,6 +10,7 @@ use crate::engine::lang::resolve::Resolved;
 use crate::engine::normalize::identifying;
 use crate::engine::schema::{Excludes, Kind, Type};
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 use crate::engine::value::Value;
 
@@ -94,8 +95,9 @@ fn identity<'a>(
 
 fn one_object(what: &str, one: (&Address, Span), other: (&Address, Span)) -> Diagnostic {
     let ((one, span), (other, first)) = (one, other);
-    let wrong = Diagnostic::error("same_identity", "Two resources have the same identity")
-        .at(span, format!("`{one}` has the same {what} as `{other}`"));
+    let wrong =
+        Diagnostic::error(DiagnosticCode::SameIdentity, "Two resources have the same identity")
+            .at(span, format!("`{one}` has the same {what} as `{other}`"));
     let wrong = if first == span { wrong } else { wrong.at(first, format!("`{other}` is here")) };
     if other.name == one.name {
         wrong.help(format!("make the {what} depend on `each`"))
@@ -134,7 +136,7 @@ fn grouped<'a>(
         out.push(one_object(&format!("{}, {}", group.name, group.region), one, other));
     } else if let Some(other) = members.iter().find(|it| founds && it.founds) {
         let both = format!("`{}` and `{}` are both called `{name}`", here.address, other.address);
-        let wrong = Diagnostic::error("two_founders", "One group is created twice")
+        let wrong = Diagnostic::error(DiagnosticCode::TwoFounders, "One group is created twice")
             .at(here.span, format!("{both}: two existing tables are never merged"))
             .at(other.span, format!("`{}` is here", other.address));
         let address = here.address.to_string();
@@ -179,7 +181,7 @@ fn alone<'a>(
     let Excludes { by, attribute, value } = excludes;
     let by = by.last().map_or("name", String::as_str);
     out.push(
-        Diagnostic::error("stands_alone", "The cloud does not allow another one beside it")
+        Diagnostic::error(DiagnosticCode::StandsAlone, "The cloud does not allow another one beside it")
             .at(span, format!("`{}` has the same `{by}` as `{}`", instance.address, other.address))
             .at(other.span, format!("`{}` is here", other.address))
             .help(format!("a resource with `{attribute}: {value}` must be the only one of its `{by}`; give one of them another `{by}`")),

@@ -5,6 +5,7 @@ use crate::engine::lang::check::text_form::wrong;
 use crate::engine::lang::model::{Instance, InstanceShape, Stack, Term};
 use crate::engine::lang::resolve::Resolved;
 use crate::engine::schema::{Catalog, Kind};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Value;
 
@@ -27,7 +28,7 @@ pub fn forms(kind: &Kind, instance: &Instance, resolved: &Resolved, out: &mut Ve
         let at = resolved.value_span(name).unwrap_or(instance.resource.span);
         let decides = decides.unwrap_or_default();
         out.push(
-            Diagnostic::error("wrong_form", "Not a value of this attribute")
+            Diagnostic::error(DiagnosticCode::WrongForm, "Not a value of this attribute")
                 .at(at, format!("`{name}` cannot be `{shown}` with `{}: {decides}`", by.attribute))
                 .help(says),
         );
@@ -43,7 +44,7 @@ pub fn unquoted(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
                 // What else is wrong with it is wrong because of this.
                 out.retain(|it| it.labels.first().is_none_or(|it| it.span != span));
                 out.push(
-                    Diagnostic::error("unquoted_reference", "Text instead of a value")
+                    Diagnostic::error(DiagnosticCode::UnquotedReference, "Text instead of a value")
                         .at(span, "this text is used literally")
                         .help(meant),
                 );

@@ -14,6 +14,7 @@ use crate::engine::lang::resolve::Resolved;
 use crate::engine::lang::term::expressions;
 use crate::engine::lang::validate::attribute_reads::Around;
 use crate::engine::schema::{Catalog, Kind, KindRule, Type};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Severity, Span};
 use crate::engine::value::{Attributes, Value};
 
@@ -95,8 +96,9 @@ impl<'a> KindRules<'a> {
                 }
                 let ready = || instance.resource.ready.as_ref().filter(|_| rule.at == READY);
                 let at = resolved.span(&rule.at).or_else(|| ready().map(|it| it.span));
-                let mut wrong = Diagnostic::error("broken_rule", "Conflicting attributes")
-                    .at(at.unwrap_or(instance.resource.span), rule.message.clone());
+                let mut wrong =
+                    Diagnostic::error(DiagnosticCode::BrokenRule, "Conflicting attributes")
+                        .at(at.unwrap_or(instance.resource.span), rule.message.clone());
                 for name in &it.far {
                     let last = name.rsplit('.').next().unwrap_or_default();
                     let Some(of) = whose.get(*name).map(|it| &**it) else { continue };
@@ -301,11 +303,11 @@ impl NameLookup for RuleReader<'_> {
     }
 
     fn file(&self, _: &str) -> Result<Arc<str>, LookupError> {
-        Err(LookupError::new("bad_rule", "a rule reads no files"))
+        Err(LookupError::new(DiagnosticCode::BadRule, "a rule reads no files"))
     }
 
     fn template(&self, _: &str, _: &Attributes) -> Result<String, LookupError> {
-        Err(LookupError::new("bad_rule", "a rule reads no files"))
+        Err(LookupError::new(DiagnosticCode::BadRule, "a rule reads no files"))
     }
 }
 

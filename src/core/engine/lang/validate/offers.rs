@@ -3,6 +3,7 @@
 use crate::engine::lang::model::Instance;
 use crate::engine::lang::resolve::Resolved;
 use crate::engine::schema::{Catalog, Chosen, Kind, Shipped};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, nearest};
 use crate::engine::value::{Attributes, Value};
 
@@ -40,28 +41,29 @@ fn judged(chosen: &Chosen, value: &str, all: &Attributes, catalog: &Catalog) -> 
             beside.unwrap_or_default()
         );
         return Some(
-            Diagnostic::error("other_partition", text)
+            Diagnostic::error(DiagnosticCode::OtherPartition, text)
                 .help("replication between partitions is not possible"),
         );
     }
     if let Some(meant) = meant(shipped, value) {
         let text = format!("there is no {what} `{value}`");
         return Some(
-            Diagnostic::error("not_offered", text).help(format!("did you mean `{meant}`?")),
+            Diagnostic::error(DiagnosticCode::NotOffered, text)
+                .help(format!("did you mean `{meant}`?")),
         );
     }
     if let Some(other) = catalog.shipped.values().find(|it| it.part_of(value).is_some()) {
         let text = format!("`{value}` is {}, but this takes {}", one(&other.what), one(what));
         let near = nearest(value, shipped.values());
         let help = near.map_or_else(|| some_of(shipped), |it| format!("did you mean `{it}`?"));
-        return Some(Diagnostic::error("not_offered", text).help(help));
+        return Some(Diagnostic::error(DiagnosticCode::NotOffered, text).help(help));
     }
     let near = nearest(value, shipped.values());
     let help = near.map_or_else(|| some_of(shipped), |it| format!("did you mean `{it}`?"));
     let text = format!("this version of lifeboat does not know the {what} `{value}`");
     let told = match chosen.list {
-        Some(_) => Diagnostic::warning("not_known_here", text),
-        None => Diagnostic::error("not_offered", text),
+        Some(_) => Diagnostic::warning(DiagnosticCode::NotKnownHere, text),
+        None => Diagnostic::error(DiagnosticCode::NotOffered, text),
     };
     Some(told.help(help))
 }

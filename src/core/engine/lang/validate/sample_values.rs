@@ -15,6 +15,7 @@ use crate::engine::lang::model::{Instance, InstanceShape, Scope, Term, TextPart}
 use crate::engine::lang::resolve::{Resolved, term};
 use crate::engine::lang::validate::attribute_reads::Around;
 use crate::engine::schema::Kind;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Severity};
 use crate::engine::value::{Attributes, Value};
 
@@ -74,14 +75,15 @@ pub fn foresee(
         {
             let label = format!("`{name}` would look like `{shown}`, with {with}");
             wrongs.push(
-                Diagnostic::error("wrong_form", "Not a value of this attribute")
+                Diagnostic::error(DiagnosticCode::WrongForm, "Not a value of this attribute")
                     .at(given.term.span, label)
                     .help(says),
             );
         }
         // How long it will be, a sample does not tell.
         let is_certain = |it: &Diagnostic| {
-            it.severity == Severity::Error && !matches!(it.code, "wrong_length" | "too_long")
+            it.severity == Severity::Error
+                && !matches!(it.code, DiagnosticCode::WrongLength | DiagnosticCode::TooLong)
         };
         out.extend(wrongs.into_iter().filter(is_certain));
     }

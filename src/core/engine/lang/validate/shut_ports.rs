@@ -11,6 +11,7 @@ use crate::engine::lang::validate::sample_values::{Likely, sampled};
 use crate::engine::lang::view::ScopeView;
 use crate::engine::packets::Filter;
 use crate::engine::schema::Kind;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 
 /// What a condition knocks at.
@@ -39,7 +40,7 @@ pub fn shut_ports(
         let at = gate.target().map_or(gate.span, |it| it.span);
         let Knock { owner, port, .. } = &knock;
         out.push(
-            Diagnostic::error("shut_port", "This check can never pass")
+            Diagnostic::error(DiagnosticCode::ShutPort, "This check can never pass")
                 .at(at, format!("`{word}` checks port {port} of `{owner}`, but `{}` blocks all traffic to it", wall.address))
                 .at(wall.resource.span, "the firewall")
                 .help(format!("let in where lifeboat runs, with a rule that accepts TCP on {port}; or try a port that is open")),

@@ -8,6 +8,7 @@ use indexmap::map::Entry as Slot;
 use crate::engine::fast_map::FoldHash;
 use crate::engine::lang::yaml::node::{Data, Map, MapEntry, Node, Style};
 use crate::engine::lang::yaml::scalar::{self, Scalar};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Sources, Span};
 
 /// The longest YAML file that is read, in bytes: four times a generated stack of 40,000 resources (15 MB).
@@ -30,7 +31,7 @@ pub const MISTAKES_MAX: usize = 200;
 pub fn parse(name: &str, bytes: &[u8], sources: &mut Sources) -> (Option<Node>, Vec<Diagnostic>) {
     if bytes.len() > BYTES_MAX {
         let source = sources.add(name, "");
-        let wrong = Diagnostic::error("file_too_large", "The file is too large")
+        let wrong = Diagnostic::error(DiagnosticCode::FileTooLarge, "The file is too large")
             .at(
                 Span { source, line: 1, column: 1, ..Span::default() },
                 format!("`{name}` is {} MiB long", bytes.len() >> 20),
@@ -48,7 +49,7 @@ pub fn parse(name: &str, bytes: &[u8], sources: &mut Sources) -> (Option<Node>, 
     if loader.root.is_none() && loader.mistakes.is_empty() {
         let span = Span { source, line: 1, column: 1, ..Span::default() };
         loader.mistakes.push(
-            Diagnostic::error("empty_file", "The file is empty")
+            Diagnostic::error(DiagnosticCode::EmptyFile, "The file is empty")
                 .at(span, "the expression is empty")
                 .help("a stack begins with `stack: NAME`, an overlay with `overlay: NAME`"),
         );
@@ -63,7 +64,7 @@ fn not_utf8(name: &str, bytes: &[u8], at: usize, sources: &mut Sources) -> Diagn
     let column = before.rsplit('\n').next().map_or(0, |it| it.chars().count()) + 1;
     let span =
         Span { source, start: small(at), end: small(at), line: small(line), column: small(column) };
-    Diagnostic::error("not_utf8", "The file is not UTF-8")
+    Diagnostic::error(DiagnosticCode::NotUtf8, "The file is not UTF-8")
         .at(span, format!("byte {:#04x} cannot stand here", bytes[at]))
         .help("save the file as UTF-8")
 }
@@ -178,7 +179,7 @@ impl<'a> Loader<'a> {
         self.documents += 1;
         if self.documents > 1 {
             self.mistakes.push(
-                Diagnostic::error("second_document", "A file holds one document")
+                Diagnostic::error(DiagnosticCode::SecondDocument, "A file holds one document")
                     .at(at, "a second document begins here")
                     .help("remove the `---`, or move what follows into a file of its own"),
             );
@@ -188,7 +189,7 @@ impl<'a> Loader<'a> {
 
     fn tag(&mut self, tag: &str, at: Span) {
         self.mistakes.push(
-            Diagnostic::error("yaml_tag", "YAML tags are not used in stacks")
+            Diagnostic::error(DiagnosticCode::YamlTag, "YAML tags are not used in stacks")
                 .at(at, format!("tagged `{tag}`"))
                 .help("to make something text, quote it: '…'"),
         );
@@ -199,7 +200,7 @@ impl<'a> Loader<'a> {
             self.tag(&tag, at);
         }
         if matches!(self.open.last(), Some(OpenNode::Map { key: None, .. })) {
-            let wrong = Diagnostic::error("complex_key", "A key must be plain text")
+            let wrong = Diagnostic::error(DiagnosticCode::ComplexKey, "A key must be plain text")
                 .at(at, "this list or map stands where a key is expected");
             self.mistakes.push(self.unquoted(wrong, at.line));
             self.over = true;
@@ -212,7 +213,7 @@ impl<'a> Loader<'a> {
 
     fn too_deep(&mut self, at: Span) {
         self.mistakes.push(
-            Diagnostic::error("too_deep", "Lists and maps are nested too deeply")
+            Diagnostic::error(DiagnosticCode::TooDeep, "Lists and maps are nested too deeply")
                 .at(at, format!("more than {DEPTH_MAX} levels")),
         );
         self.over = true;
@@ -221,7 +222,7 @@ impl<'a> Loader<'a> {
     fn key(&mut self, text: &str, style: ScalarStyle, at: Span) {
         if style == ScalarStyle::Plain && matches!(text, "" | "~") {
             self.mistakes.push(
-                Diagnostic::error("missing_key", "A key is missing")
+                Diagnostic::error(DiagnosticCode::MissingKey, "A key is missing")
                     .at(at, "nothing before the `:`"),
             );
         }
@@ -247,7 +248,7 @@ impl<'a> Loader<'a> {
             Scalar::Text => Data::Text(text.into()),
             Scalar::ZeroLed(it) => {
                 self.mistakes.push(
-                    Diagnostic::warning("leading_zero", "A number with leading zeros")
+                    Diagnostic::warning(DiagnosticCode::LeadingZero, "A number with leading zeros")
                         .at(span, format!("YAML reads this as the number {it}"))
                         .help(format!("if text is meant, quote it: '{text}'")),
                 );
@@ -255,15 +256,18 @@ impl<'a> Loader<'a> {
             }
             Scalar::TooBig => {
                 self.mistakes.push(
-                    Diagnostic::error("integer_too_big", "An integer that fits nowhere")
-                        .at(span, "beyond 64 bits")
-                        .help(format!("if text is meant, quote it: '{text}'")),
+                    Diagnostic::error(
+                        DiagnosticCode::IntegerTooBig,
+                        "An integer that fits nowhere",
+                    )
+                    .at(span, "beyond 64 bits")
+                    .help(format!("if text is meant, quote it: '{text}'")),
                 );
                 Data::Null
             }
             Scalar::NotFinite => {
                 self.mistakes.push(
-                    Diagnostic::error("not_finite", "A number must be finite")
+                    Diagnostic::error(DiagnosticCode::NotFinite, "A number must be finite")
                         .at(span, "not a finite number")
                         .help(format!("if text is meant, quote it: '{text}'")),
                 );
@@ -276,7 +280,7 @@ impl<'a> Loader<'a> {
     fn alias(&mut self, id: usize, at: Span) {
         let Some(anchored) = self.anchors.get(&id) else {
             self.mistakes.push(
-                Diagnostic::error("endless_alias", "An alias inside its own anchor")
+                Diagnostic::error(DiagnosticCode::EndlessAlias, "An alias inside its own anchor")
                     .at(at, "this would contain itself"),
             );
             self.close(Node { data: Data::Null, span: at, style: Style::Plain }, 0);
@@ -299,7 +303,7 @@ impl<'a> Loader<'a> {
                 return;
             }
             self.mistakes.push(
-                Diagnostic::error("complex_key", "A key must be plain text")
+                Diagnostic::error(DiagnosticCode::ComplexKey, "A key must be plain text")
                     .at(at, "this alias does not stand for text"),
             );
             self.over = true;
@@ -316,7 +320,7 @@ impl<'a> Loader<'a> {
             ALIASED_BYTES_MAX >> 20
         );
         self.mistakes.push(
-            Diagnostic::error("alias_bomb", "Aliases stand for too much")
+            Diagnostic::error(DiagnosticCode::AliasBomb, "Aliases stand for too much")
                 .at(at, most)
                 .help("write less with aliases; `count` and `for_each` repeat resources"),
         );
@@ -351,9 +355,12 @@ impl<'a> Loader<'a> {
                 let Some((name, at)) = key.take() else { return };
                 if &*name == "<<" {
                     self.mistakes.push(
-                        Diagnostic::error("merge_key", "Merge keys are not part of YAML 1.2")
-                            .at(at, "`<<` merges nothing here")
-                            .help("overlays merge maps; `count` and `for_each` repeat resources"),
+                        Diagnostic::error(
+                            DiagnosticCode::MergeKey,
+                            "Merge keys are not part of YAML 1.2",
+                        )
+                        .at(at, "`<<` merges nothing here")
+                        .help("overlays merge maps; `count` and `for_each` repeat resources"),
                     );
                     return;
                 }
@@ -365,7 +372,7 @@ impl<'a> Loader<'a> {
                         let first = slot.get().key;
                         self.mistakes.push(
                             Diagnostic::error(
-                                "duplicate_key",
+                                DiagnosticCode::DuplicateKey,
                                 format!("`{}` is given twice", slot.key()),
                             )
                             .at(at, "given again here")
@@ -422,7 +429,8 @@ impl<'a> Loader<'a> {
             line: small(line),
             column: small(column),
         };
-        let wrong = Diagnostic::error("broken_yaml", "This is not YAML").at(span, error.info());
+        let wrong = Diagnostic::error(DiagnosticCode::BrokenYaml, "This is not YAML")
+            .at(span, error.info());
         self.unquoted(wrong, span.line)
     }
 

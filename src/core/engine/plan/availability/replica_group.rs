@@ -8,6 +8,7 @@ use crate::engine::plan::availability::frozen::Frozen;
 use crate::engine::schema::{Catalog, Kind, Membership};
 use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::{Attributes, Value};
 
@@ -168,7 +169,7 @@ fn lost_each_other(stack: &str, name: &str, one: &GroupMember, other: &GroupMemb
     );
     let address = other.address.to_string();
     let forget = AdvisedCommand::StateForget { stack, address: &address };
-    Diagnostic::refusal("split_group", text).help(format!(
+    Diagnostic::refusal(DiagnosticCode::SplitGroup, text).help(format!(
         "two existing tables cannot be joined, because each may hold items that the other does not have. To keep both, {forget} removes one from this stack without deleting it; then remove it from the configuration. To keep one, copy the items that only the other one has, delete the other one by hand, and apply: it joins the group again"
     ))
 }

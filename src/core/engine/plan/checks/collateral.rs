@@ -13,6 +13,7 @@ use crate::engine::plan::model::options::{Allowances, Intent};
 use crate::engine::schema::{Catalog, Kind, Lookup};
 use crate::engine::state::record::{Record, State};
 use crate::engine::text::advice::{AdvisedCommand, quoted};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::{Attributes, Value};
 
@@ -266,7 +267,7 @@ fn refusal(
             AdvisedCommand::ApplyLetting { stack: stack_name, flag, address: &shown }.to_string()
         }
     };
-    let refusal = Diagnostic::refusal("uninvited", text)
+    let refusal = Diagnostic::refusal(DiagnosticCode::Uninvited, text)
         .help(format!("remove them from it first; to delete them with it: {word}"));
     match stack.instances.get(address) {
         Some(instance) => refusal.at(instance.resource.span, change.reason.clone()),

@@ -12,6 +12,7 @@ use crate::engine::plan::model::options::Intent;
 use crate::engine::plan::model::planned_change::{identity_of, looked_up_by};
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::state::record::{MutatingCall, State};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::{Attributes, Value};
 
@@ -100,7 +101,7 @@ pub fn sentence(it: &Foreign) -> String {
 pub fn told(found: &[Foreign], stack: &Stack) -> Vec<Diagnostic> {
     let told = found.iter().map(|it| {
         let text = format!("`{}`: {}", it.address, sentence(it));
-        let warning = Diagnostic::warning("foreign_record", text).help(
+        let warning = Diagnostic::warning(DiagnosticCode::ForeignRecord, text).help(
             "remove that record, or declare it in this stack, too; while both exist, a switch moves only some of the users and stays incomplete",
         );
         match stack.instances.get(&it.address) {

@@ -7,6 +7,7 @@ use crate::engine::lang::model::Stack;
 use crate::engine::plan::model::change::{Plan, Step, StepCall};
 use crate::engine::schema::{Catalog, GrantRoutes, Kind};
 use crate::engine::state::record::State;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::{Attributes, Value};
 
@@ -106,7 +107,7 @@ pub fn refused(
             "the token's user `{}` is restricted and {what}: `{first}`{more} cannot be created or changed",
             restricted.user
         );
-        let wrong = Diagnostic::error("not_granted", text).help(format!(
+        let wrong = Diagnostic::error(DiagnosticCode::NotGranted, text).help(format!(
             "give that user the grant ({TOLD_AT} lists its grants), or use the token of a user who has it"
         ));
         match stack.instances.get(first) {
@@ -122,7 +123,7 @@ pub fn unread(why: &str) -> Diagnostic {
     let text = format!(
         "the permissions of the token's user could not be read and were not checked: {why}"
     );
-    Diagnostic::warning("grants_unread", text)
+    Diagnostic::warning(DiagnosticCode::GrantsUnread, text)
         .help("the plan is still valid; the cloud will refuse any step that the user may not make")
 }
 

@@ -10,6 +10,7 @@ use crate::engine::lang::model::Stack;
 use crate::engine::lang::validate::kind_rules::KindRules;
 use crate::engine::plan::model::change::{Plan, StepCall};
 use crate::engine::schema::{AccountDefault, Available, Catalog, Chosen, Kind};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 use crate::engine::value::{Attributes, Value};
 
@@ -173,7 +174,7 @@ pub fn refused_of<'a>(
                             "`{value}` has no `{}`, which `{name}` requires",
                             wants.capability
                         );
-                        Diagnostic::error("not_offered", text).help(format!(
+                        Diagnostic::error(DiagnosticCode::NotOffered, text).help(format!(
                             "remove `{name}`, or choose another `{}`",
                             wants.attribute
                         ))
@@ -227,7 +228,7 @@ fn unknown(
             .clone()
             .find(|it| *it == lower || it.rsplit_once('/').is_some_and(|it| it.1 == lower));
         let text = format!("there is no {what} `{value}`");
-        let wrong = Diagnostic::error("not_offered", text).help(format!(
+        let wrong = Diagnostic::error(DiagnosticCode::NotOffered, text).help(format!(
             "{} lists {} of them",
             it.kind.cloud,
             rows.len()
@@ -244,7 +245,7 @@ fn unknown(
         .filter_map(|row| row.get("id")?.as_str())
         .collect();
     let text = format!("the {what} `{value}` has no {capability}");
-    Some(Diagnostic::error("not_offered", text).help(format!(
+    Some(Diagnostic::error(DiagnosticCode::NotOffered, text).help(format!(
         "{} have: {}",
         able.len(),
         able.join(", ")
@@ -276,7 +277,7 @@ fn not_here(
         format!("it is available in {}", elsewhere.join(", "))
     };
     let text = format!("`{value}` is not available in `{region}`");
-    Some(Diagnostic::error("not_available", text).help(help))
+    Some(Diagnostic::error(DiagnosticCode::NotAvailable, text).help(help))
 }
 
 /// What the account's own settings make of a machine.
@@ -298,7 +299,7 @@ fn by_account<'a>(
         let text = format!("`{name}: {given}` would be refused: {says}");
         let help = "change that setting of the account, or this value";
         return refuses
-            .then(|| Diagnostic::error("account_refuses", text).help(help))
+            .then(|| Diagnostic::error(DiagnosticCode::AccountRefuses, text).help(help))
             .into_iter()
             .collect();
     }
@@ -306,7 +307,7 @@ fn by_account<'a>(
     let broken = rules.broken(it.kind, &with(it, name, gives));
     let told = broken.into_iter().map(|rule| {
         let text = format!("{says}, so `{name}` would be `{gives}`, and {}", rule.message);
-        let wrong = Diagnostic::error("account_refuses", text);
+        let wrong = Diagnostic::error(DiagnosticCode::AccountRefuses, text);
         let refused = account.refuses.get(setting).is_some_and(|it| !it.is_empty());
         match (&rule.help, refused) {
             (Some(help), false) => wrong.help(help.clone()),
@@ -327,7 +328,7 @@ fn unread(read: &ReadOffers) -> Option<Diagnostic> {
             "some values were not checked, because the cloud's lists could not be read: {}",
             missing.join("; ")
         );
-        Diagnostic::warning("catalogue_unread", text)
+        Diagnostic::warning(DiagnosticCode::CatalogueUnread, text)
             .help("the plan is still valid; the cloud will refuse any step that uses a value it does not offer")
     })
 }

@@ -7,6 +7,7 @@ use crate::engine::plan::model::options::{Intent, RecoveryOverlay};
 use crate::engine::schema::Catalog;
 use crate::engine::state::record::Allowances;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 
 /// How many resources a message names before it only counts the rest: more would not fit on a line.
@@ -47,9 +48,9 @@ impl OutdatedCheck<'_> {
         let is_meant = self.intent == Intent::Destroy
             || moved.iter().all(|it| self.allowed.revert.contains(it));
         let told = if is_meant || self.is_switch {
-            Diagnostic::warning("older_state", text)
+            Diagnostic::warning(DiagnosticCode::OlderState, text)
         } else {
-            Diagnostic::refusal("older_state", text)
+            Diagnostic::refusal(DiagnosticCode::OlderState, text)
         };
         Some(told.help(self.ways_on(unknown, &moved)))
     }

@@ -7,6 +7,7 @@ use crate::engine::observed::Observation;
 use crate::engine::plan::model::change::{Action, Plan};
 use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::text::names::OverlayNames;
 
@@ -45,7 +46,7 @@ pub fn outdated(
         OverlayNames(&state.active),
         gone[..gone.len().min(NAMED_MAX)].join(", ")
     );
-    Some(Diagnostic::refusal("outdated_switch", text).help(ways_on(state, stack)))
+    Some(Diagnostic::refusal(DiagnosticCode::OutdatedSwitch, text).help(ways_on(state, stack)))
 }
 
 fn ways_on(state: &State, stack: &str) -> String {

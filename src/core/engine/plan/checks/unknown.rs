@@ -10,6 +10,7 @@ use crate::engine::plan::draft::plan_builder::PlanBuilder;
 use crate::engine::plan::model::options::Intent;
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 
 /// How many different failures are told one by one; whoever has more reads these first.
@@ -46,10 +47,10 @@ fn refusals(it: &PlanBuilder<'_>) -> Vec<Diagnostic> {
             let text = format!("{why}; so {} could not be read", named(&hidden));
             let (code, help) = match reason {
                 UnknownReason::Malformed => (
-                    "malformed",
+                    DiagnosticCode::Malformed,
                     "the endpoint returned an unexpected response: check what is between this machine and the cloud (an endpoint variable, a proxy), then run the same command again",
                 ),
-                _ => ("denied", "the cloud is reachable but denied the request: fix that, then run the same command again"),
+                _ => (DiagnosticCode::Denied, "the cloud is reachable but denied the request: fix that, then run the same command again"),
             };
             Diagnostic::warning(code, text).help(help)
         })
@@ -161,7 +162,7 @@ impl UnreachableEndpoint {
             "could not read everything in {}: {why}; no changes are planned for what could not be read",
             named.join(", ")
         );
-        Some(Diagnostic::warning("unseen_fault_domain", text).help(self.help(it)))
+        Some(Diagnostic::warning(DiagnosticCode::UnseenFaultDomain, text).help(self.help(it)))
     }
 
     /// What to do, in commands that are safe to type.

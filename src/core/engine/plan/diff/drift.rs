@@ -7,6 +7,7 @@ use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::schema::{Kind, OnChange};
 use crate::engine::state::record::Record;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Value;
 
@@ -88,7 +89,7 @@ pub fn drifted(it: &PlannedChange<'_>, options: &PlanOptions, stack: &str) -> Op
             "`{address}` would be replaced only because it was changed outside of lifeboat: {}",
             told(record, &replacing)
         );
-        let refusal = Diagnostic::refusal("drift_replaces", text).help(format!(
+        let refusal = Diagnostic::refusal(DiagnosticCode::DriftReplaces, text).help(format!(
             "to keep it as it is, set {}; to replace it: {}",
             kept(&replacing),
             letting("--allow-replace")
@@ -107,10 +108,10 @@ pub fn drifted(it: &PlannedChange<'_>, options: &PlanOptions, stack: &str) -> Op
     );
     if options.is_switch() {
         let help = "the switch decides where users are sent, so it reverts that change";
-        let warning = Diagnostic::warning("drift_overruled", what).help(help);
+        let warning = Diagnostic::warning(DiagnosticCode::DriftOverruled, what).help(help);
         return Some(placed(it, warning, "the switch sets this value"));
     }
-    let refusal = Diagnostic::refusal("drift_directs", what).help(format!(
+    let refusal = Diagnostic::refusal(DiagnosticCode::DriftDirects, what).help(format!(
         "to keep it as it is, set {}; to revert it: {}",
         kept(&directing),
         letting("--revert-drift")

@@ -14,6 +14,7 @@ use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::schema::{FaultDomain, Kind};
 use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 use crate::engine::value::Value;
 
@@ -79,7 +80,7 @@ fn protected(it: &PlannedChange<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
     let remembered = it.record.is_some_and(|it| it.protected);
     if declared.unwrap_or(remembered) {
         let refusal = Diagnostic::refusal(
-            "prevent_destroy",
+            DiagnosticCode::PreventDestroy,
             format!("`{address}` has `prevent_destroy`, but this plan would {verb} it"),
         )
         .help(lifted(address, declared.is_some(), whose));
@@ -93,7 +94,7 @@ fn protected(it: &PlannedChange<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
         if on {
             let text =
                 format!("`{address}` has `{name}: true`, so the cloud will refuse to {verb} it");
-            let refusal = Diagnostic::refusal("cloud_protection", text)
+            let refusal = Diagnostic::refusal(DiagnosticCode::CloudProtection, text)
                 .help(format!("set `{name}: false` for it and apply that first"));
             let given = it.instance.and_then(|it| it.resource.attributes.get(name));
             refusals.push(match given {
@@ -117,7 +118,7 @@ fn slow(it: &PlannedChange<'_>) -> Vec<Diagnostic> {
     slow.map(|(name, slow)| {
         let text =
             format!("changing `{name}` of `{}` takes a long time: {}", it.change.address, slow.says);
-        let told = Diagnostic::warning("slow_change", text).help(format!(
+        let told = Diagnostic::warning(DiagnosticCode::SlowChange, text).help(format!(
             "lifeboat waits up to {} min for it; if the run is stopped meanwhile, the next run resumes",
             slow.within_seconds / 60
         ));
@@ -136,7 +137,7 @@ fn data(it: &PlannedChange<'_>, allowed: &Allowances) -> Option<Diagnostic> {
     let address = &it.change.address;
     let word = it.change.action.word();
     let refusal = Diagnostic::refusal(
-        "data_loss",
+        DiagnosticCode::DataLoss,
         format!(
             "this plan would {word} `{address}` ({}) and permanently delete its data",
             it.kind.kind
@@ -165,7 +166,7 @@ fn brake(
         return None;
     }
     Some(
-        Diagnostic::refusal("many_destroys", format!("this plan deletes or replaces {count} of {records} resources; more than {limit} at once require confirmation"))
+        Diagnostic::refusal(DiagnosticCode::ManyDestroys, format!("this plan deletes or replaces {count} of {records} resources; more than {limit} at once require confirmation"))
             .help(format!("to allow this: --allow-destroys {count}")),
     )
 }
@@ -188,7 +189,7 @@ fn absent_brake(planned: &[PlannedChange<'_>], allowed: &Allowances) -> Vec<Diag
         .filter(|(_, counts)| over(*counts) && allowed.absent.is_none_or(|it| counts.1 > it))
         .map(|(provider, (all, absent))| {
             Diagnostic::refusal(
-                "many_absent",
+                DiagnosticCode::ManyAbsent,
                 format!("{absent} of {all} recorded {provider} resources do not exist"),
             )
             .help(format!(
@@ -228,7 +229,9 @@ pub fn exists_already(
         let help = "it was created outside this state, or the state is outdated: choose another name; existing resources are never adopted automatically";
         (format!("{what} already exists and is not in state"), help.to_owned())
     };
-    Diagnostic::refusal("exists_already", text).at(instance.resource.span, place).help(help)
+    Diagnostic::refusal(DiagnosticCode::ExistsAlready, text)
+        .at(instance.resource.span, place)
+        .help(help)
 }
 
 /// It is there, and being deleted: nothing can be made of it, and nothing in its place yet.
@@ -236,7 +239,7 @@ pub fn still_leaving(instance: &Instance, kind: &Kind, is_ours: bool) -> Diagnos
     let address = &instance.address;
     let whose = if is_ours { "lifeboat is deleting it" } else { "it is being deleted" };
     Diagnostic::refusal(
-        "still_leaving",
+        DiagnosticCode::StillLeaving,
         format!("`{address}` ({}) is still being deleted: {whose}", kind.kind),
     )
     .at(instance.resource.span, format!("`{address}` cannot be created before that"))
@@ -262,12 +265,12 @@ pub fn unchangeable(
     );
     if change.before.has_secret() || change.after.has_secret() {
         let text = format!("`{name}` of `{address}` cannot be changed");
-        return Diagnostic::error("unchangeable", text).at(span, label);
+        return Diagnostic::error(DiagnosticCode::Unchangeable, text).at(span, label);
     }
     let (before, after) = (change.before.json(), change.after.json());
     let text = format!("`{name}` of `{address}` cannot be changed from {before} to {after}");
     let help = format!("to keep it as it is, set `{name}: {before}`");
-    Diagnostic::error("unchangeable", text).at(span, label).help(help)
+    Diagnostic::error(DiagnosticCode::Unchangeable, text).at(span, label).help(help)
 }
 
 /// The same name stands for something else now.
@@ -275,7 +278,7 @@ pub fn kind_changed(instance: &Instance, recorded: &str) -> Diagnostic {
     let address = &instance.address;
     let now = &instance.resource.kind;
     Diagnostic::error(
-        "kind_changed",
+        DiagnosticCode::KindChanged,
         format!("`{address}` is recorded as {recorded} but declared as {now}"),
     )
     .at(instance.resource.span, "the existing resource would no longer be tracked")
@@ -299,7 +302,7 @@ pub fn touches_borrowed(
     let lent = lent.into_iter().find(|it| stack.lent.contains_key(it))?;
     let text = format!("`{}` would change `{lent}`, which is only borrowed", instance.address);
     Some(
-        Diagnostic::refusal("touches_borrowed", text)
+        Diagnostic::refusal(DiagnosticCode::TouchesBorrowed, text)
             .at(
                 instance.resource.span,
                 format!("the {} of another workspace would change", kind.kind),
@@ -316,7 +319,7 @@ pub fn collides(instance: &Instance, kind: &Kind, resolved: &Resolved, whose: &s
     let named = kind.identity.by.iter().rev().find_map(|it| resolved.span(it));
     let span = named.unwrap_or(instance.resource.span);
     let text = format!("`{}` has the identity of {whose}", instance.address);
-    Diagnostic::refusal("instance_collision", text)
+    Diagnostic::refusal(DiagnosticCode::InstanceCollision, text)
         .at(span, format!("the same {} in two workspaces of one stack", kind.kind))
         .help("give it another name in the overlay of this workspace, or borrow it")
 }
@@ -332,8 +335,8 @@ pub fn never_recorded(
         "`{}` depends on a value of `{need}`, which was never created, and its fault domain is lost",
         instance.address
     );
-    let told =
-        Diagnostic::error("never_recorded", text).at(span, "this reference cannot be resolved");
+    let told = Diagnostic::error(DiagnosticCode::NeverRecorded, text)
+        .at(span, "this reference cannot be resolved");
     match theirs {
         Some(span) => told.at(span, "this resource would be created in a lost fault domain"),
         None => told,
@@ -359,7 +362,7 @@ pub fn cloud_lost(
             );
             let found = AdvisedCommand::Recovered { stack, fault_domain: domain };
             let help = format!("wait until its API is reachable; then: {found}");
-            refusals.push(Diagnostic::refusal("cloud_lost", text).help(help));
+            refusals.push(Diagnostic::refusal(DiagnosticCode::CloudLost, text).help(help));
         }
     }
     refusals
@@ -388,7 +391,7 @@ pub fn half_destroyed(
     );
     let switch = state.whole_switch(to).unwrap_or_else(|| "`--include-pending`".to_owned());
     let switch = format!("{switch} creates them again and switches");
-    Some(Diagnostic::refusal("half_destroyed", text).help(switch))
+    Some(Diagnostic::refusal(DiagnosticCode::HalfDestroyed, text).help(switch))
 }
 
 /// Somebody changed what only its secret could compare.
@@ -398,7 +401,7 @@ pub fn secret_drift(instance: &Instance, name: &str, resolved: &Resolved) -> Dia
         "`{name}` of `{}` was changed outside of lifeboat and cannot be compared with the configuration, because its secret is not set",
         instance.address
     );
-    Diagnostic::warning("secret_drift", text)
+    Diagnostic::warning(DiagnosticCode::SecretDrift, text)
         .at(span, "changed outside of lifeboat")
         .help("set the secret to see whether this plan would revert the change")
 }
@@ -415,7 +418,7 @@ pub fn missing_secret(
         .map(|it| format!("set `{it}` with LIFEBOAT_VAR_{it}=…, --var-file or --var {it}=…"));
     let ways: Vec<String> = ways.collect();
     let text = format!("`{}` cannot be created without its secret `{name}`", instance.address);
-    Diagnostic::error("missing_secret", text)
+    Diagnostic::error(DiagnosticCode::MissingSecret, text)
         .at(span, "a sensitive variable used here is not set")
         .help(ways.join("; "))
 }
@@ -423,7 +426,7 @@ pub fn missing_secret(
 /// The refusal of a recorded kind that this version does not know.
 pub fn unknown_kind(address: &Address, kind: &str) -> Diagnostic {
     Diagnostic::error(
-        "unknown_kind_in_state",
+        DiagnosticCode::UnknownKindInState,
         format!("the state records `{address}` of kind `{kind}`, which this version of lifeboat does not know"),
     )
     .help("use the version of lifeboat that created it, or a newer one")
@@ -433,7 +436,7 @@ pub fn unknown_kind(address: &Address, kind: &str) -> Diagnostic {
 pub fn no_serving_order(allowed: &Allowances, told: &str) -> Option<Diagnostic> {
     (!allowed.outage).then(|| {
         let text = format!("no order of these changes avoids an outage: {told}");
-        Diagnostic::refusal("no_serving_order", text)
+        Diagnostic::refusal(DiagnosticCode::NoServingOrder, text)
             .help("use `lifecycle: { create_before_destroy: true }`, make the change in two applies, or pass --allow-outage")
     })
 }
@@ -452,7 +455,7 @@ pub fn into_lost(
     let help = format!(
         "switch to a healthy site; if {domain} has recovered, omit `--lost {domain}` or, if the state records it as lost: {found}; or pass --allow-outage"
     );
-    let refusal = Diagnostic::refusal("lost_target", text).help(help);
+    let refusal = Diagnostic::refusal(DiagnosticCode::LostTarget, text).help(help);
     match it.instance {
         Some(instance) => refusal.at(instance.resource.span, "users would not be served there"),
         None => refusal,

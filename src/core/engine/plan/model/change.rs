@@ -525,7 +525,7 @@ impl Plan {
 /// What happened to the spans of a note: places are written out, since a plan outlives its sources.
 pub fn note(diagnostic: &Diagnostic, place: impl Fn(Span) -> String) -> Note {
     Note {
-        code: diagnostic.code.into(),
+        code: diagnostic.code.as_str().into(),
         severity: diagnostic.severity,
         text: diagnostic.summary.clone(),
         places: diagnostic.labels.iter().map(|it| place(it.span)).collect(),

@@ -12,6 +12,7 @@ use crate::engine::plan::steps::lower::temporary;
 use crate::engine::plan::steps::step_builder::StepBuilder;
 use crate::engine::plan::traffic::serving::{after, is_there};
 use crate::engine::schema::Rename;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Value;
 
@@ -249,7 +250,7 @@ fn circle(from: &BTreeMap<usize, usize>, start: usize) -> Vec<usize> {
     found
 }
 
-fn told_of(it: &PlannedChange<'_>, code: &'static str, text: String, help: &str) -> Diagnostic {
+fn told_of(it: &PlannedChange<'_>, code: DiagnosticCode, text: String, help: &str) -> Diagnostic {
     let refusal = Diagnostic::refusal(code, text).help(help);
     match it.instance {
         Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
@@ -267,7 +268,7 @@ fn taken(it: &PlannedChange<'_>, holder: &PlannedChange<'_>) -> Diagnostic {
     let text = format!("{own} cannot exist beside {theirs}, which keeps the same name");
     told_of(
         it,
-        "name_taken",
+        DiagnosticCode::NameTaken,
         text,
         "give one of them another name, or remove the other one from the configuration",
     )
@@ -281,5 +282,5 @@ fn exchanged(it: &PlannedChange<'_>, other: &PlannedChange<'_>) -> Diagnostic {
         "{own} and {theirs} would swap their `{by}`, but each has to be free before the other can take it"
     );
     let help = format!("make the change in two applies: first give one of them an unused `{by}`");
-    told_of(it, "exchange", text, &help)
+    told_of(it, DiagnosticCode::Exchange, text, &help)
 }

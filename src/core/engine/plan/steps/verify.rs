@@ -13,10 +13,12 @@ use crate::engine::plan::model::planned_change::{excludes, place_alone, unique_i
 use crate::engine::plan::steps::cycle;
 pub use crate::engine::plan::steps::history::Checked;
 use crate::engine::plan::steps::history::{Ancestors, History, PlanVersion};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 
 /// What `--allow-outage` lets through.
-pub const OF_SERVING: [&str; 3] = ["empties_serving_set", "no_serving_order", "lost_target"];
+pub const OF_SERVING: [DiagnosticCode; 3] =
+    [DiagnosticCode::EmptiesServingSet, DiagnosticCode::NoServingOrder, DiagnosticCode::LostTarget];
 
 /// Why a plan must not be begun.
 pub fn verify(it: &Checked<'_>) -> Vec<Diagnostic> {
@@ -46,7 +48,7 @@ pub fn verify(it: &Checked<'_>) -> Vec<Diagnostic> {
 pub fn in_circle(told: &str) -> Diagnostic {
     let text =
         format!("these changes depend on each other in a cycle, so none of them can start: {told}");
-    Diagnostic::refusal("waits_in_circle", text).help(
+    Diagnostic::refusal(DiagnosticCode::WaitsInCircle, text).help(
         "use `lifecycle: { create_before_destroy: true }` for the replaced resources, or make the change in two applies; no flag overrides this",
     )
 }
@@ -93,7 +95,7 @@ fn not_free(step: &Step, holder: &Address) -> Diagnostic {
         step.call.word(),
         step.address
     );
-    Diagnostic::refusal("name_not_free", text)
+    Diagnostic::refusal(DiagnosticCode::NameNotFree, text)
         .help("make the change in two applies: first give one of them an unused name")
 }
 
@@ -127,7 +129,7 @@ fn gates(it: &Checked<'_>, history: &History<'_>) -> Vec<Diagnostic> {
 
 fn never_opens(holder: &Address) -> Diagnostic {
     let text = format!("the gate would never open: `{holder}` has no member that accepts users");
-    Diagnostic::refusal("gate_never_opens", text)
+    Diagnostic::refusal(DiagnosticCode::GateNeverOpens, text)
         .help("let one of its members accept users, or leave the name as it is")
 }
 
@@ -176,7 +178,7 @@ fn outage(step: &Step, member: &Address) -> Diagnostic {
         step.call.word(),
         step.address
     );
-    Diagnostic::refusal("empties_serving_set", text).help(
+    Diagnostic::refusal(DiagnosticCode::EmptiesServingSet, text).help(
         "use `lifecycle: { create_before_destroy: true }`, first add another one that serves, or pass --allow-outage",
     )
 }
@@ -280,7 +282,7 @@ fn still_leads(step: &Step, name: &Address) -> Diagnostic {
         step.call.word(),
         step.address
     );
-    Diagnostic::refusal("empties_serving_set", text).help(
+    Diagnostic::refusal(DiagnosticCode::EmptiesServingSet, text).help(
         "use `lifecycle: { create_before_destroy: true }`, point the name elsewhere first, or pass --allow-outage",
     )
 }

@@ -330,7 +330,7 @@ fn tampered(before: &str, after: &str, tamper: impl Fn(&mut Vec<Step>)) -> Vec<&
         steps: &plan.steps,
         outage: false,
     };
-    verify(&checked).into_iter().map(|it| it.code).collect()
+    verify(&checked).into_iter().map(|it| it.code.as_str()).collect()
 }
 
 fn of(steps: &mut [Step], word: &str, address: &str) -> usize {
@@ -433,6 +433,6 @@ fn waiting_names_users_who_wait_for_more_than_they_need() {
     );
     assert_eq!(waits(1), None);
     let none = told(&found, &TrafficFirst::Nothing);
-    assert_eq!(none.code, "users_wait");
+    assert_eq!(none.code.as_str(), "users_wait");
     assert!(none.help.unwrap().starts_with("no command can move them earlier"));
 }

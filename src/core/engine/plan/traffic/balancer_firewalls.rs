@@ -12,6 +12,7 @@ use crate::engine::plan::traffic::filters::{SHUT_BY_OTHERS, Walls, filters, stra
 use crate::engine::plan::traffic::serving::{after, is_there};
 use crate::engine::plan::traffic::shifts::ShiftDirection;
 use crate::engine::schema::{Catalog, Kind, Sort, TextForm};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::{Attributes, Value};
 
@@ -236,11 +237,11 @@ impl FilteredPort {
             // A gate asks whether users are served, and not whether that is wanted.
             let waits = self.is_directed && self.is_gated;
             let waits = if waits { "; its gate still waits until they are admitted" } else { "" };
-            Diagnostic::refusal("shuts_users", self.says())
+            Diagnostic::refusal(DiagnosticCode::ShutsUsers, self.says())
                 .help(format!("{let_in}; or, to accept the outage, --allow-outage{waits}"))
         } else {
             match &self.own {
-                Some(_) => Diagnostic::warning("shut_out", self.says()).help(let_in),
+                Some(_) => Diagnostic::warning(DiagnosticCode::ShutOut, self.says()).help(let_in),
                 None => Diagnostic::warning(SHUT_BY_OTHERS, self.says())
                     .help("remove it, or open it there"),
             }

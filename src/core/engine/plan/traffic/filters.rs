@@ -12,10 +12,11 @@ use crate::engine::plan::model::change::Action;
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::plan::traffic::serving::{after, is_there};
 use crate::engine::schema::{Catalog, Kind};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::value::{Attributes, Value};
 
 /// The code of a warning of what somebody else's filter shuts.
-pub const SHUT_BY_OTHERS: &str = "shut_by_others";
+pub const SHUT_BY_OTHERS: DiagnosticCode = DiagnosticCode::ShutByOthers;
 
 /// What stands before something.
 pub struct AttachedFirewall<'a> {

@@ -9,6 +9,7 @@ use crate::engine::plan::model::change::Action;
 use crate::engine::plan::model::options::Allowances;
 use crate::engine::plan::model::planned_change::{PlannedChange, excludes, set_name};
 use crate::engine::schema::{Attribute, Kind};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Attributes;
 
@@ -184,7 +185,7 @@ fn container_of<'a>(it: &PlannedChange<'_>, holders: &RecordIndex<'a>) -> Option
 
 fn emptied(it: &PlannedChange<'_>) -> Diagnostic {
     let address = &it.change.address;
-    let refusal = Diagnostic::refusal("empties_serving_set", format!("to {} `{address}` leaves nothing to serve in its place", it.change.action.word()))
+    let refusal = Diagnostic::refusal(DiagnosticCode::EmptiesServingSet, format!("to {} `{address}` leaves nothing to serve in its place", it.change.action.word()))
         .help("add its successor first, use `lifecycle: { create_before_destroy: true }`, or pass --allow-outage");
     match it.instance {
         Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),

@@ -10,6 +10,7 @@ use crate::engine::plan::model::change::Danger;
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::plan::traffic::filters::{SHUT_BY_OTHERS, Walls};
 use crate::engine::schema::Sort;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Value;
 
@@ -99,7 +100,7 @@ impl ShutBackend {
                 None => warning,
             });
         };
-        let refusal = Diagnostic::refusal("shuts_backends", self.says())
+        let refusal = Diagnostic::refusal(DiagnosticCode::ShutsBackends, self.says())
             .help(format!("{LET_IN}; or, to accept the outage, --allow-outage"));
         let refusal = match stack.instances.get(own) {
             Some(instance) => refusal.at(instance.resource.span, "the firewall"),

@@ -16,6 +16,7 @@ use crate::engine::plan::traffic::serving::after;
 use crate::engine::schema::{Catalog, FaultDomain, Kind};
 use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Value;
 
@@ -285,7 +286,7 @@ fn led<'a>(
 fn warning(it: &Stray, instance: Option<&Instance>) -> Diagnostic {
     let (address, to, domain) = (&it.address, &it.to, &it.fault_domain);
     let text = format!("`{address}` sends users to `{to}`, but {domain} is lost");
-    let warning = Diagnostic::warning("leads_into_lost", text).help(it.remedy.clone());
+    let warning = Diagnostic::warning(DiagnosticCode::LeadsIntoLost, text).help(it.remedy.clone());
     match instance {
         Some(instance) => warning.at(instance.resource.span, "users are not served there"),
         None => warning,

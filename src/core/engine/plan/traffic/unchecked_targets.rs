@@ -9,6 +9,7 @@ use crate::engine::plan::guard::danger::directs_users;
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::plan::traffic::shifts::ShiftDirection;
 use crate::engine::schema::Catalog;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Value;
 
@@ -49,7 +50,7 @@ fn warning(
         let text = format!(
             "`{address}` will be removed, and nothing verifies that the remaining targets of its name serve"
         );
-        return Diagnostic::warning("unchecked_target", text)
+        return Diagnostic::warning(DiagnosticCode::UncheckedTarget, text)
             .help(format!("check that first{or_check}"));
     };
     let name = planned.kind.traffic.first().map_or("", String::as_str);
@@ -63,7 +64,7 @@ fn warning(
     );
     let given = instance.resource.attributes.get(name);
     let span = given.map_or(instance.resource.span, |it| it.term.span);
-    Diagnostic::warning("unchecked_target", text)
+    Diagnostic::warning(DiagnosticCode::UncheckedTarget, text)
         .at(span, "users are sent there without a check")
         .help(help)
 }
