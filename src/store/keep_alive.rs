@@ -7,12 +7,11 @@
 //! waits, makes that one call when it wakes up. Its step is begun in the journal, so the new holder looks what became of it.
 
 use std::fmt;
-use std::fs::File;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::store::error::{LeaseEnd, StoreError};
-use crate::store::lock_record::{Heartbeat, LockRecords, wall};
+use crate::store::lock_record::{Heartbeat, HeldEpoch, LockRecords, wall};
 
 /// How often a holder says how far it has come, beside its heartbeats: a small file costs a tenth of a durable entry.
 const SAID_EVERY: Duration = Duration::from_millis(100);
@@ -66,7 +65,7 @@ struct GuardState {
     /// When that was said last.
     said: Option<Instant>,
     /// The locked claim.
-    lock: Option<File>,
+    lock: Option<HeldEpoch>,
 }
 
 impl fmt::Debug for LeaseGuard {
@@ -219,7 +218,7 @@ impl LeaseGuard {
         drop(inner);
         if is_given_back {
             self.write_beat(true).ok();
-            release(lock);
+            drop(lock);
         }
         for tell in listeners {
             tell(&over);
@@ -245,14 +244,6 @@ impl LeaseGuard {
     }
 }
 
-/// Gives a lock back. Closing is not enough: a child that was forked and has not yet begun its own program has the file open
-/// as well.
-fn release(lock: Option<File>) {
-    if let Some(lock) = lock {
-        lock.unlock().ok();
-    }
-}
-
 /// Keeps the pulse going; the lease is given back with it.
 #[derive(Debug)]
 pub struct KeepAlive {
@@ -262,7 +253,7 @@ pub struct KeepAlive {
 
 impl KeepAlive {
     /// Starts with a claim just made, whose lock it holds from now on.
-    pub fn start(claims: LockRecords, epoch: u64, times: LeaseTimes, lock: File) -> Self {
+    pub fn start(claims: LockRecords, epoch: u64, times: LeaseTimes, lock: HeldEpoch) -> Self {
         let pulse = Arc::new(LeaseGuard {
             claims,
             epoch,
@@ -297,6 +288,6 @@ impl Drop for KeepAlive {
         // A machine that the lock does not reach learns it from this; where it cannot be written it waits one lease.
         self.pulse.write_beat(true).ok();
         let lock = self.pulse.lock().lock.take();
-        release(lock);
+        drop(lock);
     }
 }

@@ -12,7 +12,8 @@ use lifeboat::engine::state::record::Phase;
 use lifeboat::sandbox::SandboxOptions;
 use lifeboat::sandbox::faults::state::LostHow;
 use lifeboat::store::file::FileStore;
-use lifeboat::store::lock_record::{LockRecord, LockRecords, machine, wall};
+use lifeboat::store::folder::machine;
+use lifeboat::store::lock_record::{LockRecord, wall};
 use lifeboat::store::preempt::SwitchCommand;
 use serde_json::Value;
 
@@ -543,7 +544,7 @@ fn a_failover_that_finds_the_lease_held_waits_for_the_next_round() {
     lose_home(&home);
     let store = FileStore::new(&home.state_folder("woocommerce"));
     // A lifeboat from before switches told where they go.
-    let claims = LockRecords::of(store.folder());
+    let claims = store.claims();
     let epoch = claims.newest().unwrap().unwrap().epoch + 1;
     let lease = claims.take(LockRecord {
         epoch,

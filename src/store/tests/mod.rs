@@ -13,9 +13,10 @@ use crate::engine::state::record::State;
 use crate::engine::value::LineageKey;
 use crate::store::error::{HeldBy, LeaseEnd, StoreError};
 use crate::store::file::FileStore;
+use crate::store::folder::machine;
 use crate::store::keep_alive::LeaseTimes;
 use crate::store::lease::Lease;
-use crate::store::lock_record::{Heartbeat, LockRecord, LockRecords, machine, wall};
+use crate::store::lock_record::{Heartbeat, LockRecord, wall};
 use crate::store::preempt::{Contention, SwitchCommand};
 
 /// A heart that never beats by itself: a process that is stopped.
@@ -177,7 +178,7 @@ fn of_ten_at_once_one_has_it_at_a_time() {
 
 /// What a holder leaves behind that was killed, or runs where the lock does not reach.
 fn leave(store: &FileStore, machine: &str, beat: Heartbeat) {
-    let claims = LockRecords::of(store.folder());
+    let claims = store.claims();
     let epoch = claims.newest().unwrap().unwrap().epoch + 1;
     let claim = LockRecord {
         epoch,
@@ -299,7 +300,7 @@ fn a_holder_that_is_silent_loses_it_and_can_do_no_harm_when_it_wakes_up() {
 #[test]
 fn a_switch_of_another_lifeboat_that_tells_no_aim_is_not_preempted() {
     let (_folder, store) = shop(LIVELY);
-    let claims = LockRecords::of(store.folder());
+    let claims = store.claims();
     // As it was written before switches told where they go.
     let text = format!(
         r#"{{"owner":"bob","command":"failover shop","machine":"{}","locked":true,"firm":true,"since":{}}}"#,

@@ -11,7 +11,6 @@ use crate::engine::state::record::State;
 use crate::engine::value::LineageKey;
 use crate::store::error::StoreError;
 use crate::store::file::FileStore;
-use crate::store::reports::Reports;
 
 const HOUR: i64 = 3_600_000;
 
@@ -235,9 +234,9 @@ fn a_report_of_a_run_that_the_state_does_not_know_is_believed() {
         open: Vec::new(),
         steps: Vec::new(),
     };
-    Reports::of(store.folder()).write(&report(3 * HOUR)).unwrap();
+    store.reports().write(&report(3 * HOUR)).unwrap();
     assert!(store.load().is_ok(), "its last run");
-    Reports::of(store.folder()).write(&report(5 * HOUR)).unwrap();
+    store.reports().write(&report(5 * HOUR)).unwrap();
     let said = refused(&store);
     assert!(
         said.starts_with("the state is outdated: the run of 1970-01-01T05:00:00Z was recorded"),
