@@ -1,6 +1,8 @@
 //! Leases as they are fought over: many at once, holders that died, sleep, are asked to stop, or will not.
 
+pub mod lossy;
 pub mod outdated;
+pub mod power_cuts;
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
