@@ -306,7 +306,7 @@ pub(super) fn grip(holder: &LockRecord) -> HeldBy {
 /// What a store holds.
 pub(super) struct LoadedState {
     pub state: Option<State>,
-    /// Without a torn tail.
+    /// Without a torn tail, if anything is to be appended to it.
     pub journal: Vec<u8>,
 }
 

@@ -17,7 +17,7 @@ use crate::engine::state::codec::{decode_state, encode_entry, encode_state};
 use crate::engine::state::journal::JournalEntry;
 use crate::engine::state::record::State;
 use crate::store::backend::{
-    Appender, Backend, Prepared, ensure_prefix, prepare, prepared_in, publish,
+    Appender, Backend, Prepared, PutMode, ensure_prefix, prepare, prepared_in, publish,
 };
 use crate::store::error::{LeaseEnd, StoreError, broken, io as io_error};
 use crate::store::keep_alive::{KeepAlive, LeaseGuard, RenewalState};
@@ -58,6 +58,15 @@ pub struct Lease {
     /// Written with the first entries: who only looks, or is refused, leaves the state and every saved plan as they are.
     opening: Option<JournalEntry>,
     heart: KeepAlive,
+}
+
+/// What becomes of the state that a snapshot takes the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PreviousState {
+    /// It goes into the history.
+    Kept,
+    /// It is not believed, and somebody has put it elsewhere.
+    SetAside,
 }
 
 /// What a new lease begins with.
@@ -135,15 +144,15 @@ impl Lease {
 
     /// Folds the journal into a new snapshot. The old journal and snapshot stay in `history/`.
     pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
-        self.put(state, true)
+        self.put(state, PreviousState::Kept)
     }
 
-    /// Begins anew with this state: the snapshot that is there is not worth keeping.
+    /// Begins anew with this state: the snapshot and the journal that are there are not worth keeping.
     pub(super) fn replace(&mut self, state: &State) -> Result<(), StoreError> {
-        self.put(state, false)
+        self.put(state, PreviousState::SetAside)
     }
 
-    fn put(&mut self, state: &State, keeps: bool) -> Result<(), StoreError> {
+    fn put(&mut self, state: &State, previous: PreviousState) -> Result<(), StoreError> {
         self.heart.pulse.begin_writing().map_err(|over| self.over(over))?;
         let mut state = state.clone();
         state.sequence = self.sequence;
@@ -156,7 +165,7 @@ impl Lease {
         let new = prepare(backend, &SNAPSHOT, self.epoch, &bytes)?;
         let empty = prepare(backend, &JOURNAL, self.epoch, b"")?;
         ensure_prefix(backend, &HISTORY)?;
-        if keeps {
+        if previous == PreviousState::Kept {
             let serial = state.serial.saturating_sub(1);
             match keep(backend, &SNAPSHOT, KEPT_SNAPSHOT, serial) {
                 // The first one has none before it.
@@ -167,7 +176,14 @@ impl Lease {
         let pulse = self.pulse();
         put_in_place(backend, &pulse, new)?;
         // What it holds is in the snapshot now: nobody misses it if we get no further.
-        keep(backend, &JOURNAL, KEPT_JOURNAL, state.serial)?;
+        match previous {
+            PreviousState::Kept => keep(backend, &JOURNAL, KEPT_JOURNAL, state.serial)?,
+            // Of what led to this serial nothing is known; that there is one is.
+            PreviousState::SetAside => {
+                let kept = kept_key(KEPT_JOURNAL, state.serial);
+                backend.put(&kept, b"", PutMode::IfAbsent)?;
+            }
+        }
         self.journal = put_in_place(backend, &pulse, empty)?;
         self.serial = state.serial;
         pulse.knows(self.sequence, self.serial);
@@ -214,11 +230,15 @@ fn keep(
     ending: &str,
     serial: u64,
 ) -> Result<(), StoreError> {
-    let kept = HISTORY.key(&format!("{serial:08}.{ending}"));
+    let kept = kept_key(ending, serial);
     match backend.link(key, &kept) {
         Err(why) if why.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         linked => linked.map_err(io_error("link", &backend.place(&kept))),
     }
+}
+
+fn kept_key(ending: &str, serial: u64) -> StoreKey {
+    HISTORY.key(&format!("{serial:08}.{ending}"))
 }
 
 /// Keeps the newest snapshots and journals only.

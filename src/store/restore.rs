@@ -100,9 +100,11 @@ impl FileStore {
         let leased = self.claim(who, after, None, |store| {
             let nothing = || StoreError::NothingWhole { folder: store.folder().to_owned() };
             let newest = store.restorable()?.ok_or_else(nothing)?;
-            // The journal is replaced with the lease.
             aside = store.set_aside(after + 1)?;
-            Ok(LoadedState { state: Some(newest.continued(who)), journal: Vec::new() })
+            // Damage and all: until the snapshot is in place this is the only one that holds its entries, and who is cut off
+            // before leaves a state that is refused as it was.
+            let journal = store.backend().get(&JOURNAL)?.unwrap_or_default();
+            Ok(LoadedState { state: Some(newest.continued(who)), journal })
         })?;
         let Some((mut lease, Some(state))) = leased else {
             return Err(self.held("another process".into(), HeldBy::Loose));

@@ -8,10 +8,11 @@ use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchKind, S
 use crate::engine::recovery::watch::WatchMemory;
 use crate::engine::state::journal::replay;
 use crate::engine::state::record::State;
-use crate::store::backend::Backend;
+use crate::store::backend::{Backend, PutMode};
 use crate::store::error::StoreError;
 use crate::store::file::FileStore;
 use crate::store::keep_alive::LeaseTimes;
+use crate::store::key::{HISTORY, SNAPSHOT};
 use crate::store::lease::Lease;
 use crate::store::reports::Reports;
 use crate::store::tests::lossy::LossyBackend;
@@ -157,6 +158,33 @@ fn who_goes_on_after_a_power_cut_may_meet_another() {
             },
         );
     }
+}
+
+/// What a restore goes on from is still there when it did not get to its end.
+#[test]
+fn a_restore_that_a_power_cut_ends_can_be_made_again() {
+    let mut told = Acknowledged::default();
+    let store = LossyBackend::new(None);
+    let backend = Arc::<LossyBackend>::clone(&store) as Arc<dyn Backend>;
+    holders(&backend, &mut told).unwrap();
+    // As a checkout does.
+    let old = backend.get(&HISTORY.key("00000001.snapshot")).unwrap().unwrap();
+    backend.put(&SNAPSHOT, &old, PutMode::Replace).unwrap();
+    shop(&backend).load().unwrap_err();
+    at_every_cut(
+        |power| store.powered(power),
+        |backend, _: &mut ()| shop(backend).restore("ann", "state restore shop", 0).map(drop),
+        |backend, ()| {
+            let store = shop(backend);
+            let found = match store.load() {
+                Ok(state) => state.expect("it was restored").bound,
+                Err(_) => store.restorable().unwrap().expect("it is whole").state.bound,
+            };
+            for name in &told.bound {
+                assert!(found.contains_key(name), "{name} is lost");
+            }
+        },
+    );
 }
 
 fn report(ended: i64) -> SwitchReport {
