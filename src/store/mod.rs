@@ -11,7 +11,7 @@ pub mod keep_alive;
 pub mod lease;
 pub mod reports;
 pub mod known_serials;
-pub mod file;
+pub mod state_store;
 pub mod restore;
 pub mod preempt;
 pub mod watch;

@@ -9,9 +9,9 @@ use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::{Record, RunRecord, State};
 use crate::store::backend::{PutMode, ensure_prefix};
 use crate::store::error::{HeldBy, StoreError};
-use crate::store::file::{Claimant, FileStore, LoadedState, grip};
 use crate::store::key::{DISCARDED, JOURNAL, KEPT_JOURNAL, KEPT_SNAPSHOT, SNAPSHOT, StoreKey};
 use crate::store::known_serials::{KnownSerials, is, kept};
+use crate::store::state_store::{Claimant, LoadedState, StateStore, grip};
 
 /// The newest whole state, and what is known to lie behind it.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub struct Restored {
     pub aside: Vec<PathBuf>,
 }
 
-impl FileStore {
+impl StateStore {
     /// What a restore would go on from; `None` where nothing whole is left.
     pub fn restorable(&self) -> Result<Option<Restorable>, StoreError> {
         let backend = self.backend();

@@ -11,10 +11,10 @@ use std::time::Duration;
 use lifeboat::engine::state::record::Phase;
 use lifeboat::sandbox::SandboxOptions;
 use lifeboat::sandbox::faults::state::LostHow;
-use lifeboat::store::file::FileStore;
 use lifeboat::store::folder::machine;
 use lifeboat::store::lock_record::{LockRecord, wall};
 use lifeboat::store::preempt::SwitchCommand;
+use lifeboat::store::state_store::StateStore;
 use serde_json::Value;
 
 use crate::guards::served;
@@ -542,7 +542,7 @@ fn two_watchers_at_once_make_one_failover() {
 fn a_failover_that_finds_the_lease_held_waits_for_the_next_round() {
     let home = shop();
     lose_home(&home);
-    let store = FileStore::new(&home.state_folder("woocommerce"));
+    let store = StateStore::new(&home.state_folder("woocommerce"));
     // A lifeboat from before switches told where they go.
     let claims = store.claims();
     let epoch = claims.newest().unwrap().unwrap().epoch + 1;
@@ -574,7 +574,7 @@ fn a_failover_that_finds_the_lease_held_waits_for_the_next_round() {
 fn a_watch_turns_nobody_s_switch() {
     let home = shop();
     lose_home(&home);
-    let store = FileStore::new(&home.state_folder("woocommerce"));
+    let store = StateStore::new(&home.state_folder("woocommerce"));
     let (owner, command) = ("somebody else", "failback shop");
     let who = SwitchCommand { owner, command, at: 0, to: &[], lost: &[], asks: false };
     let (lease, _) = store.preempt(who, &mut |_| {}).unwrap();

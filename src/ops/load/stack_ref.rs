@@ -8,7 +8,7 @@ use crate::engine::text::names::StackName;
 use crate::ops::contained::link_on_the_way;
 use crate::ops::error::OpsError;
 use crate::store::error::StoreError;
-use crate::store::file::FileStore;
+use crate::store::state_store::StateStore;
 
 /// A stack as it was named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl StackRef {
 
     /// Every instance of the stack that has a state: the plain one first, the others by name.
     pub fn recorded(&self, sandbox: bool) -> Result<Vec<Self>, StoreError> {
-        let names = FileStore::new(&self.state(sandbox)).neighbors()?.into_iter();
+        let names = StateStore::new(&self.state(sandbox)).neighbors()?.into_iter();
         let instances = names.filter_map(|name| match name.split_once('@') {
             None => (name == self.stack).then_some(None),
             Some((stack, instance)) => (stack == self.stack).then(|| Some(instance.to_owned())),

@@ -14,12 +14,12 @@ use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::State;
 use crate::engine::value::LineageKey;
 use crate::store::error::{HeldBy, LeaseEnd, StoreError};
-use crate::store::file::FileStore;
 use crate::store::folder::machine;
 use crate::store::keep_alive::LeaseTimes;
 use crate::store::lease::Lease;
 use crate::store::lock_record::{Heartbeat, LockRecord, wall};
 use crate::store::preempt::{Contention, SwitchCommand};
+use crate::store::state_store::StateStore;
 
 /// A heart that never beats by itself: a process that is stopped.
 const STOPPED: LeaseTimes =
@@ -44,24 +44,24 @@ fn bound(cloud: impl ToString) -> JournalEntry {
 }
 
 /// A folder with a state, and its store.
-fn shop(times: LeaseTimes) -> (tempfile::TempDir, FileStore) {
+fn shop(times: LeaseTimes) -> (tempfile::TempDir, StateStore) {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStore::new(folder.path()).with_times(times);
+    let store = StateStore::new(folder.path()).with_times(times);
     take(&store, "founder").append(&[founded()]).unwrap();
     (folder, store)
 }
 
-fn take(store: &FileStore, owner: &str) -> Lease {
+fn take(store: &StateStore, owner: &str) -> Lease {
     store.lease(owner, "apply shop", 0).unwrap().0
 }
 
 /// A switch to this overlay.
-fn switch(store: &FileStore, owner: &str, to: &str) -> Result<(Lease, Option<State>), StoreError> {
+fn switch(store: &StateStore, owner: &str, to: &str) -> Result<(Lease, Option<State>), StoreError> {
     switch_told(store, owner, to, &mut |_| {})
 }
 
 fn switch_told(
-    store: &FileStore,
+    store: &StateStore,
     owner: &str,
     to: &str,
     tell: &mut dyn FnMut(Contention),
@@ -74,7 +74,7 @@ fn switcher<'a>(owner: &'a str, to: &'a [String]) -> SwitchCommand<'a> {
     SwitchCommand { owner, command: "failover shop", at: 0, to, lost: &[], asks: false }
 }
 
-fn is_held(store: &FileStore) -> Option<String> {
+fn is_held(store: &StateStore) -> Option<String> {
     match store.lease("late", "apply shop", 0) {
         Err(StoreError::Held { by, .. }) => Some(by),
         Err(why) => panic!("{why}"),
@@ -83,7 +83,7 @@ fn is_held(store: &FileStore) -> Option<String> {
 }
 
 /// Every byte of the state that counts.
-fn bytes(store: &FileStore) -> Vec<Vec<u8>> {
+fn bytes(store: &StateStore) -> Vec<Vec<u8>> {
     let read = |name: &str| std::fs::read(store.folder().join(name)).unwrap_or_default();
     vec![read("state.snapshot"), read("journal")]
 }
@@ -179,7 +179,7 @@ fn of_ten_at_once_one_has_it_at_a_time() {
 }
 
 /// What a holder leaves behind that was killed, or runs where the lock does not reach.
-fn leave(store: &FileStore, machine: &str, beat: Heartbeat) {
+fn leave(store: &StateStore, machine: &str, beat: Heartbeat) {
     let claims = store.claims();
     let epoch = claims.newest().unwrap().unwrap().epoch + 1;
     let claim = LockRecord {

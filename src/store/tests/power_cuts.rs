@@ -10,11 +10,11 @@ use crate::engine::state::journal::replay;
 use crate::engine::state::record::State;
 use crate::store::backend::{Backend, PutMode};
 use crate::store::error::StoreError;
-use crate::store::file::FileStore;
 use crate::store::keep_alive::LeaseTimes;
 use crate::store::key::{HISTORY, SNAPSHOT};
 use crate::store::lease::Lease;
 use crate::store::reports::Reports;
+use crate::store::state_store::StateStore;
 use crate::store::tests::lossy::LossyBackend;
 use crate::store::tests::{bound, founded};
 use crate::store::watch::WatchFile;
@@ -59,8 +59,8 @@ struct Acknowledged {
     epoch: u64,
 }
 
-fn shop(backend: &Arc<dyn Backend>) -> FileStore {
-    FileStore::over(Arc::clone(backend)).with_times(STILL)
+fn shop(backend: &Arc<dyn Backend>) -> StateStore {
+    StateStore::over(Arc::clone(backend)).with_times(STILL)
 }
 
 /// One entry, which is told if it is there.

@@ -27,7 +27,7 @@ pub(super) const CLAIMS_MAX: u32 = 20;
 
 /// Where the state of one stack instance is kept.
 #[derive(Debug, Clone)]
-pub struct FileStore {
+pub struct StateStore {
     backend: Arc<dyn Backend>,
     times: LeaseTimes,
 }
@@ -63,7 +63,7 @@ pub(super) struct Claimant<'a> {
     pub aim: Option<&'a SwitchIntent>,
 }
 
-impl FileStore {
+impl StateStore {
     /// In a folder, which need not be there yet.
     pub fn new(folder: &Path) -> Self {
         Self::over(Arc::new(FolderBackend::new(folder)))
@@ -314,7 +314,7 @@ pub(super) struct LoadedState {
 mod tests {
     use std::io::Write as _;
 
-    use super::FileStore;
+    use super::StateStore;
     use crate::engine::state::journal::{JournalEntry, fold, replay};
     use crate::engine::value::LineageKey;
     use crate::store::error::StoreError;
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn a_second_writer_is_told_who_holds_it() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::new(folder.path());
+        let store = StateStore::new(folder.path());
         let (_lease, _) = store.lease("ann on laptop", "apply shop", 0).unwrap();
         match store.lease("bob", "apply shop", 0) {
             Err(StoreError::Held { by, .. }) => {
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn a_torn_tail_is_cut_and_the_last_acknowledged_entry_survives() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::new(folder.path());
+        let store = StateStore::new(folder.path());
         let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
         lease.append(&[founded()]).unwrap();
         lease
@@ -366,7 +366,7 @@ mod tests {
     #[test]
     fn a_snapshot_and_the_journal_behind_it_give_the_same_state() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::new(folder.path());
+        let store = StateStore::new(folder.path());
         let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
         lease.append(&[founded()]).unwrap();
         let mut state = replay(None, 1, &founded()).unwrap();
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn damage_in_the_middle_and_newer_versions_are_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::new(folder.path());
+        let store = StateStore::new(folder.path());
         let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
         lease.append(&[founded()]).unwrap();
         lease.append(&[JournalEntry::Bound { cloud: "aws".into(), account: "y".into() }]).unwrap();
