@@ -200,10 +200,10 @@ async fn observe(session: &Session, question: &AuditQuestion) -> Result<Online, 
 fn drills(session: &Session, place: &StackRef) -> Result<(Vec<Drill>, Vec<String>), OpsError> {
     let (mut drills, mut unread) = (Vec::new(), Vec::new());
     for instance in place.recorded(session.target.is_sandbox())? {
-        for (file, text) in session.store(&instance).reports().texts()? {
-            match text.and_then(|it| report(&it)) {
+        for found in session.store(&instance).reports().texts()? {
+            match found.text.and_then(|it| report(&it)) {
                 Ok(drill) => drills.extend(drill),
-                Err(why) => unread.push(format!("{}: {why}", place.shown(&file))),
+                Err(why) => unread.push(format!("{}: {why}", place.shown(&found.file))),
             }
         }
     }

@@ -212,8 +212,8 @@ fn put_in_place(
 /// Removes what earlier holders have prepared: what is not in place by now never will be.
 pub fn sweep(backend: &dyn Backend, epoch: u64) -> Result<(), StoreError> {
     let keys = backend.list(&KeyPrefix::ROOT)?.into_iter();
-    let earlier = keys.filter(|it| prepared_in(it).is_some_and(|it| it < epoch));
-    earlier.map(|it| backend.delete(&it)).collect()
+    let mut earlier = keys.filter(|it| prepared_in(it).is_some_and(|it| it < epoch));
+    earlier.try_for_each(|it| backend.delete(&it))
 }
 
 /// The journals that were folded into snapshots, the oldest first, as far as they are kept.

@@ -298,8 +298,8 @@ impl LockRecords {
 
     /// Removes what belongs to epochs before this one.
     pub fn sweep(&self, epoch: u64) -> Result<(), StoreError> {
-        let older = self.list()?.into_iter().filter(|(it, _, _)| *it < epoch);
-        older.map(|(_, _, key)| self.backend.delete(&key)).collect()
+        let mut older = self.list()?.into_iter().filter(|(it, _, _)| *it < epoch);
+        older.try_for_each(|(_, _, key)| self.backend.delete(&key))
     }
 
     /// Replaces a record whole for whoever reads it, and syncs nothing: it speaks of processes, none of which outlives the

@@ -32,6 +32,14 @@ pub struct StoredReport {
     pub report: SwitchReport,
 }
 
+/// What stands where a report should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportText {
+    pub file: PathBuf,
+    /// Or why it cannot be read.
+    pub text: Result<String, String>,
+}
+
 /// A file that should be a report and is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedReport {
@@ -110,11 +118,11 @@ impl Reports {
         Ok((kept, damaged))
     }
 
-    /// The text of each in the order of their names, whatever it says, for who asks less of it; or why there is none.
-    pub fn texts(&self) -> Result<Vec<(PathBuf, Result<String, String>)>, StoreError> {
+    /// The text of each in the order of their names, whatever it says: for who asks less of it than that it be a report.
+    pub fn texts(&self) -> Result<Vec<ReportText>, StoreError> {
         let texts = self.keys()?.into_iter().filter_map(|key| {
             let text = self.text(&key).transpose()?;
-            Some((self.backend.place(&key), text))
+            Some(ReportText { file: self.backend.place(&key), text })
         });
         Ok(texts.collect())
     }

@@ -173,7 +173,7 @@ fn a_restore_that_a_power_cut_ends_can_be_made_again() {
     shop(&backend).load().unwrap_err();
     at_every_cut(
         |power| store.powered(power),
-        |backend, _: &mut ()| shop(backend).restore("ann", "state restore shop", 0).map(drop),
+        |backend, ()| shop(backend).restore("ann", "state restore shop", 0).map(drop),
         |backend, ()| {
             let store = shop(backend);
             let found = match store.load() {
