@@ -1,6 +1,7 @@
 //! Leases as they are fought over: many at once, holders that died, sleep, are asked to stop, or will not.
 
 pub mod lossy;
+pub mod contract;
 pub mod outdated;
 pub mod power_cuts;
 
