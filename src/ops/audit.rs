@@ -1,7 +1,6 @@
 //! Audits: gathers layers, state, reports and, if asked, the clouds, and lets the engine's rules look at them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use crate::engine::lang::merge::variables::GivenVariable;
 use crate::engine::lang::model::Stack;
@@ -199,46 +198,16 @@ async fn observe(session: &Session, question: &AuditQuestion) -> Result<Online, 
 
 /// Reports of drills in every instance of the stack, and files that are none.
 fn drills(session: &Session, place: &StackRef) -> Result<(Vec<Drill>, Vec<String>), OpsError> {
-    let store = session.store(place);
-    let Some(states) = store.folder().parent() else { return Ok((Vec::new(), Vec::new())) };
-    let mut files: Vec<PathBuf> = Vec::new();
-    for state in entries(states)? {
-        let name = state.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let is_ours = name == place.stack || name.starts_with(&format!("{}@", place.stack));
-        if is_ours {
-            let reports = entries(&state.join("reports"))?;
-            files.extend(
-                reports.into_iter().filter(|it| it.extension().is_some_and(|it| it == "json")),
-            );
-        }
-    }
     let (mut drills, mut unread) = (Vec::new(), Vec::new());
-    for file in files {
-        let text = std::fs::read_to_string(&file)
-            .map_err(|source| OpsError::File { file: file.clone(), source })?;
-        match report(&text) {
-            Ok(drill) => drills.extend(drill),
-            Err(why) => unread.push(format!("{}: {why}", place.shown(&file))),
+    for instance in place.recorded(session.target.is_sandbox())? {
+        for found in session.store(&instance).reports().texts()? {
+            match found.text.and_then(|it| report(&it)) {
+                Ok(drill) => drills.extend(drill),
+                Err(why) => unread.push(format!("{}: {why}", place.shown(&found.file))),
+            }
         }
     }
     Ok((drills, unread))
-}
-
-/// What is in a folder, in the order of names; a folder that is not there is empty.
-fn entries(folder: &std::path::Path) -> Result<Vec<PathBuf>, OpsError> {
-    let wrong = |source| OpsError::File { file: folder.to_owned(), source };
-    let read = match std::fs::read_dir(folder) {
-        Ok(read) => read,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(why) if why.kind() == std::io::ErrorKind::NotADirectory => return Ok(Vec::new()),
-        Err(why) => return Err(wrong(why)),
-    };
-    let mut found = Vec::new();
-    for entry in read {
-        found.push(entry.map_err(wrong)?.path());
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// A report of a drill: which overlays it switched to, when it ended, whether it passed. Reports of other things are nothing.

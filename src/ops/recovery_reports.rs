@@ -20,7 +20,7 @@ use crate::engine::retry::Pacing;
 use crate::ops::apply::executor::{limits, provider_of};
 use crate::ops::apply::finish::RunResult;
 use crate::ops::error::OpsError;
-use crate::ops::load::session::{CloudTarget, Session};
+use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::plan::make::Proposed;
 use crate::store::error::StoreError;
@@ -169,7 +169,7 @@ fn runs_before(session: &Session, place: &StackRef, began: i64) -> Vec<SwitchRep
 }
 
 pub fn reports(session: &Session, place: &StackRef) -> Reports {
-    Reports::of(&place.state(session.target == CloudTarget::Sandbox))
+    session.store(place).reports()
 }
 
 /// Keeps a report beside the state.
@@ -206,20 +206,10 @@ pub fn past(session: &Session, place: &StackRef) -> Result<Past, OpsError> {
 /// The stack itself, and its instances if it is none.
 fn places(session: &Session, place: &StackRef) -> Result<Vec<StackRef>, OpsError> {
     let mut places = vec![place.clone()];
-    let own = place.state(session.target == CloudTarget::Sandbox);
-    let states = own.parent().unwrap_or(&own);
-    if place.instance.is_some() || !states.is_dir() {
-        return Ok(places);
+    if place.instance.is_none() {
+        let recorded = place.recorded(session.target.is_sandbox())?;
+        places.extend(recorded.into_iter().filter(|it| it.instance.is_some()));
     }
-    let wrong = |source| OpsError::File { file: states.to_owned(), source };
-    let mut instances = Vec::new();
-    for entry in std::fs::read_dir(states).map_err(wrong)? {
-        let name = entry.map_err(wrong)?.file_name().to_string_lossy().into_owned();
-        let instance = name.strip_prefix(&place.stack).and_then(|it| it.strip_prefix('@'));
-        instances.extend(instance.map(str::to_owned));
-    }
-    instances.sort();
-    places.extend(instances.into_iter().map(|it| StackRef { instance: Some(it), ..place.clone() }));
     Ok(places)
 }
 
@@ -267,11 +257,7 @@ fn samples(session: &Session, place: &StackRef) -> (Samples, Vec<DamagedReport>)
 }
 
 fn unlisted(reports: &Reports, why: &StoreError) -> DamagedReport {
-    let why = match why {
-        StoreError::Io { source, .. } => source.to_string(),
-        other => other.to_string(),
-    };
-    DamagedReport { file: reports.folder().to_owned(), why }
+    DamagedReport { file: reports.folder(), why: why.cause() }
 }
 
 fn expect(session: &Session, plan: &Plan, samples: &Samples) -> Option<Forecast> {

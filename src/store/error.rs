@@ -68,6 +68,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Why, where the file is told already.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Io { source, .. } => source.to_string(),
+            other => other.to_string(),
+        }
+    }
+
     /// What to do about it.
     pub fn advice(&self) -> String {
         match self {
@@ -156,7 +164,10 @@ fn place(has: Option<u64>, folder: &Path) -> String {
     }
 }
 
-pub(super) fn io(verb: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+pub(super) fn io(
+    verb: &'static str,
+    file: &Path,
+) -> impl FnOnce(std::io::Error) -> StoreError + use<> {
     let file = file.to_owned();
     move |source| StoreError::Io { verb, file, source }
 }

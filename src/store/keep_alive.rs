@@ -7,12 +7,11 @@
 //! waits, makes that one call when it wakes up. Its step is begun in the journal, so the new holder looks what became of it.
 
 use std::fmt;
-use std::fs::File;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::store::error::{LeaseEnd, StoreError};
-use crate::store::lock_record::{Heartbeat, LockRecords, wall};
+use crate::store::lock_record::{Heartbeat, HeldEpoch, LockRecords, wall};
 
 /// How often a holder publishes how far it has come, besides its heartbeats: writing this small file costs a tenth of a
 /// durable journal entry, so at ten a second it does not slow a run down.
@@ -71,7 +70,7 @@ struct GuardState {
     /// When that was said last.
     said: Option<Instant>,
     /// The locked claim.
-    lock: Option<File>,
+    lock: Option<HeldEpoch>,
 }
 
 impl fmt::Debug for LeaseGuard {
@@ -224,7 +223,7 @@ impl LeaseGuard {
         drop(inner);
         if is_given_back {
             self.write_beat(true).ok();
-            release(lock);
+            drop(lock);
         }
         for tell in listeners {
             tell(&over);
@@ -250,14 +249,6 @@ impl LeaseGuard {
     }
 }
 
-/// Gives a lock back. Closing is not enough: a child that was forked and has not yet begun its own program has the file open
-/// as well.
-fn release(lock: Option<File>) {
-    if let Some(lock) = lock {
-        lock.unlock().ok();
-    }
-}
-
 /// Renews a lease on a thread of its own; the lease is given back when this is dropped.
 #[derive(Debug)]
 pub struct KeepAlive {
@@ -267,7 +258,7 @@ pub struct KeepAlive {
 
 impl KeepAlive {
     /// Starts with a claim just made, whose lock it holds from now on.
-    pub fn start(claims: LockRecords, epoch: u64, times: LeaseTimes, lock: File) -> Self {
+    pub fn start(claims: LockRecords, epoch: u64, times: LeaseTimes, lock: HeldEpoch) -> Self {
         let pulse = Arc::new(LeaseGuard {
             claims,
             epoch,
@@ -302,6 +293,6 @@ impl Drop for KeepAlive {
         // A machine that the lock does not reach learns it from this; where it cannot be written it waits one lease.
         self.pulse.write_beat(true).ok();
         let lock = self.pulse.lock().lock.take();
-        release(lock);
+        drop(lock);
     }
 }

@@ -1,23 +1,26 @@
 //! What stands beside a state and tells how far it had come: history, heartbeats, reports. A state is never older than that.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::engine::state::codec::decode_state;
 use crate::engine::state::record::State;
-use crate::store::error::{StoreError, io};
-use crate::store::lease::HISTORY;
+use crate::store::backend::Backend;
+use crate::store::error::StoreError;
+use crate::store::key::{HISTORY, KEPT_JOURNAL, KEPT_SNAPSHOT, StoreKey};
 use crate::store::lock_record::LockRecords;
 use crate::store::reports::Reports;
 
 /// How far a state had come at least; read before the state itself, which only goes on meanwhile.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct KnownSerials {
-    /// The highest serial that a file of the history is named by, and that file.
-    kept: Option<(u64, PathBuf)>,
+    backend: Arc<dyn Backend>,
+    /// The highest serial that something in the history is named by, and that.
+    kept: Option<(u64, StoreKey)>,
     /// The highest number of an entry that a holder of the lease had written, its serial, and the heartbeat that says so.
     told: Option<(u64, u64, PathBuf)>,
     /// The newest report, if it is worth reading: when it ended, on the clock of the world.
-    reported: Option<(i64, PathBuf)>,
+    reported: Option<(i64, StoreKey)>,
 }
 
 /// What a state lacks.
@@ -30,12 +33,14 @@ pub struct OutdatedState {
 }
 
 impl KnownSerials {
-    pub(super) fn of(state: &Path) -> Result<Self, StoreError> {
-        let kept = kept(state)?.into_iter().next_back();
-        let told = LockRecords::of(state).told()?;
+    pub(super) fn of(backend: &Arc<dyn Backend>) -> Result<Self, StoreError> {
+        let backend = Arc::clone(backend);
+        let kept = kept(&*backend)?.into_iter().next_back();
+        let told = LockRecords::of(Arc::clone(&backend)).told()?;
         let told = told.map(|(beat, file)| (beat.sequence, beat.serial, file));
         // Reports serve people; where they cannot be listed they prove nothing and stop nothing.
-        Ok(Self { kept, told, reported: Reports::of(state).newest().ok().flatten() })
+        let reported = Reports::of(Arc::clone(&backend)).newest().ok().flatten();
+        Ok(Self { backend, kept, told, reported })
     }
 
     /// The highest serial and number of an entry that anything tells of.
@@ -56,13 +61,15 @@ impl KnownSerials {
         let Some(state) = state else {
             let told = self.told.as_ref().filter(|it| it.0 > 0);
             let told = told.map(|(_, serial, file)| (*serial, file.clone()));
-            let (serial, told_by) = self.kept.clone().or(told)?;
+            let kept = self.kept.as_ref().map(|(it, key)| (*it, self.backend.place(key)));
+            let (serial, told_by) = kept.or(told)?;
             return Some(OutdatedState { what: format!("serial {serial}"), told_by });
         };
-        if let Some((serial, file)) = self.kept.as_ref().filter(|(it, _)| *it > state.serial)
-            && is_of_the_same_life(file, state)
+        if let Some((serial, key)) = self.kept.as_ref().filter(|(it, _)| *it > state.serial)
+            && is_of_the_same_life(&*self.backend, state)
         {
-            return Some(OutdatedState { what: format!("serial {serial}"), told_by: file.clone() });
+            let told_by = self.backend.place(key);
+            return Some(OutdatedState { what: format!("serial {serial}"), told_by });
         }
         if let Some((entry, serial, file)) = self.told.as_ref().filter(|it| it.0 > state.sequence) {
             let what = if *serial > state.serial {
@@ -80,43 +87,38 @@ impl KnownSerials {
 
     /// A report of a run that began after the last one that the state knows of.
     fn unknown_run(&self, state: &State) -> Option<(i64, PathBuf)> {
-        let (ended, file) = self.reported.as_ref()?;
+        let (ended, key) = self.reported.as_ref()?;
         let last = state.last_run.as_ref().map_or(0, |it| it.finished.unwrap_or(it.at).max(it.at));
         if *ended <= last {
             return None;
         }
         // Its name told that it may be so; a report that cannot be read proves nothing.
-        let report = Reports::read(file).ok()?;
+        let report = Reports::of(Arc::clone(&self.backend)).read(key)?.ok()?;
         let last = state.last_run.as_ref().map_or(0, |it| it.at);
-        (report.span.run_began > last).then(|| (report.span.run_began, file.clone()))
+        let began = report.span.run_began;
+        (began > last).then(|| (began, self.backend.place(key)))
     }
 }
 
 /// Snapshots and journals of the history, by serial.
-pub(super) fn kept(state: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
-    let history = state.join(HISTORY);
-    let entries = match std::fs::read_dir(&history) {
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(io("list", &history))?,
-    };
-    let mut found: Vec<(u64, PathBuf)> = entries
-        .filter_map(|it| it.ok().map(|it| it.path()))
-        .filter(|it| is(it, "snapshot") || is(it, "journal"))
-        .filter_map(|it| Some((it.file_stem()?.to_str()?.parse().ok()?, it)))
-        .collect();
+pub(super) fn kept(backend: &dyn Backend) -> Result<Vec<(u64, StoreKey)>, StoreError> {
+    let keys = backend.list(&HISTORY)?.into_iter();
+    let kept = keys.filter(|it| is(it, KEPT_SNAPSHOT) || is(it, KEPT_JOURNAL));
+    let mut found: Vec<(u64, StoreKey)> =
+        kept.filter_map(|it| Some((it.stem().parse().ok()?, it))).collect();
     found.sort();
     Ok(found)
 }
 
-pub(super) fn is(file: &Path, ending: &str) -> bool {
-    file.extension().is_some_and(|it| it == ending)
+pub(super) fn is(key: &StoreKey, ending: &str) -> bool {
+    key.ending() == Some(ending)
 }
 
-/// Whether the history beside a file is of this state, and not of one that was begun anew in the same folder.
-fn is_of_the_same_life(file: &Path, state: &State) -> bool {
-    let Some(folder) = file.parent().and_then(Path::parent) else { return true };
-    let snapshots = kept(folder).unwrap_or_default();
-    let newest = snapshots.iter().rev().filter(|(_, it)| is(it, "snapshot"));
-    let mut lives = newest.filter_map(|(_, it)| decode_state(&std::fs::read(it).ok()?).ok());
+/// Whether the history is of this state, and not of one that was begun anew in the same store.
+fn is_of_the_same_life(backend: &dyn Backend, state: &State) -> bool {
+    let snapshots = kept(backend).unwrap_or_default();
+    let newest = snapshots.iter().rev().filter(|(_, it)| is(it, KEPT_SNAPSHOT));
+    let mut lives =
+        newest.filter_map(|(_, it)| decode_state(&backend.get(it).ok().flatten()?).ok());
     lives.next().is_none_or(|it| it.lineage == state.lineage)
 }

@@ -5,15 +5,16 @@
 //! with its process. It says at once, on one machine, that the holder of *this* epoch is gone; a holder that is stopped or
 //! hangs keeps its lock, and a newer claim takes over regardless.
 
-use std::fs::{File, TryLockError};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::error::{StoreError, io};
-use crate::store::private;
+use crate::store::backend::{Backend, HeldLock, LockAttempt, LockMode, ensure_prefix};
+use crate::store::error::{StoreError, io as io_error};
+use crate::store::key::{LEASE, PREPARED, StoreKey};
 
 /// How often a reader starts over because a file that it had listed was swept a moment later. Every sweep follows a new
 /// lease, so 20 in a row means that the folder keeps changing by other hands.
@@ -27,9 +28,9 @@ pub struct LockRecord {
     pub epoch: u64,
     pub owner: String,
     pub command: String,
-    /// As far as locks of the operating system reach for certain.
+    /// As far as locks reach for certain: [`Backend::machine`].
     pub machine: String,
-    /// The file system has locks.
+    /// The store has locks.
     #[serde(rename = "locked")]
     pub is_locked: bool,
     /// It is a switch: given up to another switch only.
@@ -49,12 +50,12 @@ impl LockRecord {
     }
 
     /// What a crash of the machine left behind: only its lock can tell whether someone holds it.
-    fn unreadable() -> Self {
+    fn unreadable(machine: String) -> Self {
         Self {
             epoch: 0,
             owner: "another process".into(),
             command: String::new(),
-            machine: machine(),
+            machine,
             is_locked: true,
             is_firm: false,
             aim: None,
@@ -130,23 +131,14 @@ pub fn wall() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-/// What this machine is called from its start to its end; empty where nothing tells.
-pub fn machine() -> String {
-    let named = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-    let named = named.or_else(|| {
-        let told = std::process::Command::new("uname").arg("-n").output().ok()?;
-        String::from_utf8(told.stdout).ok()
-    });
-    named.map(|it| it.trim().to_owned()).unwrap_or_default()
-}
-
-/// What a file in the folder is to its epoch.
+/// What a record is to its epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RecordPart {
     Claim,
     Stop,
-    /// A heartbeat, or a file that has not got its name yet.
-    Other,
+    Beat,
+    /// What has not got its name yet.
+    Draft,
 }
 
 /// One look at an epoch's standing.
@@ -161,43 +153,41 @@ pub struct LockView {
 /// The claims on one state.
 #[derive(Debug, Clone)]
 pub struct LockRecords {
-    folder: PathBuf,
+    backend: Arc<dyn Backend>,
+}
+
+/// An epoch that is held, until this is dropped or its process ends; a store without locks has none to give.
+#[derive(Debug)]
+pub struct HeldEpoch {
+    _lock: Option<Box<dyn HeldLock>>,
 }
 
 impl LockRecords {
-    /// Those on the state in this folder.
-    pub fn of(state: &Path) -> Self {
-        Self { folder: state.join("lease") }
+    /// Those on the state in this store.
+    pub fn of(backend: Arc<dyn Backend>) -> Self {
+        Self { backend }
     }
 
-    pub(super) fn file(&self, epoch: u64, what: &str) -> PathBuf {
-        self.folder.join(format!("{epoch:08}.{what}"))
+    /// The claim on an epoch, as messages name it.
+    pub(super) fn claim_place(&self, epoch: u64) -> PathBuf {
+        self.backend.place(&record_key(epoch, "claim"))
     }
 
-    fn list(&self) -> Result<Vec<(u64, RecordPart, PathBuf)>, StoreError> {
-        let entries = match std::fs::read_dir(&self.folder) {
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(io("list", &self.folder))?,
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(io("list", &self.folder))?;
-            let name = entry.file_name();
-            let Some((epoch, what)) = name.to_str().and_then(|it| it.split_once('.')) else {
-                continue;
-            };
-            let Ok(epoch) = epoch.parse() else { continue };
+    fn list(&self) -> Result<Vec<(u64, RecordPart, StoreKey)>, StoreError> {
+        let records = self.backend.list(&LEASE)?.into_iter().filter_map(|key| {
+            let (epoch, what) = key.name().split_once('.')?;
             let part = match what {
                 "claim" => RecordPart::Claim,
                 "stop" => RecordPart::Stop,
-                _ => RecordPart::Other,
+                "beat" => RecordPart::Beat,
+                _ => RecordPart::Draft,
             };
-            found.push((epoch, part, entry.path()));
-        }
-        Ok(found)
+            Some((epoch.parse().ok()?, part, key))
+        });
+        Ok(records.collect())
     }
 
-    /// Whether an epoch is still the newest and is wanted by nobody else: one listing of a small folder.
+    /// Whether an epoch is still the newest and is wanted by nobody else: one listing of a few records.
     pub fn look(&self, epoch: u64) -> Result<LockView, StoreError> {
         let found = self.list()?;
         let claims = found.iter().filter(|(_, part, _)| *part == RecordPart::Claim);
@@ -211,63 +201,68 @@ impl LockRecords {
     pub fn newest(&self) -> Result<Option<LockRecord>, StoreError> {
         for _ in 0..READS_MAX {
             let Some(epoch) = self.look(0)?.newest else { return Ok(None) };
-            let claim = match std::fs::read(self.file(epoch, "claim")) {
-                // Swept a moment ago, because there is a newer one.
-                Err(why) if why.kind() == std::io::ErrorKind::NotFound => continue,
-                read => read.map_err(io("read", &self.file(epoch, "claim")))?,
-            };
-            let claim = serde_json::from_slice(&claim).unwrap_or_else(|_| LockRecord::unreadable());
+            // Swept a moment ago, because there is a newer one.
+            let Some(claim) = self.backend.get(&record_key(epoch, "claim"))? else { continue };
+            let claim = serde_json::from_slice(&claim)
+                .unwrap_or_else(|_| LockRecord::unreadable(self.backend.machine()));
             return Ok(Some(LockRecord { epoch, ..claim }));
         }
-        let gone = std::io::Error::other("it kept changing while it was read; retry");
-        Err(io("read", &self.folder)(gone))
+        let gone = io::Error::other("it kept changing while it was read; retry");
+        Err(io_error("read", &self.backend.place_below(&LEASE))(gone))
     }
 
     /// Claims an epoch and holds its lock; `None` if another was quicker.
-    pub fn take(&self, mut claim: LockRecord) -> Result<Option<File>, StoreError> {
-        std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
-        let path = self.file(claim.epoch, "claim");
-        let new = self.unnamed(claim.epoch, "claim");
-        let mut file = private::create_new(&new).map_err(io("write", &new))?;
-        claim.is_locked = file.try_lock().is_ok();
+    pub fn take(&self, mut claim: LockRecord) -> Result<Option<HeldEpoch>, StoreError> {
+        ensure_prefix(&*self.backend, &LEASE)?;
+        let key = record_key(claim.epoch, "claim");
+        let wrong = |it: &StoreKey| io_error("write", &self.backend.place(it));
+        let draft = unnamed(&key);
+        let mut appender = self.backend.create(&draft).map_err(wrong(&draft))?;
+        let lock = match self.backend.lock(&draft, LockMode::Exclusive) {
+            Ok(LockAttempt::Locked(lock)) => Some(lock),
+            Ok(LockAttempt::Busy | LockAttempt::Missing | LockAttempt::Unsupported(_)) | Err(_) => {
+                None
+            }
+        };
+        claim.is_locked = lock.is_some();
         let text = serde_json::to_vec(&claim).expect("a claim is plain data");
-        let linked = file.write_all(&text).and_then(|()| std::fs::hard_link(&new, &path));
-        std::fs::remove_file(&new).ok();
-        use std::io::ErrorKind::{AlreadyExists, NotFound};
+        let linked = appender.append(&text).and_then(|()| self.backend.link(&draft, &key));
+        self.backend.delete(&draft).ok();
+        use io::ErrorKind::{AlreadyExists, NotFound};
         match linked {
             // Not found: a newer holder has swept it away.
             Err(why) if matches!(why.kind(), AlreadyExists | NotFound) => return Ok(None),
-            linked => linked.map_err(io("write", &path))?,
+            linked => linked.map_err(wrong(&key))?,
         }
         // Who was asleep since it looked may have got an epoch that is long over.
         if self.look(claim.epoch)?.newest != Some(claim.epoch) {
-            std::fs::remove_file(&path).ok();
+            self.backend.delete(&key).ok();
             return Ok(None);
         }
-        Ok(Some(file))
+        Ok(Some(HeldEpoch { _lock: lock }))
     }
 
     /// Whether somebody still acts under this claim, as far as can be told without asking.
     ///
-    /// A heartbeat counts where locks do not: from another machine, or on a file system without them. Such machines' clocks
-    /// are taken to agree within half a lease.
+    /// A heartbeat counts where locks do not: from another machine, or in a store without them. Such machines' clocks are
+    /// taken to agree within half a lease.
     pub fn is_alive(&self, claim: &LockRecord, lease: Duration) -> Result<bool, StoreError> {
         let beat = self.last_beat(claim)?;
         if beat.is_released {
             return Ok(false);
         }
-        let path = self.file(claim.epoch, "claim");
-        let file = match File::open(&path) {
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            file => file.map_err(io("open", &path))?,
-        };
-        let is_fresh = u128::from((wall() - beat.at).unsigned_abs()) < lease.as_millis();
+        let key = record_key(claim.epoch, "claim");
         // Shared, so that two who look do not take each other for the holder.
-        Ok(match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => true,
-            Err(TryLockError::Error(_)) => is_fresh,
-            Ok(()) => {
-                let ours = !claim.machine.is_empty() && claim.machine == machine();
+        let attempt = self.backend.lock(&key, LockMode::Shared);
+        let attempt = attempt.map_err(io_error("open", &self.backend.place(&key)))?;
+        let is_fresh = u128::from((wall() - beat.at).unsigned_abs()) < lease.as_millis();
+        Ok(match attempt {
+            LockAttempt::Missing => false,
+            LockAttempt::Busy => true,
+            LockAttempt::Unsupported(_) => is_fresh,
+            LockAttempt::Locked(_) => {
+                let machine = self.backend.machine();
+                let ours = !claim.machine.is_empty() && claim.machine == machine;
                 is_fresh && !(ours && claim.is_locked)
             }
         })
@@ -276,7 +271,7 @@ impl LockRecords {
     /// Writes a heartbeat; the file is replaced as a whole.
     pub fn beat(&self, epoch: u64, beat: Heartbeat) -> Result<(), StoreError> {
         let text = serde_json::to_vec(&beat).expect("a heartbeat is plain data");
-        self.put(epoch, "beat", &text)
+        self.tell(&record_key(epoch, "beat"), &text)
     }
 
     /// The last sign of life; the claim itself is the first.
@@ -287,10 +282,10 @@ impl LockRecords {
 
     /// The heartbeat, of whatever epoch, that knows of the most entries.
     pub fn told(&self) -> Result<Option<(Heartbeat, PathBuf)>, StoreError> {
-        let files = self.list()?.into_iter().filter(|(_, part, _)| *part == RecordPart::Other);
-        let beats = files.filter_map(|(_, _, file)| {
-            let beat: Heartbeat = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
-            (file.extension().is_some_and(|it| it == "beat")).then_some((beat, file))
+        let beats = self.list()?.into_iter().filter(|(_, part, _)| *part == RecordPart::Beat);
+        let beats = beats.filter_map(|(_, _, key)| {
+            let beat: Heartbeat = serde_json::from_slice(&self.backend.get(&key).ok()??).ok()?;
+            Some((beat, self.backend.place(&key)))
         });
         Ok(beats.max_by_key(|(beat, _)| beat.sequence))
     }
@@ -298,7 +293,7 @@ impl LockRecords {
     /// Sets the stop flag of an epoch.
     pub fn ask(&self, epoch: u64, stop: &StopRequest) -> Result<(), StoreError> {
         let text = serde_json::to_vec(stop).expect("a stop flag is plain data");
-        self.put(epoch, "stop", &text)
+        self.tell(&record_key(epoch, "stop"), &text)
     }
 
     /// Who wants this epoch to end.
@@ -308,32 +303,24 @@ impl LockRecords {
 
     /// Removes what belongs to epochs before this one.
     pub fn sweep(&self, epoch: u64) -> Result<(), StoreError> {
-        for (it, _, path) in self.list()? {
-            if it < epoch {
-                remove(&path)?;
-            }
-        }
-        Ok(())
+        let mut older = self.list()?.into_iter().filter(|(it, _, _)| *it < epoch);
+        older.try_for_each(|(_, _, key)| self.backend.delete(&key))
     }
 
-    /// A name that nobody else uses, for a file on its way to its own.
-    fn unnamed(&self, epoch: u64, what: &str) -> PathBuf {
-        self.file(epoch, &format!("{what}.{}.new", uuid::Uuid::new_v4()))
-    }
-
-    fn put(&self, epoch: u64, what: &str, text: &[u8]) -> Result<(), StoreError> {
-        let new = self.unnamed(epoch, what);
-        let path = self.file(epoch, what);
-        let written = private::create_new(&new)
-            .and_then(|mut file| file.write_all(text))
-            .and_then(|()| std::fs::rename(&new, &path));
-        if written.is_err() {
-            std::fs::remove_file(&new).ok();
+    /// Replaces a record whole for whoever reads it, and syncs nothing: it speaks of processes, none of which outlives the
+    /// machine, and a durable one would cost as much as an entry of the journal.
+    fn tell(&self, key: &StoreKey, text: &[u8]) -> Result<(), StoreError> {
+        let draft = unnamed(key);
+        let made = self.backend.create(&draft);
+        let told =
+            made.and_then(|mut it| it.append(text)).and_then(|()| self.backend.rename(&draft, key));
+        if told.is_err() {
+            self.backend.delete(&draft).ok();
         }
-        match written {
+        match told {
             // Swept: the epoch is over, and nobody will read it.
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            written => written.map_err(io("write", &path)),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
+            told => told.map_err(io_error("write", &self.backend.place(key))),
         }
     }
 
@@ -342,18 +329,16 @@ impl LockRecords {
         epoch: u64,
         what: &str,
     ) -> Result<Option<T>, StoreError> {
-        let path = self.file(epoch, what);
-        match std::fs::read(&path) {
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            read => Ok(serde_json::from_slice(&read.map_err(io("read", &path))?).ok()),
-        }
+        let text = self.backend.get(&record_key(epoch, what))?;
+        Ok(text.and_then(|it| serde_json::from_slice(&it).ok()))
     }
 }
 
-/// Removes a file that may be gone already.
-pub fn remove(path: &Path) -> Result<(), StoreError> {
-    match std::fs::remove_file(path) {
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(io("remove", path)),
-    }
+fn record_key(epoch: u64, what: &str) -> StoreKey {
+    LEASE.key(&format!("{epoch:08}.{what}"))
+}
+
+/// A name that nobody else uses, for a record on its way to its own; it is swept with its epoch.
+fn unnamed(key: &StoreKey) -> StoreKey {
+    key.prefix().key(&format!("{}.{}.{PREPARED}", key.name(), uuid::Uuid::new_v4()))
 }

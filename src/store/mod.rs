@@ -2,13 +2,16 @@
 
 pub mod private;
 pub mod error;
+pub mod key;
+pub mod backend;
+pub mod tracked;
+pub mod folder;
 pub mod lock_record;
 pub mod keep_alive;
 pub mod lease;
-pub mod tracked;
 pub mod reports;
 pub mod known_serials;
-pub mod file;
+pub mod state_store;
 pub mod restore;
 pub mod preempt;
 pub mod watch;

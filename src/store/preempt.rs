@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::engine::state::record::State;
 use crate::store::error::{HeldBy, StoreError};
-use crate::store::file::{CLAIMS_MAX, Claimant, FileStore, grip};
 use crate::store::lease::{Lease, Preempted};
 use crate::store::lock_record::{LockRecord, LockRecords, StopRequest, SwitchIntent, wall};
+use crate::store::state_store::{CLAIMS_MAX, Claimant, StateStore, grip};
 
 /// How many holders, one after another, a preempting command asks to stop. A guess: more than five in a row are not people
 /// but a script that starts over each time, and that has to be stopped first.
@@ -75,7 +75,7 @@ struct Preemption<'a> {
     began: Instant,
 }
 
-impl FileStore {
+impl StateStore {
     /// Takes the right to write from whoever has it: asks the holder to stop, waits at most one lease, and takes the next
     /// epoch whether it answered or not. The same switch is not stopped: it is waited for, up to a day, until it ends or its
     /// heartbeats stop, unless a person has still to confirm it, or it does not know of a loss.
@@ -121,7 +121,7 @@ impl FileStore {
     }
 }
 
-impl FileStore {
+impl StateStore {
     /// The newest epoch that anybody has claimed; 0 before the first lease.
     pub fn last_epoch(&self) -> Result<u64, StoreError> {
         Ok(self.claims().newest()?.map_or(0, |it| it.epoch))
@@ -145,7 +145,7 @@ impl Preemption<'_> {
     /// - a switch that goes on: it keeps the lease.
     fn wait_until_free(
         &mut self,
-        store: &FileStore,
+        store: &StateStore,
         who: Claimant<'_>,
     ) -> Result<(u64, Option<Preempted>), StoreError> {
         loop {
@@ -172,7 +172,7 @@ impl Preemption<'_> {
     }
 
     /// A moment, and told once for each holder.
-    fn wait_for(&mut self, store: &FileStore, holder: &LockRecord) -> Result<(), StoreError> {
+    fn wait_for(&mut self, store: &StateStore, holder: &LockRecord) -> Result<(), StoreError> {
         if self.began.elapsed() > WAIT_MAX {
             return Err(store.held(holder.holder(), grip(holder)));
         }
@@ -186,7 +186,7 @@ impl Preemption<'_> {
     /// What is done about a living holder.
     fn decide(
         &self,
-        store: &FileStore,
+        store: &StateStore,
         holder: &LockRecord,
     ) -> Result<PreemptionDecision, StoreError> {
         if !holder.is_firm {
@@ -220,7 +220,7 @@ impl Preemption<'_> {
     /// Asks it, unless so many were asked already: then somebody takes the lease again and again.
     fn stop(
         &mut self,
-        store: &FileStore,
+        store: &StateStore,
         holder: &LockRecord,
         who: Claimant<'_>,
     ) -> Result<(), StoreError> {
@@ -238,6 +238,6 @@ impl Preemption<'_> {
 }
 
 /// Whether it has written anything: until then a person is asked, who may have gone home.
-fn has_begun(store: &FileStore, holder: &LockRecord) -> Result<bool, StoreError> {
+fn has_begun(store: &StateStore, holder: &LockRecord) -> Result<bool, StoreError> {
     Ok(store.load()?.is_some_and(|it| it.epoch >= holder.epoch))
 }

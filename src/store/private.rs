@@ -9,11 +9,6 @@ use std::path::Path;
 /// Only the owner may read and write: plans and states hold addresses, ids and the key of the fingerprints.
 const MODE: u32 = 0o600;
 
-/// An empty file, in place of one of this name.
-pub fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(path)
-}
-
 /// A file that was not there.
 pub fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)

@@ -1,14 +1,15 @@
 //! Reports of switches beside the state: one file each, whole or not at all, the newest of them.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::engine::recovery::report::codec::{decode, encode};
 use crate::engine::recovery::report::summary::SwitchReport;
 use crate::engine::text::redact::redactor;
-use crate::store::error::{StoreError, io};
-use crate::store::lock_record::remove;
-use crate::store::private;
+use crate::store::backend::{Backend, PutMode, PutOutcome, ensure_prefix};
+use crate::store::error::{StoreError, io as io_error};
+use crate::store::key::{REPORTS, StoreKey};
 
 /// How many reports are kept per stack; the oldest go first. A guess: at a drill a week, this is close to four years.
 pub const REPORTS_MAX: usize = 200;
@@ -16,12 +17,12 @@ pub const REPORTS_MAX: usize = 200;
 /// How many reports may end in the same second, as they do where the clock of a sandbox stands still. A guess, far above use.
 const SAME_MAX: usize = 1_000;
 
-const EXTENSION: &str = "json";
+const ENDING: &str = "json";
 
 /// Where the reports of one workspace are kept.
 #[derive(Debug, Clone)]
 pub struct Reports {
-    folder: PathBuf,
+    backend: Arc<dyn Backend>,
 }
 
 /// A report under its name: the file's, without its ending.
@@ -29,6 +30,14 @@ pub struct Reports {
 pub struct StoredReport {
     pub name: String,
     pub report: SwitchReport,
+}
+
+/// What stands where a report should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportText {
+    pub file: PathBuf,
+    /// Or why it cannot be read.
+    pub text: Result<String, String>,
 }
 
 /// A file that should be a report and is none.
@@ -39,80 +48,68 @@ pub struct DamagedReport {
 }
 
 impl Reports {
-    /// Those beside the state in this folder.
-    pub fn of(state: &Path) -> Self {
-        Self { folder: state.join("reports") }
+    /// Those beside the state in this store.
+    pub fn of(backend: Arc<dyn Backend>) -> Self {
+        Self { backend }
     }
 
-    /// The folder of the reports.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Where they are, as messages name it.
+    pub fn folder(&self) -> PathBuf {
+        self.backend.place_below(&REPORTS)
     }
 
-    /// Writes a report under a new name, and removes the oldest where there are more than 200.
+    /// Writes a report under a new name, durable when this returns, and removes the oldest where there are more than 200.
     pub fn write(&self, report: &SwitchReport) -> Result<PathBuf, StoreError> {
-        std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
-        let base = file_name(report);
-        let new = self.folder.join(format!("{base}.{}.new", std::process::id()));
-        let mut file = private::create(&new).map_err(io("write", &new))?;
+        ensure_prefix(&*self.backend, &REPORTS)?;
         let text = encode(report);
         let text = redactor().hide(&text);
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(io("write", &new))?;
-        let linked = self.link(&new, &base);
-        remove(&new)?;
-        let path = linked?;
-        private::sync_folder_of(&path).map_err(io("sync", &self.folder))?;
+        let key = self.put(&report_name(report), text.as_bytes())?;
         self.prune()?;
-        Ok(path)
+        Ok(self.backend.place(&key))
     }
 
-    /// Gives a whole file the first name that is free.
-    fn link(&self, new: &Path, base: &str) -> Result<PathBuf, StoreError> {
+    /// Under the first name that is free.
+    fn put(&self, base: &str, text: &[u8]) -> Result<StoreKey, StoreError> {
+        let taken: BTreeSet<StoreKey> = self.backend.list(&REPORTS)?.into_iter().collect();
         for number in 1..=SAME_MAX {
             let name = if number == 1 { base.to_owned() } else { format!("{base}-{number}") };
-            let path = self.folder.join(format!("{name}.{EXTENSION}"));
-            match std::fs::hard_link(new, &path) {
-                Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {}
-                linked => return linked.map(|()| path.clone()).map_err(io("write", &path)),
+            let key = REPORTS.key(&format!("{name}.{ENDING}"));
+            if !taken.contains(&key)
+                && self.backend.put(&key, text, PutMode::IfAbsent)? == PutOutcome::Written
+            {
+                return Ok(key);
             }
         }
-        let path = self.folder.join(format!("{base}.{EXTENSION}"));
+        let key = REPORTS.key(&format!("{base}.{ENDING}"));
         let full = std::io::Error::other("too many reports have this name");
-        Err(io("write", &path)(full))
+        Err(io_error("write", &self.backend.place(&key))(full))
     }
 
     /// The newest of them by its name, and when it ended: to the second.
-    pub(super) fn newest(&self) -> Result<Option<(i64, PathBuf)>, StoreError> {
-        let Some(file) = self.files()?.pop() else { return Ok(None) };
-        let time = file.file_stem().and_then(|it| it.to_str()).and_then(|it| it.split('-').next());
-        let time: Option<jiff::Timestamp> = time.and_then(|it| it.parse().ok());
-        Ok(time.map(|it| (it.as_millisecond(), file)))
+    pub(super) fn newest(&self) -> Result<Option<(i64, StoreKey)>, StoreError> {
+        let Some(key) = self.keys()?.pop() else { return Ok(None) };
+        let time: Option<jiff::Timestamp> =
+            key.stem().split('-').next().and_then(|it| it.parse().ok());
+        Ok(time.map(|it| (it.as_millisecond(), key)))
     }
 
-    /// One of them.
-    pub(super) fn read(file: &Path) -> Result<SwitchReport, String> {
-        let text = std::fs::read_to_string(file).map_err(|why| why.to_string())?;
-        decode(&text).map_err(|why| why.to_string())
+    /// One of them; `None` if it is gone.
+    pub(super) fn read(&self, key: &StoreKey) -> Option<Result<SwitchReport, String>> {
+        let text = self.text(key).transpose()?;
+        Some(text.and_then(|it| decode(&it).map_err(|why| why.to_string())))
     }
 
     /// Every report, the oldest first, and what is damaged: one bad file does not hide the others.
     pub fn list(&self) -> Result<(Vec<StoredReport>, Vec<DamagedReport>), StoreError> {
         let (mut kept, mut damaged) = (Vec::new(), Vec::new());
-        for file in self.files()? {
-            let read = match std::fs::read_to_string(&file) {
-                Ok(text) => decode(&text).map_err(|why| why.to_string()),
+        for key in self.keys()? {
+            match self.read(&key) {
                 // Removed a moment ago, because there are newer ones.
-                Err(why) if why.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(why) => Err(why.to_string()),
-            };
-            match read {
-                Ok(report) => {
-                    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                    kept.push(StoredReport { name, report });
+                None => {}
+                Some(Ok(report)) => kept.push(StoredReport { name: key.stem().into(), report }),
+                Some(Err(why)) => {
+                    damaged.push(DamagedReport { file: self.backend.place(&key), why });
                 }
-                Err(why) => damaged.push(DamagedReport { file, why }),
             }
         }
         kept.sort_by(|one, other| {
@@ -121,32 +118,37 @@ impl Reports {
         Ok((kept, damaged))
     }
 
-    fn files(&self) -> Result<Vec<PathBuf>, StoreError> {
-        let entries = match std::fs::read_dir(&self.folder) {
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(io("list", &self.folder))?,
-        };
-        let mut files = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(io("list", &self.folder))?.path();
-            if path.extension().is_some_and(|it| it == EXTENSION) {
-                files.push(path);
-            }
-        }
-        files.sort();
-        Ok(files)
+    /// The text of each in the order of their names, whatever it says: for who asks less of it than that it be a report.
+    pub fn texts(&self) -> Result<Vec<ReportText>, StoreError> {
+        let texts = self.keys()?.into_iter().filter_map(|key| {
+            let text = self.text(&key).transpose()?;
+            Some(ReportText { file: self.backend.place(&key), text })
+        });
+        Ok(texts.collect())
+    }
+
+    fn text(&self, key: &StoreKey) -> Result<Option<String>, String> {
+        let bytes = self.backend.get(key).map_err(|why| why.cause())?;
+        let text = bytes.map(String::from_utf8).transpose();
+        text.map_err(|_| "it is not UTF-8".into())
+    }
+
+    fn keys(&self) -> Result<Vec<StoreKey>, StoreError> {
+        let mut keys = self.backend.list(&REPORTS)?;
+        keys.retain(|it| it.ending() == Some(ENDING));
+        Ok(keys)
     }
 
     /// Names begin with their time, so the first are the oldest.
     fn prune(&self) -> Result<(), StoreError> {
-        let files = self.files()?;
-        let surplus = files.len().saturating_sub(REPORTS_MAX);
-        files.iter().take(surplus).try_for_each(|it| remove(it))
+        let keys = self.keys()?;
+        let surplus = keys.len().saturating_sub(REPORTS_MAX);
+        keys.iter().take(surplus).try_for_each(|it| self.backend.delete(it))
     }
 }
 
 /// `20261124T110509Z-failover-failover_eu`: when it ended, what it was, where to.
-fn file_name(report: &SwitchReport) -> String {
+fn report_name(report: &SwitchReport) -> String {
     let time = jiff::Timestamp::from_millisecond(report.span.ended).unwrap_or_default();
     let time = time.strftime("%Y%m%dT%H%M%SZ");
     let to = if report.to.is_empty() { "base".to_owned() } else { report.to.join("+") };
@@ -157,9 +159,17 @@ fn file_name(report: &SwitchReport) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
     use super::{REPORTS_MAX, Reports};
     use crate::engine::recovery::report::phases::RunSpan;
     use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchKind, SwitchReport};
+    use crate::store::folder::FolderBackend;
+
+    fn beside(state: &Path) -> Reports {
+        Reports::of(Arc::new(FolderBackend::new(state)))
+    }
 
     fn report(ended: i64) -> SwitchReport {
         SwitchReport {
@@ -187,7 +197,7 @@ mod tests {
     #[test]
     fn write_keeps_reports_of_the_same_second_side_by_side() {
         let folder = tempfile::tempdir().unwrap();
-        let reports = Reports::of(folder.path());
+        let reports = beside(folder.path());
         assert!(reports.list().unwrap().0.is_empty(), "no folder, no reports");
         let first = reports.write(&report(1_000)).unwrap();
         reports.write(&report(1_001)).unwrap();
@@ -203,7 +213,7 @@ mod tests {
     #[test]
     fn list_names_damaged_reports_and_hides_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let reports = Reports::of(folder.path());
+        let reports = beside(folder.path());
         let whole = reports.write(&report(1_000)).unwrap();
         let text = std::fs::read_to_string(&whole).unwrap();
         let torn = reports.folder().join("20260101T000000Z-drill-eu.json");
@@ -219,7 +229,7 @@ mod tests {
     #[test]
     fn write_keeps_only_the_newest_reports() {
         let folder = tempfile::tempdir().unwrap();
-        let reports = Reports::of(folder.path());
+        let reports = beside(folder.path());
         for second in 0..=i64::try_from(REPORTS_MAX).unwrap() {
             reports.write(&report(second * 1_000)).unwrap();
         }

@@ -1,20 +1,17 @@
 //! Goes on from the newest state that snapshots and journals hold together, with what is there kept aside.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::engine::address::Address;
 use crate::engine::state::codec::{decode_state, last_number, read_journal};
 use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::{Record, RunRecord, State};
-use crate::store::error::{HeldBy, StoreError, io};
-use crate::store::file::{Claimant, FileStore, LoadedState, grip, read_if_there};
+use crate::store::backend::{PutMode, ensure_prefix};
+use crate::store::error::{HeldBy, StoreError};
+use crate::store::key::{DISCARDED, JOURNAL, KEPT_JOURNAL, KEPT_SNAPSHOT, SNAPSHOT, StoreKey};
 use crate::store::known_serials::{KnownSerials, is, kept};
-use crate::store::lease::JOURNAL;
-use crate::store::tracked::check_untracked;
-
-/// Where what is not believed any more is kept.
-const DISCARDED: &str = "discarded";
+use crate::store::state_store::{Claimant, LoadedState, StateStore, grip};
 
 /// The newest whole state, and what is known to lie behind it.
 #[derive(Debug)]
@@ -38,20 +35,21 @@ pub struct Restored {
     pub aside: Vec<PathBuf>,
 }
 
-impl FileStore {
+impl StateStore {
     /// What a restore would go on from; `None` where nothing whole is left.
     pub fn restorable(&self) -> Result<Option<Restorable>, StoreError> {
-        let known = KnownSerials::of(self.folder())?;
-        let files = kept(self.folder())?;
-        let mut newest_first = files.iter().rev().filter(|(_, it)| is(it, "snapshot"));
-        let kept_snapshot = newest_first.find_map(|(_, it)| whole(it));
-        let snapshots = [whole(&self.snapshot_file()), kept_snapshot];
+        let backend = self.backend();
+        let known = KnownSerials::of(backend)?;
+        let keys = kept(&**backend)?;
+        let mut newest_first = keys.iter().rev().filter(|(_, it)| is(it, KEPT_SNAPSHOT));
+        let kept_snapshot = newest_first.find_map(|(_, it)| self.whole(it));
+        let snapshots = [self.whole(&SNAPSHOT), kept_snapshot];
         let base = snapshots.into_iter().flatten().max_by_key(|it| it.sequence);
         let mut entries: BTreeMap<u64, JournalEntry> = BTreeMap::new();
         let (highest, mut last) = known.highest();
-        let journals = files.iter().map(|(_, it)| it.clone()).filter(|it| is(it, JOURNAL));
-        for file in journals.chain([self.journal_file()]) {
-            let bytes = read_if_there(&file)?.unwrap_or_default();
+        let journals = keys.iter().map(|(_, it)| it).filter(|it| is(it, KEPT_JOURNAL));
+        for key in journals.chain([&JOURNAL]) {
+            let bytes = backend.get(key)?.unwrap_or_default();
             last = last.max(last_number(&bytes));
             for (number, entry) in read_journal(&bytes).entries {
                 entries.entry(number).or_insert(entry);
@@ -78,16 +76,16 @@ impl FileStore {
         state: &State,
         address: &Address,
     ) -> Result<Option<Record>, StoreError> {
-        let files = kept(self.folder())?;
-        let newest_first = files.iter().rev().filter(|(_, it)| is(it, "snapshot"));
-        let states = newest_first.filter_map(|(_, it)| whole(it));
+        let keys = kept(&**self.backend())?;
+        let newest_first = keys.iter().rev().filter(|(_, it)| is(it, KEPT_SNAPSHOT));
+        let states = newest_first.filter_map(|(_, it)| self.whole(it));
         let mut ours = states.filter(|it| it.lineage == state.lineage);
         Ok(ours.find_map(|mut it| it.records.remove(address)))
     }
 
     /// Puts it in place under a lease, one serial further than anything that is known.
     pub fn restore(&self, owner: &str, command: &str, at: i64) -> Result<Restored, StoreError> {
-        check_untracked(self.folder())?;
+        self.backend().check_trusted()?;
         let claims = self.claims();
         let newest = claims.newest()?;
         if let Some(it) = &newest
@@ -102,9 +100,11 @@ impl FileStore {
         let leased = self.claim(who, after, None, |store| {
             let nothing = || StoreError::NothingWhole { folder: store.folder().to_owned() };
             let newest = store.restorable()?.ok_or_else(nothing)?;
-            // The journal is replaced with the lease.
             aside = store.set_aside(after + 1)?;
-            Ok(LoadedState { state: Some(newest.continued(who)), journal: Vec::new() })
+            // Damage and all: until the snapshot is in place this is the only one that holds its entries, and who is cut off
+            // before leaves a state that is refused as it was.
+            let journal = store.backend().get(&JOURNAL)?.unwrap_or_default();
+            Ok(LoadedState { state: Some(newest.continued(who)), journal })
         })?;
         let Some((mut lease, Some(state))) = leased else {
             return Err(self.held("another process".into(), HeldBy::Loose));
@@ -115,18 +115,22 @@ impl FileStore {
 
     /// Gives what is there names under which nothing reads it.
     fn set_aside(&self, epoch: u64) -> Result<Vec<PathBuf>, StoreError> {
-        let folder = self.folder().join(DISCARDED);
-        std::fs::create_dir_all(&folder).map_err(io("make", &folder))?;
+        let backend = &**self.backend();
+        ensure_prefix(backend, &DISCARDED)?;
         let mut names = Vec::new();
-        for (file, ending) in [(self.snapshot_file(), "snapshot"), (self.journal_file(), JOURNAL)] {
-            let name = folder.join(format!("{epoch:08}.{ending}"));
-            match std::fs::copy(&file, &name) {
-                Err(why) if why.kind() == std::io::ErrorKind::NotFound => continue,
-                copied => copied.map(drop).map_err(io("write", &name))?,
-            }
-            names.push(name);
+        for (key, ending) in [(&SNAPSHOT, KEPT_SNAPSHOT), (&JOURNAL, KEPT_JOURNAL)] {
+            let Some(bytes) = backend.get(key)? else { continue };
+            let aside = DISCARDED.key(&format!("{epoch:08}.{ending}"));
+            backend.put(&aside, &bytes, PutMode::Replace)?;
+            names.push(backend.place(&aside));
         }
         Ok(names)
+    }
+
+    /// The state of a snapshot that is whole and sound.
+    fn whole(&self, key: &StoreKey) -> Option<State> {
+        let state = decode_state(&self.backend().get(key).ok().flatten()?).ok()?;
+        state.integrity().is_empty().then_some(state)
     }
 }
 
@@ -151,10 +155,4 @@ impl Restorable {
             ..self.state.clone()
         }
     }
-}
-
-/// The state of a snapshot that is whole and sound.
-fn whole(file: &Path) -> Option<State> {
-    let state = decode_state(&std::fs::read(file).ok()?).ok()?;
-    state.integrity().is_empty().then_some(state)
 }

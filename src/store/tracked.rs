@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::store::error::StoreError;
-use crate::store::lease::{JOURNAL, SNAPSHOT};
+use crate::store::key::{JOURNAL, LEASE, SNAPSHOT};
 
 /// A larger index is not parsed here; then git itself is asked. That of the largest public repositories is a quarter of this.
 const INDEX_BYTES_MAX: u64 = 512 * 1024 * 1024;
@@ -37,7 +37,9 @@ fn tracked(state: &Path) -> Option<(PathBuf, String, Vec<String>)> {
     let folder = folder.replace(std::path::MAIN_SEPARATOR, "/");
     let is_state = |path: &str| {
         let below = path.strip_prefix(&folder).and_then(|it| it.strip_prefix('/'));
-        below.is_some_and(|it| it == SNAPSHOT || it == JOURNAL || it.starts_with("lease/"))
+        let is_lease =
+            |it: &str| it.strip_prefix(LEASE.as_str()).is_some_and(|it| it.starts_with('/'));
+        below.is_some_and(|it| it == SNAPSHOT.as_str() || it == JOURNAL.as_str() || is_lease(it))
     };
     let git = git_folder(&repository.join(".git"))?;
     let index = git.join("index");

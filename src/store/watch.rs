@@ -1,16 +1,17 @@
 //! A watcher's memory beside the state of its stack: replaced whole, under a lock that watchers of one overlay share.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::engine::recovery::watch::{Notes, WatchMemory};
-use crate::store::error::{StoreError, io};
-use crate::store::private;
+use crate::store::backend::{Backend, HeldLock, LockAttempt, LockMode, PutMode, ensure_prefix};
+use crate::store::error::{StoreError, io as io_error};
+use crate::store::key::{KeyPrefix, StoreKey};
 
 /// Where the memory of the watchers of one overlay is kept.
 #[derive(Debug, Clone)]
 pub struct WatchFile {
-    folder: PathBuf,
+    backend: Arc<dyn Backend>,
     overlay: String,
 }
 
@@ -19,43 +20,44 @@ pub struct WatchFile {
 pub struct WatchLock {
     file: WatchFile,
     /// Held for the life of the claim.
-    lock: File,
+    _lock: Box<dyn HeldLock>,
 }
 
 impl WatchFile {
-    /// The memory of the watchers that switch to this overlay, in the folder of a state.
-    pub fn new(folder: &Path, overlay: &str) -> Self {
-        Self { folder: folder.to_owned(), overlay: overlay.into() }
+    /// Of an overlay that there is: its name leads nowhere.
+    pub fn new(backend: Arc<dyn Backend>, overlay: &str) -> Self {
+        Self { backend, overlay: overlay.into() }
     }
 
-    /// The file itself.
+    /// Where it is, as messages name it.
     pub fn path(&self) -> PathBuf {
-        self.folder.join(format!("watch-{}.json", self.overlay))
+        self.backend.place(&self.key("json"))
+    }
+
+    fn key(&self, ending: &str) -> StoreKey {
+        KeyPrefix::ROOT.key(&format!("watch-{}.{ending}", self.overlay))
     }
 
     /// What was remembered last: nothing before the first time.
     pub fn read(&self) -> Result<Notes, StoreError> {
-        let file = self.path();
-        let bytes = match std::fs::read(&file) {
-            Ok(bytes) => bytes,
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Notes::default()),
-            Err(why) => return Err(io("read", &file)(why)),
+        let Some(bytes) = self.backend.get(&self.key("json"))? else {
+            return Ok(Notes::default());
         };
-        let broken = |why: String| StoreError::Memory { file: file.clone(), why };
+        let broken = |why: String| StoreError::Memory { file: self.path(), why };
         let text = String::from_utf8(bytes).map_err(|_| broken("it is not UTF-8".into()))?;
         Notes::decode(&text).map_err(|why| broken(why.to_string()))
     }
 
     /// The right to write, unless another watcher has it.
     pub fn claim(&self) -> Result<Option<WatchLock>, StoreError> {
-        std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
-        let path = self.folder.join(format!("watch-{}.lock", self.overlay));
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let lock = lock.map_err(io("open", &path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(WatchLock { file: self.clone(), lock })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(why)) => Err(io("lock", &path)(why)),
+        ensure_prefix(&*self.backend, &KeyPrefix::ROOT)?;
+        let key = self.key("lock");
+        let wrong = |verb| io_error(verb, &self.backend.place(&key));
+        match self.backend.lock(&key, LockMode::Exclusive).map_err(wrong("open"))? {
+            LockAttempt::Locked(lock) => Ok(Some(WatchLock { file: self.clone(), _lock: lock })),
+            LockAttempt::Busy => Ok(None),
+            LockAttempt::Missing => Err(wrong("lock")(std::io::ErrorKind::NotFound.into())),
+            LockAttempt::Unsupported(why) => Err(wrong("lock")(why)),
         }
     }
 }
@@ -78,28 +80,29 @@ impl WatchLock {
     }
 
     fn write(&self, notes: &Notes) -> Result<(), StoreError> {
-        let file = self.file.path();
-        private::replace(&file, notes.encode().as_bytes()).map_err(io("replace", &file))
-    }
-}
-
-impl Drop for WatchLock {
-    fn drop(&mut self) {
-        // Closing is not enough: a child that was forked and has not yet begun its own program has the file open as well.
-        self.lock.unlock().ok();
+        let key = self.file.key("json");
+        self.file.backend.put(&key, notes.encode().as_bytes(), PutMode::Replace).map(drop)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
     use super::WatchFile;
     use crate::engine::recovery::watch::{Notes, WatchMemory};
     use crate::store::error::StoreError;
+    use crate::store::folder::FolderBackend;
+
+    fn beside(state: &Path) -> WatchFile {
+        WatchFile::new(Arc::new(FolderBackend::new(state)), "eu")
+    }
 
     #[test]
     fn claim_lets_one_write_at_a_time_and_anyone_read() {
         let folder = tempfile::tempdir().unwrap();
-        let file = WatchFile::new(&folder.path().join("new"), "eu");
+        let file = beside(&folder.path().join("new"));
         assert_eq!(file.read().unwrap(), Notes::default());
         let claim = file.claim().unwrap().unwrap();
         assert!(file.claim().unwrap().is_none());
@@ -119,7 +122,7 @@ mod tests {
     #[test]
     fn read_refuses_a_damaged_memory() {
         let folder = tempfile::tempdir().unwrap();
-        let file = WatchFile::new(folder.path(), "eu");
+        let file = beside(folder.path());
         for damaged in
             [&b""[..], b"{}", b"\xff", b"{\"version\":1,\"checksum\":\"0\",\"notes\":{}}"]
         {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lifeboat::store::file::FileStore;
+use lifeboat::store::state_store::StateStore;
 
 use crate::harness::{Home, Output, Running, files};
 use crate::two_sites::{self, leads, settled, state};
@@ -123,7 +123,7 @@ fn failover_to_the_same_place_twice_makes_one_switch() {
     let first = at_the_gate(&home, &to("calm"));
     let mut second = start(&home, &to("calm"));
     second.until_says("is already making this switch");
-    let lease = || FileStore::new(&home.state_folder("duo")).lease_status().unwrap().unwrap();
+    let lease = || StateStore::new(&home.state_folder("duo")).lease_status().unwrap().unwrap();
     assert_eq!((lease().is_alive, lease().asked_by), (true, None));
     // CI meanwhile: it preempts nobody, and is told whom it met.
     let refused = two_sites::apply(&home).code(4);

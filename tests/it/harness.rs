@@ -16,7 +16,7 @@ use lifeboat::sandbox::requests::log;
 use lifeboat::sandbox::requests::received::Received;
 use lifeboat::sandbox::world::core::SandboxReply;
 use lifeboat::sandbox::{Sandbox, SandboxOptions};
-use lifeboat::store::file::FileStore;
+use lifeboat::store::state_store::StateStore;
 use serde_json::Value;
 
 use crate::advised_commands;
@@ -166,7 +166,7 @@ impl Home {
 
     /// What the sandbox's state of a stack says.
     pub(crate) fn state(&self, stack: &str) -> Option<State> {
-        FileStore::new(&self.state_folder(stack)).load().unwrap()
+        StateStore::new(&self.state_folder(stack)).load().unwrap()
     }
 
     pub(crate) fn state_folder(&self, stack: &str) -> PathBuf {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use lifeboat::engine::state::journal::JournalEntry;
 use lifeboat::engine::state::record::State;
-use lifeboat::store::file::FileStore;
 use lifeboat::store::keep_alive::LeaseTimes;
 use lifeboat::store::lease::Lease;
 use lifeboat::store::preempt::SwitchCommand;
+use lifeboat::store::state_store::StateStore;
 
 use crate::converge::fired;
 use crate::harness::{Home, Running, files};
@@ -52,7 +52,7 @@ fn state_of(folder: &Path) -> Vec<Vec<u8>> {
 }
 
 /// What a failover does that means it.
-fn preempt(store: &FileStore) -> (Lease, Option<State>) {
+fn preempt(store: &StateStore) -> (Lease, Option<State>) {
     let to = ["eu".to_owned()];
     let who = SwitchCommand {
         owner: "tester",
@@ -79,7 +79,7 @@ fn stop(running: &mut Running<'_>) {
 /// Everything is there once, under its own id.
 fn check_whole(home: &Home, folder: &Path, said: &str) {
     home.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
-    let state = FileStore::new(folder).load().unwrap().unwrap();
+    let state = StateStore::new(folder).load().unwrap().unwrap();
     assert!(state.pending.is_empty(), "{said}: {:?}", state.pending);
     assert_eq!(state.records.len(), RECORDS + 1, "{said}");
     let world = home.world.show().unwrap();
@@ -89,7 +89,7 @@ fn check_whole(home: &Home, folder: &Path, said: &str) {
 
 /// Everything was recorded an hour ago: what is missing then is known to be gone.
 fn age(folder: &Path) {
-    let (mut lease, state) = FileStore::new(folder).lease("tester", "state", 0).unwrap();
+    let (mut lease, state) = StateStore::new(folder).lease("tester", "state", 0).unwrap();
     let mut state = state.unwrap();
     for record in state.records.values_mut() {
         record.since -= 3_600_000;
@@ -125,7 +125,7 @@ fn apply_stopped_and_preempted_changes_nothing_when_it_wakes_up() {
         assert!(running.until(is_there), "{said}");
         stop(&mut running);
 
-        let store = FileStore::new(&folder).with_times(SHORT);
+        let store = StateStore::new(&folder).with_times(SHORT);
         let status = store.lease_status().unwrap().unwrap();
         assert!(status.is_alive, "a stopped process is not a dead one");
         assert_eq!(status.command, format!("{command} tiny --yes"));
@@ -164,7 +164,7 @@ fn apply_that_is_asked_to_stop_ends_in_good_order() {
     home.fault("POST slow ms=100");
     let mut running = home.start(&["apply", "tiny", "--yes"]);
     assert!(running.until(|| lines(&folder) >= 7));
-    let store = FileStore::new(&folder);
+    let store = StateStore::new(&folder);
     let began = Instant::now();
     let (lease, state) = preempt(&store);
     assert!(began.elapsed() < LeaseTimes::default().lease, "it did not sit the lease out");
@@ -210,7 +210,7 @@ fn failover_preempts_an_apply_and_waits_for_another_failover() {
     assert!(applying.until(|| fired(&home) > 0));
     let failover = ["failover", "tiny", "--to", "eu", "--planned", "--yes"];
     let mut first = home.start(&[&failover[..], &["--sandbox"]].concat());
-    let store = FileStore::new(&folder);
+    let store = StateStore::new(&folder);
     assert!(first.until(|| store.lease_status().unwrap().is_some_and(|it| it.is_firm)));
     let second = run(&failover).code(0).says(&["the switch to eu was already made by"]);
     assert!(!second.stderr.contains("asked to stop"), "{second}");
@@ -249,7 +249,7 @@ resources:
 ",
     );
     let mut running = home.start(&["apply", "tiny", "--yes", "--sandbox"]);
-    let store = FileStore::new(&home.state_folder("tiny"));
+    let store = StateStore::new(&home.state_folder("tiny"));
     let is_made = || store.load().unwrap().is_some_and(|it| !it.records.is_empty());
     assert!(running.until(is_made));
     let (lease, state) = preempt(&store);
@@ -266,7 +266,7 @@ fn apply_that_was_killed_holds_no_lease() {
     let mut running = cloud.home.start(&["apply", "tiny", "--yes"]);
     assert!(running.until(|| lines(&folder) >= 6));
     running.kill();
-    let store = FileStore::new(&folder);
+    let store = StateStore::new(&folder);
     let left = store.lease_status().unwrap().unwrap();
     assert!(!left.is_alive && left.command == "apply tiny --yes", "{left:?}");
     let (lease, _) = store.lease("tester", "apply tiny", 0).unwrap();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use lifeboat::store::file::FileStore;
 use lifeboat::store::preempt::SwitchCommand;
+use lifeboat::store::state_store::StateStore;
 
 use crate::concurrent_switches::{at_the_gate, draining, heal, home, home_of, machines, start, to};
 use crate::converge::fired;
@@ -86,7 +86,7 @@ fn apply_drains_users_moved_by_a_call_that_was_cut_off() {
 fn failover_preempts_a_switch_that_has_written_nothing() {
     let home = home();
     home.sandbox(&to("calm")).code(0).done();
-    let store = FileStore::new(&home.state_folder("duo"));
+    let store = StateStore::new(&home.state_folder("duo"));
     let (owner, command) = ("somebody", "failback duo");
     let who = SwitchCommand { owner, command, at: 0, to: &[], lost: &[], asks: true };
     let (lease, _) = store.preempt(who, &mut |_| {}).unwrap();

@@ -1,6 +1,6 @@
 //! The switch as people type it: there and back, planned and under loss, saved, resumed, from another machine; slips and refusals.
 
-use lifeboat::store::file::FileStore;
+use lifeboat::store::state_store::StateStore;
 
 use crate::converge::fired;
 use crate::harness::Home;
@@ -152,7 +152,7 @@ fn failover_with_a_slip_preempts_nobody() {
     );
     let mut running = home.start(&["apply", "duo", "--yes", "--sandbox"]);
     assert!(running.until(|| fired(&home) > 0));
-    let lease = || FileStore::new(&home.state_folder("duo")).lease_status().unwrap().unwrap();
+    let lease = || StateStore::new(&home.state_folder("duo")).lease_status().unwrap().unwrap();
     let before = lease().epoch;
     home.sandbox(&["failover", "duo", "--to", "ue", "--yes"]).code(1).done();
     home.sandbox(&["failover", "duo", "--to", "calm", "--lost", "linode:eu-centrl", "--yes"])

@@ -342,6 +342,56 @@ fn no_path_of_anybody_s_machine_is_committed() {
     report(all.iter().filter(|it| names(it)).map(|it| it.display().to_string()).collect());
 }
 
+/// Files of the store that know what a folder is: the backend, how it writes for the owner alone, and what git tracks.
+const FOLDER_FILES: [&str; 3] =
+    ["src/store/folder.rs", "src/store/private.rs", "src/store/tracked.rs"];
+
+/// Files of ops that read what people write: layers, files and templates, and where a stack is.
+const READING_FILES: [&str; 3] =
+    ["src/ops/contained.rs", "src/ops/load/layers.rs", "src/ops/load/stack_ref.rs"];
+
+/// What code asks of the file system past [`lifeboat::store::backend::Backend`].
+fn touches_files(code: &str) -> bool {
+    static FILES: LazyLock<Regex> = LazyLock::new(|| {
+        let path = r"\b(?:std|tokio|rustix)\s*::\s*(?:\{[^;]*\b)?fs\b|\bfs\s*::|\bFile\s*::|\bOpenOptions\b";
+        let of_a_path = r"\.(?:exists|try_exists|is_file|is_dir|read_dir|canonicalize|metadata|symlink_metadata)\(";
+        Regex::new(&format!("{path}|{of_a_path}")).unwrap()
+    });
+    FILES.is_match(code)
+}
+
+fn touching(room: &str) -> Vec<&'static str> {
+    let of_room = in_use().filter(|it| it.name.starts_with(room));
+    of_room.filter(|it| touches_files(&it.code)).map(|it| it.name.as_str()).collect()
+}
+
+/// Another place for states is another backend: leases, journals, reports and memories are built once, and over no folder.
+/// What states there are is asked of the store as well.
+#[test]
+fn states_are_files_only_where_the_store_is_a_folder() {
+    assert_eq!(touching("src/store/"), FOLDER_FILES);
+    assert_eq!(touching("src/ops/"), READING_FILES);
+}
+
+#[test]
+fn the_rule_about_files_bites() {
+    for code in [
+        "std::fs::read(&path)",
+        "use std::fs::{File, OpenOptions};",
+        "use std::{fmt, fs, io};",
+        "File::open(path)",
+        "if path.exists() {}",
+        "state.is_dir()",
+        "tokio::fs::write(path, bytes)",
+    ] {
+        assert!(touches_files(code), "{code}");
+    }
+    for code in ["backend.get(&key)", "use std::path::PathBuf;", "WatchFile::new(backend)", "offs"]
+    {
+        assert!(!touches_files(code), "{code}");
+    }
+}
+
 /// A mistake that nobody has ever seen shown is probably not worded well.
 #[test]
 fn every_code_is_in_a_test_or_a_snapshot() {

@@ -11,9 +11,10 @@ use std::time::Duration;
 use lifeboat::engine::state::record::Phase;
 use lifeboat::sandbox::SandboxOptions;
 use lifeboat::sandbox::faults::state::LostHow;
-use lifeboat::store::file::FileStore;
-use lifeboat::store::lock_record::{LockRecord, LockRecords, machine, wall};
+use lifeboat::store::folder::machine;
+use lifeboat::store::lock_record::{LockRecord, wall};
 use lifeboat::store::preempt::SwitchCommand;
+use lifeboat::store::state_store::StateStore;
 use serde_json::Value;
 
 use crate::guards::served;
@@ -541,9 +542,9 @@ fn watch_by_two_at_once_makes_one_failover() {
 fn watch_waits_for_the_next_round_when_the_lease_is_held() {
     let home = shop();
     lose_home(&home);
-    let store = FileStore::new(&home.state_folder("woocommerce"));
+    let store = StateStore::new(&home.state_folder("woocommerce"));
     // A lifeboat from before switches told where they go.
-    let claims = LockRecords::of(store.folder());
+    let claims = store.claims();
     let epoch = claims.newest().unwrap().unwrap().epoch + 1;
     let lease = claims.take(LockRecord {
         epoch,
@@ -573,7 +574,7 @@ fn watch_waits_for_the_next_round_when_the_lease_is_held() {
 fn watch_preempts_no_switch_of_a_person() {
     let home = shop();
     lose_home(&home);
-    let store = FileStore::new(&home.state_folder("woocommerce"));
+    let store = StateStore::new(&home.state_folder("woocommerce"));
     let (owner, command) = ("somebody else", "failback shop");
     let who = SwitchCommand { owner, command, at: 0, to: &[], lost: &[], asks: false };
     let (lease, _) = store.preempt(who, &mut |_| {}).unwrap();

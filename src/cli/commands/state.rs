@@ -19,7 +19,7 @@ use crate::ops::load::stack_ref::StackRef;
 use crate::ops::plan::recover::adopted;
 use crate::render::words::count;
 use crate::store::error::StoreError;
-use crate::store::file::FileStore;
+use crate::store::state_store::StateStore;
 
 /// The widest column of addresses, in characters; a longer address pushes its own line only. 80 is a common terminal.
 const COLUMN_MAX: usize = 80;
@@ -93,17 +93,17 @@ fn list(state: &State) {
     out::data(&state.records.iter().map(line).collect::<Vec<_>>().join("\n"));
 }
 
-fn store(context: &CommandContext, state: &StateArgs) -> Result<FileStore, OpsError> {
+fn store(context: &CommandContext, state: &StateArgs) -> Result<StateStore, OpsError> {
     let WorldArgs { sandbox, .. } = state.world;
     let place = StackRef::find(&state.stack, &context.directory)?;
-    Ok(FileStore::new(&place.state(sandbox)))
+    Ok(StateStore::new(&place.state(sandbox)))
 }
 
-fn read(store: &FileStore) -> Result<State, OpsError> {
+fn read(store: &StateStore) -> Result<State, OpsError> {
     store.load()?.ok_or_else(|| nothing_there(store))
 }
 
-fn nothing_there(store: &FileStore) -> OpsError {
+fn nothing_there(store: &StateStore) -> OpsError {
     let what = format!("{} contains no state", store.folder().display());
     OpsError::input(
         what,

@@ -16,7 +16,7 @@ use crate::kinds;
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
 use crate::sandbox::{Sandbox, SandboxOptions, ServingSandbox};
-use crate::store::file::FileStore;
+use crate::store::state_store::StateStore;
 
 /// What an operation acts with.
 pub struct Session {
@@ -129,8 +129,8 @@ impl Session {
         }
     }
 
-    pub fn store(&self, place: &StackRef) -> FileStore {
-        FileStore::new(&place.state(self.target == CloudTarget::Sandbox))
+    pub fn store(&self, place: &StackRef) -> StateStore {
+        StateStore::new(&place.state(self.target == CloudTarget::Sandbox))
     }
 }
 

@@ -7,6 +7,8 @@ use crate::engine::text::diagnostic::nearest;
 use crate::engine::text::names::StackName;
 use crate::ops::contained::link_on_the_way;
 use crate::ops::error::OpsError;
+use crate::store::error::StoreError;
+use crate::store::state_store::StateStore;
 
 /// A stack as it was named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,22 +121,21 @@ impl StackRef {
 
     /// The other instances of the stack that have a state, the plain one among them.
     pub fn siblings(&self, sandbox: bool) -> Vec<Self> {
-        let own = self.state(sandbox);
-        let entries = own.parent().map(std::fs::read_dir);
-        let mut found: Vec<Self> = entries
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|it| it.ok()?.file_name().into_string().ok())
-            .filter_map(|name| match name.split_once('@') {
-                None => (name == self.stack).then_some(None),
-                Some((stack, instance)) => (stack == self.stack).then(|| Some(instance.to_owned())),
-            })
-            .filter(|it| *it != self.instance)
-            .map(|instance| Self { instance, ..self.clone() })
-            .collect();
-        found.sort_by(|one, other| one.instance.cmp(&other.instance));
+        let mut found = self.recorded(sandbox).unwrap_or_default();
+        found.retain(|it| it.instance != self.instance);
         found
+    }
+
+    /// Every instance of the stack that has a state: the plain one first, the others by name.
+    pub fn recorded(&self, sandbox: bool) -> Result<Vec<Self>, StoreError> {
+        let names = StateStore::new(&self.state(sandbox)).neighbors()?.into_iter();
+        let instances = names.filter_map(|name| match name.split_once('@') {
+            None => (name == self.stack).then_some(None),
+            Some((stack, instance)) => (stack == self.stack).then(|| Some(instance.to_owned())),
+        });
+        let mut instances: Vec<Option<String>> = instances.collect();
+        instances.sort();
+        Ok(instances.into_iter().map(|instance| Self { instance, ..self.clone() }).collect())
     }
 
     /// The path as people see it: below the root.

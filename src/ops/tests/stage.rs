@@ -34,8 +34,9 @@ use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::switch_target::Losses;
 use crate::ops::plan::make::{Proposed, plan, plan_on};
 use crate::ops::tests::memory::{Log, ManualClock, MemoryDriver};
+use crate::store::folder::machine;
 use crate::store::lease::Lease;
-use crate::store::lock_record::{LockRecord, LockRecords, machine, wall};
+use crate::store::lock_record::{LockRecord, wall};
 
 /// A test that takes longer on the wall goes round in a circle.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -280,7 +281,7 @@ impl Stage {
 
 /// Claims the epoch after the newest one.
 pub(crate) fn take_over(session: &Session, place: &StackRef) {
-    let claims = LockRecords::of(session.store(place).folder());
+    let claims = session.store(place).claims();
     let epoch = claims.newest().unwrap().unwrap().epoch + 1;
     let claim = LockRecord {
         epoch,

@@ -5,6 +5,7 @@ pub mod switch;
 pub mod target;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -143,7 +144,7 @@ impl<'a> Watcher<'a> {
         overlay_file(&ask.place, &ask.overlay)?;
         let store = session.store(&ask.place);
         let state = store.load()?;
-        let file = WatchFile::new(store.folder(), &ask.overlay);
+        let file = WatchFile::new(Arc::clone(store.backend()), &ask.overlay);
         let watched = digest(&ask.targets.identity());
         let memory = file.read()?.of(&watched);
         let active = state.map(|it| it.active).unwrap_or_default();

@@ -1,6 +1,9 @@
 //! Leases as they are fought over: many at once, holders that died, sleep, are asked to stop, or will not.
 
+pub mod lossy;
+pub mod contract;
 pub mod outdated;
+pub mod power_cuts;
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
@@ -12,11 +15,12 @@ use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::State;
 use crate::engine::value::LineageKey;
 use crate::store::error::{HeldBy, LeaseEnd, StoreError};
-use crate::store::file::FileStore;
+use crate::store::folder::machine;
 use crate::store::keep_alive::LeaseTimes;
 use crate::store::lease::Lease;
-use crate::store::lock_record::{Heartbeat, LockRecord, LockRecords, machine, wall};
+use crate::store::lock_record::{Heartbeat, LockRecord, wall};
 use crate::store::preempt::{Contention, SwitchCommand};
+use crate::store::state_store::StateStore;
 
 /// A heart that never beats by itself: a process that is stopped.
 const STOPPED: LeaseTimes =
@@ -41,24 +45,24 @@ fn bound(cloud: impl ToString) -> JournalEntry {
 }
 
 /// A folder with a state, and its store.
-fn shop(times: LeaseTimes) -> (tempfile::TempDir, FileStore) {
+fn shop(times: LeaseTimes) -> (tempfile::TempDir, StateStore) {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStore::new(folder.path()).with_times(times);
+    let store = StateStore::new(folder.path()).with_times(times);
     take(&store, "founder").append(&[founded()]).unwrap();
     (folder, store)
 }
 
-fn take(store: &FileStore, owner: &str) -> Lease {
+fn take(store: &StateStore, owner: &str) -> Lease {
     store.lease(owner, "apply shop", 0).unwrap().0
 }
 
 /// A switch to this overlay.
-fn switch(store: &FileStore, owner: &str, to: &str) -> Result<(Lease, Option<State>), StoreError> {
+fn switch(store: &StateStore, owner: &str, to: &str) -> Result<(Lease, Option<State>), StoreError> {
     switch_told(store, owner, to, &mut |_| {})
 }
 
 fn switch_told(
-    store: &FileStore,
+    store: &StateStore,
     owner: &str,
     to: &str,
     tell: &mut dyn FnMut(Contention),
@@ -71,7 +75,7 @@ fn switcher<'a>(owner: &'a str, to: &'a [String]) -> SwitchCommand<'a> {
     SwitchCommand { owner, command: "failover shop", at: 0, to, lost: &[], asks: false }
 }
 
-fn is_held(store: &FileStore) -> Option<String> {
+fn is_held(store: &StateStore) -> Option<String> {
     match store.lease("late", "apply shop", 0) {
         Err(StoreError::Held { by, .. }) => Some(by),
         Err(why) => panic!("{why}"),
@@ -80,7 +84,7 @@ fn is_held(store: &FileStore) -> Option<String> {
 }
 
 /// Every byte of the state that counts.
-fn bytes(store: &FileStore) -> Vec<Vec<u8>> {
+fn bytes(store: &StateStore) -> Vec<Vec<u8>> {
     let read = |name: &str| std::fs::read(store.folder().join(name)).unwrap_or_default();
     vec![read("state.snapshot"), read("journal")]
 }
@@ -176,8 +180,8 @@ fn lease_is_held_by_one_of_ten_at_a_time() {
 }
 
 /// What a holder leaves behind that was killed, or runs where the lock does not reach.
-fn leave(store: &FileStore, machine: &str, beat: Heartbeat) {
-    let claims = LockRecords::of(store.folder());
+fn leave(store: &StateStore, machine: &str, beat: Heartbeat) {
+    let claims = store.claims();
     let epoch = claims.newest().unwrap().unwrap().epoch + 1;
     let claim = LockRecord {
         epoch,
@@ -299,7 +303,7 @@ fn preempt_takes_the_lease_of_a_silent_holder_that_does_no_harm() {
 #[test]
 fn preempt_spares_a_switch_that_does_not_say_where_it_goes() {
     let (_folder, store) = shop(LIVELY);
-    let claims = LockRecords::of(store.folder());
+    let claims = store.claims();
     // As it was written before switches told where they go.
     let text = format!(
         r#"{{"owner":"bob","command":"failover shop","machine":"{}","locked":true,"firm":true,"since":{}}}"#,

@@ -10,8 +10,7 @@ use crate::engine::state::journal::{JournalEntry, fold, replay};
 use crate::engine::state::record::State;
 use crate::engine::value::LineageKey;
 use crate::store::error::StoreError;
-use crate::store::file::FileStore;
-use crate::store::reports::Reports;
+use crate::store::state_store::StateStore;
 
 const HOUR: i64 = 3_600_000;
 
@@ -31,7 +30,7 @@ fn bound(cloud: &str) -> JournalEntry {
 }
 
 /// One run: an entry, and a snapshot with the next serial.
-fn run(store: &FileStore, at: i64, cloud: &str) -> State {
+fn run(store: &StateStore, at: i64, cloud: &str) -> State {
     let (mut lease, state) = store.lease("ann", "apply shop", at).unwrap();
     let who = ("ann".to_owned(), "apply shop".to_owned());
     let began = JournalEntry::RunBegan {
@@ -58,9 +57,9 @@ fn run(store: &FileStore, at: i64, cloud: &str) -> State {
 }
 
 /// A folder after three runs.
-fn shop() -> (tempfile::TempDir, FileStore) {
+fn shop() -> (tempfile::TempDir, StateStore) {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStore::new(&folder.path().join("state/shop"));
+    let store = StateStore::new(&folder.path().join("state/shop"));
     for (at, cloud) in [(1, "one"), (2, "two"), (3, "three")] {
         run(&store, at * HOUR, cloud);
     }
@@ -72,7 +71,7 @@ fn copy(from: &Path, to: &Path) {
     std::fs::copy(from, to).unwrap();
 }
 
-fn refused(store: &FileStore) -> String {
+fn refused(store: &StateStore) -> String {
     let read = store.load().unwrap_err();
     // Who wants to write is told the same, and what told it is not lost by that.
     for _ in 0..2 {
@@ -83,7 +82,7 @@ fn refused(store: &FileStore) -> String {
     format!("{read}\n{}", read.advice()).replace(&folder, "[STATE]")
 }
 
-fn restored(store: &FileStore) -> (State, Vec<String>) {
+fn restored(store: &StateStore) -> (State, Vec<String>) {
     let done = store.restore("ann", "state restore shop", 9 * HOUR).unwrap();
     let state = store.load().unwrap().expect("what was restored is believed");
     assert_eq!(state, State { epoch: state.epoch, ..done.state });
@@ -134,7 +133,7 @@ fn load_refuses_a_missing_state_that_something_knows_of() {
 }
 
 /// Three entries behind the last snapshot.
-fn begun() -> (tempfile::TempDir, FileStore) {
+fn begun() -> (tempfile::TempDir, StateStore) {
     let (folder, store) = shop();
     let (mut lease, _) = store.lease("ann", "apply shop", 4 * HOUR).unwrap();
     lease.append(&[bound("four"), bound("five"), bound("six")]).unwrap();
@@ -235,9 +234,9 @@ fn load_refuses_a_state_that_lacks_a_reported_run() {
         open: Vec::new(),
         steps: Vec::new(),
     };
-    Reports::of(store.folder()).write(&report(3 * HOUR)).unwrap();
+    store.reports().write(&report(3 * HOUR)).unwrap();
     assert!(store.load().is_ok(), "its last run");
-    Reports::of(store.folder()).write(&report(5 * HOUR)).unwrap();
+    store.reports().write(&report(5 * HOUR)).unwrap();
     let said = refused(&store);
     assert!(
         said.starts_with("the state is outdated: the run of 1970-01-01T05:00:00Z was recorded"),

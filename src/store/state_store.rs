@@ -1,19 +1,23 @@
-//! State in a folder: a snapshot that is replaced whole, a journal that is only appended to, and the claims of who may write.
+//! The state of one stack: a snapshot that is replaced whole, a journal that is only appended to, and the claims of who may write.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::engine::state::codec::{
     CodecError, JournalRead, decode_journal, decode_state, read_journal,
 };
 use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::State;
-use crate::store::error::{HeldBy, StoreError, broken, io};
+use crate::store::backend::{Backend, ensure_prefix};
+use crate::store::error::{HeldBy, StoreError, broken};
+use crate::store::folder::FolderBackend;
 use crate::store::keep_alive::{KeepAlive, LeaseTimes, RenewalState};
+use crate::store::key::{JOURNAL, KeyPrefix, SNAPSHOT};
 use crate::store::known_serials::{KnownSerials, OutdatedState};
-use crate::store::lease::{JOURNAL, Lease, Preempted, SNAPSHOT, Start, journals, sweep};
-use crate::store::lock_record::{LockRecord, LockRecords, SwitchIntent, machine, wall};
-use crate::store::tracked::check_untracked;
+use crate::store::lease::{Lease, Preempted, Start, journals, sweep};
+use crate::store::lock_record::{LockRecord, LockRecords, SwitchIntent, wall};
+use crate::store::reports::Reports;
 
 /// How often a reader starts over because a writer has just put a new snapshot in place. Each failed attempt needs another
 /// snapshot within the milliseconds of a read, so 20 in a row is no chance: something rewrites the folder.
@@ -25,8 +29,8 @@ pub(super) const CLAIMS_MAX: u32 = 20;
 
 /// Where the state of one workspace is kept: a folder with a snapshot, a journal and the lease.
 #[derive(Debug, Clone)]
-pub struct FileStore {
-    folder: PathBuf,
+pub struct StateStore {
+    backend: Arc<dyn Backend>,
     times: LeaseTimes,
 }
 
@@ -61,10 +65,14 @@ pub(super) struct Claimant<'a> {
     pub aim: Option<&'a SwitchIntent>,
 }
 
-impl FileStore {
+impl StateStore {
     /// The store in this folder, which need not exist yet, with the default lease of 30 s.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), times: LeaseTimes::default() }
+        Self::over(Arc::new(FolderBackend::new(folder)))
+    }
+
+    pub fn over(backend: Arc<dyn Backend>) -> Self {
+        Self { backend, times: LeaseTimes::default() }
     }
 
     /// With other times: for tests, which do not wait.
@@ -79,21 +87,26 @@ impl FileStore {
         self.times
     }
 
-    /// The folder of snapshot, journal and lease.
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
+    /// Where it is, as messages name it.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.backend.root()
     }
 
-    pub(super) fn snapshot_file(&self) -> PathBuf {
-        self.folder.join(SNAPSHOT)
+    /// The names of all states that are kept beside this one, itself among them if it is there.
+    pub fn neighbors(&self) -> Result<Vec<String>, StoreError> {
+        self.backend.neighbors()
     }
 
-    pub(super) fn journal_file(&self) -> PathBuf {
-        self.folder.join(JOURNAL)
+    pub fn claims(&self) -> LockRecords {
+        LockRecords::of(Arc::clone(&self.backend))
     }
 
-    pub(super) fn claims(&self) -> LockRecords {
-        LockRecords::of(&self.folder)
+    pub fn reports(&self) -> Reports {
+        Reports::of(Arc::clone(&self.backend))
     }
 
     /// The state as of now; `None` before the first apply. Takes no lease.
@@ -105,36 +118,36 @@ impl FileStore {
 
     /// What is read and may be believed.
     pub(super) fn believed(&self) -> Result<LoadedState, StoreError> {
-        check_untracked(&self.folder)?;
-        let known = KnownSerials::of(&self.folder)?;
+        self.backend.check_trusted()?;
+        let known = KnownSerials::of(&self.backend)?;
         let read = self.read()?;
         let state = read.state.as_ref();
         if let Some(OutdatedState { what, told_by }) = known.lacking(state) {
-            let (folder, has) = (self.folder.clone(), state.map(|it| it.serial));
+            let (folder, has) = (self.folder().to_owned(), state.map(|it| it.serial));
             return Err(StoreError::Outdated { folder, has, what, told_by });
         }
         match state.map(State::integrity).filter(|it| !it.is_empty()) {
-            Some(wrong) => Err(StoreError::Integrity { folder: self.folder.clone(), wrong }),
+            Some(wrong) => Err(StoreError::Integrity { folder: self.folder().to_owned(), wrong }),
             None => Ok(read),
         }
     }
 
     /// The entries since the last snapshot, as text for people.
     pub fn journal(&self) -> Result<Vec<String>, StoreError> {
-        let journal = read_if_there(&self.journal_file())?.unwrap_or_default();
-        let (entries, _) = decode_journal(&journal).map_err(broken(self.journal_file()))?;
+        let journal = self.backend.get(&JOURNAL)?.unwrap_or_default();
+        let wrong = broken(self.backend.place(&JOURNAL));
+        let (entries, _) = decode_journal(&journal).map_err(wrong)?;
         Ok(entries.iter().map(|(at, entry)| format!("{at}: {entry:?}")).collect())
     }
 
     /// The entries since the last snapshot, and those of so many journals before it, in the order in which they were written.
     pub fn entries(&self, before: usize) -> Result<Vec<JournalEntry>, StoreError> {
-        let old = journals(&self.folder)?;
-        let mut files = old[old.len().saturating_sub(before)..].to_vec();
-        files.push(self.journal_file());
+        let old = journals(&*self.backend)?;
+        let old = &old[old.len().saturating_sub(before)..];
         let mut entries = BTreeMap::new();
-        for file in files {
-            let bytes = read_if_there(&file)?.unwrap_or_default();
-            let (read, _) = decode_journal(&bytes).map_err(broken(file))?;
+        for key in old.iter().chain([&JOURNAL]) {
+            let bytes = self.backend.get(key)?.unwrap_or_default();
+            let (read, _) = decode_journal(&bytes).map_err(broken(self.backend.place(key)))?;
             entries.extend(read);
         }
         Ok(entries.into_values().collect())
@@ -165,12 +178,10 @@ impl FileStore {
         let (mut gap, mut state_serial) = (None, None);
         for _ in 0..READS_MAX {
             // In this order: a writer may fold the journal into a new snapshot between the two, which then holds all we have read.
-            let mut journal = read_if_there(&self.journal_file())?.unwrap_or_default();
-            let snapshot = read_if_there(&self.snapshot_file())?;
-            let state = match &snapshot {
-                None => None,
-                Some(bytes) => Some(decode_state(bytes).map_err(broken(self.snapshot_file()))?),
-            };
+            let mut journal = self.backend.get(&JOURNAL)?.unwrap_or_default();
+            let snapshot = self.backend.get(&SNAPSHOT)?;
+            let state = snapshot.map(|it| decode_state(&it)).transpose();
+            let state = state.map_err(broken(self.backend.place(&SNAPSHOT)))?;
             let JournalRead { entries, whole, damage } = read_journal(&journal);
             let seen = state.as_ref().map_or(0, |it| it.sequence);
             let new: Vec<_> = entries.into_iter().filter(|(at, _)| *at > seen).collect();
@@ -189,13 +200,13 @@ impl FileStore {
             return Ok(LoadedState { state, journal });
         }
         let what = format!("an entry before number {}", gap.unwrap_or_default());
-        let (folder, told_by) = (self.folder.clone(), self.journal_file());
+        let (folder, told_by) = (self.folder().to_owned(), self.backend.place(&JOURNAL));
         Err(StoreError::Outdated { folder, has: state_serial, what, told_by })
     }
 
     /// The journal, which holds this state before what is damaged.
     fn damaged(&self, offset: usize, state: Option<&State>, source: CodecError) -> StoreError {
-        let file = self.journal_file();
+        let file = self.backend.place(&JOURNAL);
         match source {
             CodecError::Newer(_) => StoreError::Broken { file, source },
             source => StoreError::Damaged {
@@ -236,7 +247,7 @@ impl FileStore {
     }
 
     pub(super) fn held(&self, by: String, grip: HeldBy) -> StoreError {
-        StoreError::Held { folder: self.folder.clone(), by, grip }
+        StoreError::Held { folder: self.folder().to_owned(), by, grip }
     }
 
     /// Claims the epoch after this one and begins to write on what is read so; `None` if another was quicker.
@@ -247,9 +258,9 @@ impl FileStore {
         preempted: Option<Preempted>,
         mut read: impl FnMut(&Self) -> Result<LoadedState, StoreError>,
     ) -> Result<Option<(Lease, Option<State>)>, StoreError> {
-        std::fs::create_dir_all(&self.folder).map_err(io("make", &self.folder))?;
+        ensure_prefix(&*self.backend, &KeyPrefix::ROOT)?;
         let claims = self.claims();
-        let last = || StoreError::LastEpoch { file: claims.file(after, "claim") };
+        let last = || StoreError::LastEpoch { file: claims.claim_place(after) };
         let mut epoch = after.checked_add(1).ok_or_else(last)?;
         loop {
             let Claimant { owner, command, aim, at } = who;
@@ -257,7 +268,7 @@ impl FileStore {
                 epoch,
                 owner: owner.into(),
                 command: command.into(),
-                machine: machine(),
+                machine: self.backend.machine(),
                 is_locked: true,
                 is_firm: aim.is_some(),
                 aim: aim.cloned(),
@@ -266,12 +277,12 @@ impl FileStore {
             let Some(lock) = claims.take(claim)? else { return Ok(None) };
             let heart = KeepAlive::start(claims.clone(), epoch, self.times, lock);
             // In this order: what earlier holders could still put in place goes before anything is read.
-            sweep(&self.folder, epoch)?;
+            sweep(&*self.backend, epoch)?;
             let LoadedState { state, journal } = read(self)?;
             if let Some(known) = state.as_ref().map(|it| it.epoch).filter(|it| *it >= epoch) {
                 // The state came from elsewhere, with more leases behind it than this folder has seen.
                 epoch = known.checked_add(1).ok_or_else(|| StoreError::Integrity {
-                    folder: self.folder.clone(),
+                    folder: self.folder().to_owned(),
                     wrong: vec![format!("epoch {known} is the highest possible")],
                 })?;
                 continue;
@@ -280,8 +291,8 @@ impl FileStore {
             // Before the heartbeats of earlier holders go, which say it as well.
             heart.pulse.knows(sequence, serial);
             claims.sweep(epoch)?;
-            let folder = &self.folder;
-            let start = Start { folder, epoch, heart, owner, at, preempted };
+            let backend = Arc::clone(&self.backend);
+            let start = Start { backend, epoch, heart, owner, at, preempted };
             let reached = RenewalState { sequence, serial };
             return Ok(Some((Lease::begin(start, &journal, reached)?, state)));
         }
@@ -296,26 +307,18 @@ pub(super) fn grip(holder: &LockRecord) -> HeldBy {
     HeldBy::Switch { to: holder.aim.as_ref().map(|it| it.to.clone()) }
 }
 
-/// What a folder holds.
+/// What a store holds.
 pub(super) struct LoadedState {
     pub state: Option<State>,
-    /// Without a torn tail.
+    /// Without a torn tail, if anything is to be appended to it.
     pub journal: Vec<u8>,
-}
-
-pub(super) fn read_if_there(file: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    match std::fs::read(file) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(why) => Err(io("read", file)(why)),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
-    use super::FileStore;
+    use super::StateStore;
     use crate::engine::state::journal::{JournalEntry, fold, replay};
     use crate::engine::value::LineageKey;
     use crate::store::error::StoreError;
@@ -334,7 +337,7 @@ mod tests {
     #[test]
     fn lease_names_the_holder_to_a_second_writer() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::new(folder.path());
+        let store = StateStore::new(folder.path());
         let (_lease, _) = store.lease("ann on laptop", "apply shop", 0).unwrap();
         match store.lease("bob", "apply shop", 0) {
             Err(StoreError::Held { by, .. }) => {
@@ -347,7 +350,7 @@ mod tests {
     #[test]
     fn lease_cuts_a_torn_tail_and_keeps_the_last_acknowledged_entry() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::new(folder.path());
+        let store = StateStore::new(folder.path());
         let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
         lease.append(&[founded()]).unwrap();
         lease
@@ -367,7 +370,7 @@ mod tests {
     #[test]
     fn load_reads_the_same_from_snapshot_and_journal() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::new(folder.path());
+        let store = StateStore::new(folder.path());
         let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
         lease.append(&[founded()]).unwrap();
         let mut state = replay(None, 1, &founded()).unwrap();
@@ -382,7 +385,7 @@ mod tests {
     #[test]
     fn load_refuses_damage_in_the_middle_and_leaves_it_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::new(folder.path());
+        let store = StateStore::new(folder.path());
         let (mut lease, _) = store.lease("a", "apply shop", 0).unwrap();
         lease.append(&[founded()]).unwrap();
         lease.append(&[JournalEntry::Bound { cloud: "aws".into(), account: "y".into() }]).unwrap();
