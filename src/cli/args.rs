@@ -36,13 +36,19 @@ use crate::cli::complete;
 )]
 pub struct Arguments {
     /// Run as if lifeboat had been started in DIR
-    #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
+    #[arg(
+        help_heading = "General options",
+        short = 'C',
+        long = "directory",
+        global = true,
+        value_name = "DIR"
+    )]
     pub directory: Option<PathBuf>,
     /// Disable colored output
-    #[arg(long, global = true)]
+    #[arg(help_heading = "General options", long, global = true)]
     pub no_color: bool,
     /// Log operations to stderr; -vv: also each request; -vvv: also the SDK and HTTP clients
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(help_heading = "General options", short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Use the embedded cloud and its states; commands that read layers only accept the flag, too
     #[arg(long, global = true, hide = true)]
@@ -155,7 +161,7 @@ pub enum CliCommand {
         #[arg(long)]
         data_loss: bool,
     },
-    /// Fail over to a recovery overlay: the home site is down or, with --planned, both sites are up
+    /// Fail over to a recovery overlay; without --planned, this declares lost what the overlay assumes lost
     Failover {
         #[command(flatten)]
         target: TargetArgs,
@@ -220,7 +226,7 @@ pub enum CliCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Mark a fault domain as recovered
+    /// Mark a fault domain as recovered; moves no users (`failback` does both)
     Recovered {
         #[command(flatten)]
         state: StateArgs,

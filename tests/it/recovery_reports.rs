@@ -239,7 +239,7 @@ fn plan_says_how_long_its_switch_takes_and_how_sure_that_is() {
         .shows(&[
             "\nEstimated: ",
             "Estimated: traffic shifted after ",
-            "DNS caches expire up to 2 min later",
+            "(the TTL is 2 min)",
             "based on built-in defaults",
         ])
         .done();

@@ -21,11 +21,11 @@ pub struct LayerArgs {
     /// Overlay to apply (repeatable, in order; `base` = none). Default: the active overlays; `base` for commands that read no state
     #[arg(short = 'o', long = "overlay", value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
     pub overlays: Vec<String>,
-    /// Set a variable (repeatable)
-    #[arg(long = "var", value_name = "NAME=VALUE")]
+    /// Set a variable; later runs remember it, also over overlays (repeatable)
+    #[arg(help_heading = "General options", long = "var", value_name = "NAME=VALUE")]
     pub variables: Vec<String>,
     /// Set variables from a YAML file (repeatable)
-    #[arg(long = "var-file", value_name = "FILE")]
+    #[arg(help_heading = "General options", long = "var-file", value_name = "FILE")]
     pub variable_files: Vec<PathBuf>,
 }
 
@@ -35,11 +35,11 @@ pub struct TargetArgs {
     /// Stack as `NAME`, `NAME@WORKSPACE`, or the path to its folder
     #[arg(add = ArgValueCompleter::new(complete::stacks))]
     pub stack: String,
-    /// Set a variable (repeatable)
-    #[arg(long = "var", value_name = "NAME=VALUE")]
+    /// Set a variable; later runs remember it, also over overlays (repeatable)
+    #[arg(help_heading = "General options", long = "var", value_name = "NAME=VALUE")]
     pub variables: Vec<String>,
     /// Set variables from a YAML file (repeatable)
-    #[arg(long = "var-file", value_name = "FILE")]
+    #[arg(help_heading = "General options", long = "var-file", value_name = "FILE")]
     pub variable_files: Vec<PathBuf>,
 }
 
@@ -86,10 +86,10 @@ pub enum Words {
 #[derive(Debug, Clone, Args)]
 pub struct WorldArgs {
     /// Use the embedded cloud in state/sandbox/; needs no account or credentials
-    #[arg(long, env = "LIFEBOAT_SANDBOX", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(help_heading = "General options", long, env = "LIFEBOAT_SANDBOX", value_parser = clap::builder::FalseyValueParser::new())]
     pub sandbox: bool,
     /// Clock of a new sandbox: `manual`, or a speed-up factor over wall-clock time
-    #[arg(long, value_name = "SPEED", default_value = "100")]
+    #[arg(help_heading = "General options", long, value_name = "SPEED", default_value = "100")]
     pub sandbox_clock: String,
 }
 
@@ -97,25 +97,25 @@ pub struct WorldArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct AllowArgs {
     /// Allow this resource, which holds data, to be deleted or replaced (repeatable)
-    #[arg(long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::addresses))]
+    #[arg(help_heading = "Allowances", long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::addresses))]
     pub allow_delete: Vec<String>,
     /// Allow replacing this resource although drift is the only reason (repeatable)
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(help_heading = "Allowances", long, value_name = "ADDRESS")]
     pub allow_replace: Vec<String>,
     /// Allow taking back a change that somebody made to this traffic route outside of lifeboat (repeatable)
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(help_heading = "Allowances", long, value_name = "ADDRESS")]
     pub revert_drift: Vec<String>,
     /// Allow up to N deletions or replacements
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Allowances", long, value_name = "N")]
     pub allow_destroys: Option<usize>,
     /// Accept that up to N recorded resources no longer exist
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Allowances", long, value_name = "N")]
     pub allow_absent: Option<usize>,
-    /// Allow a temporary outage (a serving set without a healthy member)
-    #[arg(long)]
+    /// Allow users to be without service, e.g. to send them to a site that is down
+    #[arg(help_heading = "Allowances", long)]
     pub allow_outage: bool,
     /// Allow changes to every member of a DynamoDB group while one of its members is lost
-    #[arg(long)]
+    #[arg(help_heading = "Allowances", long)]
     pub allow_group_changes: bool,
 }
 
@@ -123,10 +123,10 @@ pub struct AllowArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Speed {
     /// Maximum concurrent steps per provider [default: 10 for Linode, 4 for DynamoDB]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(help_heading = "General options", long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub parallel: Option<u16>,
     /// Polling interval while waiting, e.g. `10s` [default: 1s at first, then the kind's interval]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(help_heading = "General options", long, value_name = "DURATION")]
     pub poll: Option<String>,
 }
 

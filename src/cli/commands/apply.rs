@@ -298,7 +298,7 @@ pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
     }
     Err(OpsError::refused(
         "a guard refused this plan; nothing was changed",
-        "each refusal above names the option that allows it",
+        "read each refusal above; if it is meant, the refusal names the option that allows it",
     ))
 }
 
@@ -307,9 +307,14 @@ fn unasked_switch(place: &StackRef, state: &State, asked: &[String]) -> OpsError
     let proper = match asked.strip_prefix(state.home.as_slice()) {
         Some([]) => AdvisedCommand::Failback { stack: &name, lost: Vec::new() }.to_string(),
         Some([to]) => {
-            // Without a loss that it assumes, a switch to it is a planned one.
-            let planned = !assumes_loss(place, to).unwrap_or(true);
-            AdvisedCommand::Failover { stack: &name, to, lost: Vec::new(), planned }.to_string()
+            let failover =
+                |planned| AdvisedCommand::Failover { stack: &name, to, lost: Vec::new(), planned };
+            // Whoever types a command while both sites are up must not declare one of them lost by it.
+            let planned = format!("{}, while both sites are up", failover(true));
+            match assumes_loss(place, to).unwrap_or(true) {
+                true => format!("{planned}; {}, if its fault domains are lost", failover(false)),
+                false => planned,
+            }
         }
         _ => "a saved plan".to_owned(),
     };
@@ -320,7 +325,7 @@ fn unasked_switch(place: &StackRef, state: &State, asked: &[String]) -> OpsError
             OverlayNames(&state.active),
             OverlayNames(asked)
         ),
-        format!("if you want to switch: {proper}, or {switch}"),
+        format!("if you want to switch: {proper}; or {switch}"),
     )
 }
 

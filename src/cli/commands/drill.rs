@@ -339,7 +339,7 @@ fn waits(plan: &Plan) -> Option<Exit> {
 fn refused(what: &str) -> OpsError {
     OpsError::refused(
         format!("a guard would refuse {what}; nothing was changed"),
-        "each refusal above names the option that allows it; change it in the drill's overlay",
+        "read each refusal above, and change the overlay of the drill",
     )
 }
 

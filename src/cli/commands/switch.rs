@@ -94,7 +94,15 @@ pub async fn failover(
         assume_on_the_way(&mut ask, &state, to)?;
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
-    let question = format!("Fail over to {to}? Only `yes` is accepted:");
+    let declared: Vec<&str> =
+        proposed.plan.lost.iter().map(|it| it.fault_domain.as_str()).collect();
+    let declares = match declared.as_slice() {
+        [] => String::new(),
+        lost => {
+            format!("This declares {} lost: nothing there is read or changed. ", lost.join(" and "))
+        }
+    };
+    let question = format!("{declares}Fail over to {to}? Only `yes` is accepted:");
     let went = settled_with(context, &session, *lease, proposed, &ask, consent, &question).await?;
     look_again(context, &session, &ask, went).await
 }
@@ -223,7 +231,7 @@ async fn must_answer(session: &Session, ask: &PlanRequest, state: &State) -> Res
     Err(OpsError::refused(
         format!("{domain} is still unreachable: {}", unseen.why),
         format!(
-            "wait until it is reachable; if you cannot wait, fail back without it: {without}; nothing was changed"
+            "nothing was changed, and users stay where they are; run the same command again once it is reachable. If no user is to be sent there, it can stay frozen: {without}"
         ),
     ))
 }
@@ -305,12 +313,14 @@ pub fn where_to(context: &CommandContext, target: &TargetArgs) -> Result<OpsErro
         let assumes = if planned { "nothing".to_owned() } else { way.assumes_lost.join(", ") };
         format!("\n  {to} assumes lost: {assumes}: {switch}")
     };
-    let ways: Vec<String> = recovery_overlays(&place).into_iter().map(told).collect();
+    let mut ways = recovery_overlays(&place);
+    ways.sort_by_key(|it| it.assumes_lost.is_empty());
+    let ways: Vec<String> = ways.into_iter().map(told).collect();
     Ok(OpsError::usage(
         "--to is missing; nothing was changed",
         match ways.as_slice() {
             [] => format!("{name} has no overlay to switch to: add one in `overlays/`"),
-            ways => format!("available overlays:{}", ways.concat()),
+            ways => format!("the overlays, those for a recovery first:{}", ways.concat()),
         },
     ))
 }

@@ -84,7 +84,7 @@ impl AuditPage {
 fn label(name: &str) -> &str {
     match name {
         "switch" => "setting",
-        "way" => "before the traffic shift",
+        "way" => "scale-up",
         "clouds" => "not checked",
         other => other,
     }

@@ -47,7 +47,7 @@ struct Row {
 /// The phases that took any time, the bound of DNS between them.
 fn rows(report: &SwitchReport) -> Vec<Row> {
     let measured = report.measured();
-    let mut rows = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     for (phase, milliseconds) in measured.phases.named() {
         let note = match phase {
             "detection" => "from the last healthy probe until the switch began",
@@ -74,6 +74,10 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
             });
         }
     }
+    // What an incomplete run was at when it ended did not come about.
+    if let Some(last) = rows.last_mut().filter(|_| !report.complete) {
+        last.note.insert_str(0, "unfinished: ");
+    }
     rows
 }
 
@@ -83,10 +87,16 @@ fn recovery(report: &SwitchReport) -> &'static str {
     if is_planned { "time to move all users" } else { "recovery time" }
 }
 
+/// A recovery counts from the outage, which only whoever saw it can say (`--last-good`).
+fn counted_from(report: &SwitchReport) -> &'static str {
+    let is_unknown = report.measured().phases.detection == 0 && report.kind != SwitchKind::Drill;
+    if is_unknown { " from the command on" } else { "" }
+}
+
 /// `recovery time: 6 min 13 s, objective 15 min: met`.
-fn compared(what: &str, it: &ObjectiveResult) -> String {
+fn compared(what: &str, it: &ObjectiveResult, from: &str) -> String {
     let measured = match (it.measured, &it.verdict) {
-        (Some(measured), _) => took(measured),
+        (Some(measured), _) => format!("{}{from}", took(measured)),
         (None, ObjectiveVerdict::NotMeasured(why)) => format!("not measured, {why}"),
         (None, _) => "not finished yet".into(),
     };
@@ -137,8 +147,8 @@ pub fn paragraph(report: &SwitchReport) -> String {
     for row in rows(report) {
         lines.push(format!("  {:<12}{:>12}  {}", row.phase, row.took, row.note));
     }
-    lines.push(format!("  {}", compared(recovery(report), &report.rto())));
-    lines.push(format!("  {}", compared("data behind", &report.rpo())));
+    lines.push(format!("  {}", compared(recovery(report), &report.rto(), counted_from(report))));
+    lines.push(format!("  {}", compared("data behind", &report.rpo(), "")));
     let quoted = |it: &str| format!("`{}`", escape_control(it));
     lines.extend(unchecked(report, quoted).into_iter().map(|it| format!("  {it}")));
     lines.join("\n")
@@ -330,7 +340,7 @@ mod tests {
       DNS bound          5 min  some users may reach the old site until 2026-11-24T12:06:13Z; not waited for
       drain             10 min  until DNS caches had expired
       cleanup            8.0 s  until the remaining changes were made
-      time to move all users: 6 min 13 s; objective 15 min: met
+      time to move all users: 6 min 13 s from the command on; objective 15 min: met
       data behind: 7.0 s; objective 1 min: met
     "#);
         let report = report(planned(), 681);
@@ -363,7 +373,7 @@ mod tests {
         insta::assert_snapshot!(text(&failed), @r#"
     failover of shop to e|u: incomplete
       prepare      16 min 10 s  until the new site was ready
-      gate              30.0 s  until the new site passed its health checks
+      gate              30.0 s  unfinished: until the new site passed its health checks
       recovery time: not finished yet; objective 15 min: MISSED
       data behind: 7.0 s; objective 1 min: met
       base → e|u on sandbox, lost: linode:us-east, 2026-11-24T12:00:00Z to 2026-11-24T12:16:40Z

@@ -39,17 +39,17 @@ fn age(facts: &StatusFacts<'_>, since: i64) -> String {
 /// One fact a line, what matters most first.
 pub fn text(facts: &StatusFacts<'_>) -> String {
     let state = facts.state;
-    let mut lines = vec![
-        format!(
-            "{} on {}, as recorded; the clouds were not called",
-            escape_control(&facts.name),
-            escape_control(&state.target)
-        ),
+    let mut lines = vec![format!(
+        "{} on {}, as recorded; the clouds were not called",
+        escape_control(&facts.name),
+        escape_control(&state.target)
+    )];
+    lines.extend(facts.ways.iter().map(users));
+    lines.extend([
         format!("active: {}", named(&state.active)),
         format!("home: {}", named(&state.home)),
         format!("phase: {}", phase(facts)),
-    ];
-    lines.extend(facts.ways.iter().map(users));
+    ]);
     for it in &state.lost {
         let domain = escape_control(&it.fault_domain);
         lines.push(format!(
@@ -104,7 +104,13 @@ fn users(it: &UserRoute) -> String {
 
 fn phase(facts: &StatusFacts<'_>) -> String {
     match (facts.state.phase, &facts.state.switch) {
-        (Phase::Settled, _) => "settled".into(),
+        (Phase::Settled, _) if facts.state.lost.is_empty() => "settled".into(),
+        // The one thing that is left to do after a failover.
+        (Phase::Settled, _) if facts.state.active != facts.state.home => format!(
+            "settled; once the lost fault domains have recovered: {}",
+            AdvisedCommand::Failback { stack: &facts.name, lost: Vec::new() }
+        ),
+        (Phase::Settled, _) => "settled, while a fault domain is lost".into(),
         (Phase::Switching, Some(it)) => format!(
             "switching from {} since {} by {}; run {} to resume",
             named(&it.from),

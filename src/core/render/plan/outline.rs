@@ -236,12 +236,18 @@ fn summary(plan: &Plan) -> String {
     let rest = rest.join(", ");
     if plan.is_empty() && it.forget + it.moved + it.await_ == 0 {
         let why = match (verdict(plan), it.unseen, it.frozen) {
-            (Some(_), ..) => "Planning failed",
-            (None, 0, 0) => "Your infrastructure matches the configuration",
-            (None, 0, _) => "Everything outside the lost fault domains matches the configuration",
-            (None, ..) => "Everything that could be read matches the configuration",
+            (Some(_), ..) => "No changes. Planning failed".to_owned(),
+            (None, 0, 0) => "No changes. Your infrastructure matches the configuration".into(),
+            (None, 0, _) => {
+                "No changes. Everything outside the lost fault domains matches the configuration"
+                    .into()
+            }
+            (None, unread, _) => format!(
+                "Incomplete: {} could not be read; no changes are planned, and the rest matches the configuration",
+                count(unread, "resource")
+            ),
         };
-        return format!("No changes. {why} ({rest})");
+        return format!("{why} ({rest})");
     }
     let lost = |replaces: bool| {
         let lost = plan.changes.iter().filter(|it| {
@@ -275,16 +281,17 @@ fn summary(plan: &Plan) -> String {
     format!("Plan: {}; {rest}", todo.join(", "))
 }
 
-/// `Estimated: traffic shifted after 2 min 10 s; DNS caches expire up to 5 min later (TTL); …`.
+/// `Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); …`.
 fn forecast(it: &Forecast) -> String {
     let whole = duration(it.whole);
     let mut text = match it.directed {
         Some(directed) => format!(
-            "Estimated: traffic shifted after {}; DNS caches expire up to {} later (TTL); {whole} in total",
+            "Estimated: traffic shifted after {}, all users moved after {} (the TTL is {}); this command ends after {whole}",
             duration(directed.usual),
+            duration(directed.usual.saturating_add(directed.dns_bound)),
             duration(directed.dns_bound)
         ),
-        None => format!("Estimated: {whole} in total"),
+        None => format!("Estimated: this command ends after {whole}"),
     };
     if it.samples == 0 && it.steps > 0 {
         text.push_str("; based on built-in defaults, with no measurements yet");

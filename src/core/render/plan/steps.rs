@@ -30,10 +30,16 @@ fn gate(step: &Step) -> String {
             format!("serving gate: wait for a healthy target behind {}", of.join(", "))
         }
         StepCall::Replication { from, back: false } => {
-            format!("replication gate: wait until an item written to {from} arrives here")
+            format!(
+                "replication gate: wait until an item written to {from} is read from {}",
+                step.address
+            )
         }
         StepCall::Replication { from, back: true } => {
-            format!("replication gate: wait until an item written here arrives at {from}")
+            format!(
+                "replication gate: wait until an item written to {} is read from {from}",
+                step.address
+            )
         }
         StepCall::Drain { until: Some(_), .. } => {
             "drain gate: wait until DNS caches from an earlier run have expired".into()
@@ -58,17 +64,19 @@ pub fn step(step: &Step) -> RenderedLine {
     RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
 }
 
-/// `14 steps, critical path 6`.
+/// `14 steps, 6 of them one after another`.
 pub fn steps(steps: &[Step]) -> String {
     let number = match steps.len() {
         0 => "No steps".into(),
         1 => "1 step".into(),
-        number => format!("{}, critical path {}", count(number, "step"), longest(steps)),
+        number => {
+            format!("{}, {} of them one after another", count(number, "step"), longest(steps))
+        }
     };
     if !steps.iter().any(is_or_create) {
         return number;
     }
-    format!("{number}. A resource that no longer exists when its update starts is created instead")
+    format!("{number}. If what is to be updated was deleted meanwhile, it is created again.")
 }
 
 /// Whether what turns out to be gone is made again instead of being changed.

@@ -302,6 +302,13 @@ fn load_reports_broken_yaml_with_its_place() {
 }
 
 #[test]
+fn load_names_the_code_of_a_broken_template() {
+    let broken =
+        "  g: { kind: linode.nodebalancer, region: '${template(\"files/broken\", {})}' }\n";
+    assert_eq!(codes(broken), ["bad_template"]);
+}
+
+#[test]
 fn load_refuses_alias_bombs_and_deep_nesting() {
     let mut text = String::from("stack: s\noutputs:\n  a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {

@@ -143,7 +143,9 @@ fn data(it: &PlannedChange<'_>, allowed: &Allowances) -> Option<Diagnostic> {
             it.kind.kind
         ),
     )
-    .help(format!("to allow this: --allow-delete '{address}'"));
+    .help(format!(
+        "if it is not meant to go, put it back into the configuration; to allow this: --allow-delete '{address}'"
+    ));
     Some(match it.instance {
         Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
         None => refusal,
@@ -453,7 +455,7 @@ pub fn into_lost(
     let text = format!("`{address}` would {does} users to `{target}`, but {domain} is lost");
     let found = AdvisedCommand::Recovered { stack, fault_domain: domain };
     let help = format!(
-        "switch to a healthy site; if {domain} has recovered, omit `--lost {domain}` or, if the state records it as lost: {found}; or pass --allow-outage"
+        "switch to a healthy site; if {domain} has recovered, omit `--lost {domain}` or, if the state records it as lost: {found}. --allow-outage sends users there all the same, where nobody is served"
     );
     let refusal = Diagnostic::refusal(DiagnosticCode::LostTarget, text).help(help);
     match it.instance {

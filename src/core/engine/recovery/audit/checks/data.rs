@@ -93,7 +93,7 @@ impl Off {
             Self::Written { is_expression: true } => " by an expression".into(),
             Self::Variables(all) => {
                 let said = |(name, from): &(String, String)| match from.as_str() {
-                    "default" => format!("`{name}` by default"),
+                    "default" => format!("the default of `{name}`"),
                     other => format!("`{name}` as set by {other}"),
                 };
                 format!(" by {}", all.iter().map(said).collect::<Vec<_>>().join(" and "))

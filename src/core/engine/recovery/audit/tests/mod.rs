@@ -858,7 +858,7 @@ fn audit_finds_protection_off_by_a_variable_outside_the_sandbox() {
     let found = said(&world, &world.audit());
     assert_eq!(found.len(), 4, "{found:#?}");
     let is_it =
-        |it: &String| it.contains("data-unprotected") && it.contains("by `protect` by default");
+        |it: &String| it.contains("data-unprotected") && it.contains("by the default of `protect`");
     assert!(found.iter().all(is_it), "{found:#?}");
     let on = world.edit(
         "",
