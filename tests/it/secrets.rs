@@ -253,3 +253,57 @@ fn validate_shows_no_secret_in_a_mistake() {
         home.run(&["plan", "birds", "--var-file", "secrets.yaml"]).code(1).says(&["sensitive"]),
     );
 }
+
+/// No expression computes with a secret that this run does not know: what was made of it stays as it is, and what would have to
+/// be made of it is refused before the first call, also where a template, a list, or a condition reads it.
+#[test]
+fn plan_without_a_secret_changes_nothing_that_was_made_of_it() {
+    const MACHINE: &str =
+        "kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12";
+    let stack = |more: &str| {
+        format!(
+            "stack: tiny
+variables: {{ pw: {{ type: string, sensitive: true }}, fixed: {{ type: string, sensitive: true, default: fixed-horse-7 }} }}
+resources:
+  lb: {{ kind: linode.nodebalancer, region: us-east }}
+  one: {{ {MACHINE}, label: one, root_pass: 'correct-horse-9', user_data: '${{template(\"files/t\", {{\"p\": vars.pw}})}}' }}
+  two: {{ {MACHINE}, label: two, root_pass: '${{vars.fixed}}', user_data: 'pw=${{vars.pw}} at ${{lb.ipv4}}' }}
+  three: {{ {MACHINE}, label: three, root_pass: '${{vars.fixed}}', user_data: '${{[vars.fixed, lb.ipv4].join(\" \")}}' }}
+{more}outputs:
+  listed: '${{[one]}}'
+  mapped: '${{ {{\"p\": two.root_pass, \"at\": lb.ipv4}} }}'
+  joined: 'pw=${{vars.pw}} at ${{lb.ipv4}}'
+"
+        )
+    };
+    let home = Home::holding("tiny", stack(""));
+    home.write("stacks/tiny/files/t", "PW={{ p }}\n");
+    // A known secret beside what only applying tells is no missing one.
+    home.sandbox(&["apply", "tiny", "--yes", "--var", "pw=Pferd-und-Wagen-3"]).code(0).done();
+    let given = ["plan", "tiny", "--detailed-exitcode", "--var", "pw=Pferd-und-Wagen-3"];
+    home.sandbox(&given).code(0).done();
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).shows(&["No changes."]).done();
+    let before = home.shown();
+    for (user_data, why) in [
+        ("'${template(\"files/t\", {\"p\": vars.pw})}'", "set `pw` with LIFEBOAT_VAR_pw"),
+        ("'${[vars.pw][0]}'", "set `pw` with LIFEBOAT_VAR_pw"),
+        ("'${one.user_data}'", "set `pw` with LIFEBOAT_VAR_pw"),
+        ("'${one.user_data == \"a\" ? \"right\" : \"wrong\"}'", "set `pw` with LIFEBOAT_VAR_pw"),
+    ] {
+        let four = format!(
+            "  four: {{ {MACHINE}, label: four, root_pass: '${{vars.fixed}}', user_data: {user_data} }}\n"
+        );
+        home.stack("tiny", stack(&four));
+        let apply = home.sandbox(&["apply", "tiny", "--yes"]).code(1);
+        apply.says(&["`four` cannot be created without its secret `user_data`", why]).done();
+        assert_eq!(home.shown(), before, "nothing was changed for {user_data}");
+    }
+    // What the layers give is known, though state holds only its fingerprint.
+    let right = "user_data: '${one.root_pass == \"correct-horse-9\" ? \"right\" : \"wrong\"}'";
+    let four =
+        format!("  four: {{ {MACHINE}, label: four, root_pass: '${{one.root_pass}}', {right} }}\n");
+    home.stack("tiny", stack(&four));
+    home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
+    home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+    home.run(&["sandbox", "show"]).code(0).shows(&["user_data: right"]).done();
+}

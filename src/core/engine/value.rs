@@ -143,10 +143,32 @@ impl Value {
         }
     }
 
-    /// Every secret replaced by its fingerprint: the only form that plans and state may keep.
+    /// A secret that this run does not know: its variable was not given again, or only its fingerprint is recorded.
+    pub fn withheld() -> Self {
+        Self::Secret(Secret::new(Self::Fingerprint(String::new())))
+    }
+
+    /// Whether it is, or contains, a secret that this run does not know. Nothing can be computed from it, and nothing tells
+    /// whether what was made of it is still the same.
+    pub fn has_withheld(&self) -> bool {
+        match self {
+            Self::Fingerprint(_) => true,
+            Self::List(items) => items.iter().any(Self::has_withheld),
+            Self::Map(map) => map.values().any(Self::has_withheld),
+            Self::Secret(secret) => secret.expose().has_withheld(),
+            _ => false,
+        }
+    }
+
+    /// Every secret replaced by its fingerprint: the only form that plans and state may keep. What only applying will know has
+    /// none yet.
     #[must_use]
     pub fn sealed(&self, key: &LineageKey) -> Self {
         match self {
+            Self::Secret(secret) if secret.expose().has_withheld() => {
+                Self::Fingerprint(String::new())
+            }
+            Self::Secret(secret) if secret.expose().has_open() => Self::Open,
             Self::Secret(secret) => Self::Fingerprint(
                 key.fingerprint(secret.expose().exposed_json().to_string().as_bytes()),
             ),
@@ -186,6 +208,7 @@ impl Value {
             Self::List(items) => items.iter().map(Self::json).collect(),
             Self::Map(map) => map.iter().map(|(name, it)| (name.clone(), it.json())).collect(),
             Self::Open => json!({ OPEN: true }),
+            Self::Secret(secret) if secret.expose().has_open() => json!({ OPEN: true }),
             Self::Secret(_) => json!({ SENSITIVE: true }),
             Self::Fingerprint(it) => json!({ SENSITIVE: it }),
         }

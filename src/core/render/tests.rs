@@ -82,7 +82,7 @@ fn replaces() -> Plan {
         Severity::Refusal,
         "data_loss",
         "this plan would delete `orders` (dynamodb.table) and permanently delete its data",
-        "if it is not meant to go, put it back into the configuration; to allow this: --allow-delete 'orders'",
+        "put it back into the configuration, or allow this: --allow-delete 'orders'",
     ));
     plan
 }

@@ -34,6 +34,7 @@ use crate::engine::state::record::{Record, State};
 use crate::engine::text::diagnostic::{Diagnostic, on_one_line, stops};
 use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::execute_step::execute_step;
+use crate::ops::apply::known_values::{known_values, with_secrets};
 use crate::ops::apply::step_inputs::{
     Front, StepContext, StepDone, StepInputs, StepWait, Times, WatchedResource,
 };
@@ -109,7 +110,12 @@ impl<'a> Executor<'a> {
             session,
             stack: &proposed.desired.stack,
             plan,
-            known: known(&proposed.desired.stack, &state),
+            known: known_values(
+                &proposed.desired.stack,
+                &session.catalog,
+                proposed.desired.graph.order(),
+                &state,
+            ),
             state,
             removed: BTreeMap::new(),
             surveyed,
@@ -210,7 +216,7 @@ impl<'a> Executor<'a> {
         let step = &self.plan.steps[done.step];
         match &done.outcome {
             StepOutcome::Recorded(record) => {
-                let mut object = record.object();
+                let mut object = self.object(&step.address, record);
                 if record.deposed.is_some() {
                     object.extend(self.desired_name(&step.address));
                 }
@@ -218,7 +224,7 @@ impl<'a> Executor<'a> {
             }
             StepOutcome::Moved { .. } => {
                 if let Some(record) = self.state.records.get(&step.address) {
-                    self.known.put(step.address.clone(), record.object());
+                    self.known.put(step.address.clone(), self.object(&step.address, record));
                 }
             }
             StepOutcome::Removed
@@ -232,6 +238,13 @@ impl<'a> Executor<'a> {
         }
         self.schedule.finish(done.step, !failed);
         self.outcomes.insert(done.step, done.outcome);
+    }
+
+    /// What expressions see of a record.
+    fn object(&self, address: &Address, record: &Record) -> Attributes {
+        let Some(instance) = self.stack.instances.get(address) else { return record.object() };
+        let catalog = &self.session.catalog;
+        with_secrets(self.stack, catalog, instance, record, (&self.state.key, &self.known))
     }
 
     /// How long the changes that a wait follows may take, where they say more than the kind does.
@@ -485,15 +498,6 @@ impl<'a> Executor<'a> {
             .map(Some)
             .map_err(|mistakes| on_one_line(&mistakes, &self.stack.sources))
     }
-}
-
-/// What is recorded, and what the plain stack lends.
-fn known(stack: &Stack, state: &State) -> KnownValues {
-    let mut known = KnownValues::recorded(state);
-    for (address, object) in &stack.lent {
-        known.objects.insert(address.clone(), Arc::clone(object));
-    }
-    known
 }
 
 fn timeout_name(call: &StepCall) -> &'static str {

@@ -6,7 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::lang::merge::variables::remembered;
 use crate::engine::lang::model::Stack;
 use crate::engine::lang::resolve::resolve_output;
-use crate::engine::plan::diff::attributes::seal;
+use crate::engine::plan::diff::attributes::{is_missing_secret, seal};
 use crate::engine::plan::draft::refresh::promised;
 use crate::engine::plan::model::change::{Action, DeferReason, Plan};
 use crate::engine::plan::planner::Intent;
@@ -150,9 +150,9 @@ impl Executor<'_> {
         let mut outputs = BTreeMap::new();
         for (name, output) in &self.stack.outputs {
             let value = resolve_output(self.stack, &self.session.catalog, output, &known);
-            match value.ok().filter(|it| !it.has_open()) {
+            match value.ok().filter(|it| !it.has_open() && !is_missing_secret(it)) {
                 Some(value) => outputs.insert(name.clone(), seal(&value, Some(&self.state.key))),
-                // Not known after a failure: what was recorded stays.
+                // Not known after a failure, or made of a secret that nobody gave: what was recorded stays.
                 None => self
                     .state
                     .outputs

@@ -5,6 +5,7 @@ pub mod mutations;
 pub mod waits;
 pub mod gates;
 pub mod execute_step;
+pub mod known_values;
 pub mod executor;
 pub mod timing;
 pub mod finish;

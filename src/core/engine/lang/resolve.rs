@@ -277,8 +277,9 @@ fn of_object(
     expression: &Expression,
     view: &ScopeView<'_>,
 ) -> Result<Value, ExpressionError> {
-    let Some((mut at, is_secret)) = steps(path, &expression.text, view)? else {
-        return Ok(Value::Open);
+    let (mut at, is_secret) = match steps(path, &expression.text, view)? {
+        Ok(known) => known,
+        Err(unknown) => return Ok(unknown),
     };
     at.push(PathStep::Name(field.into()));
     view.look(&path.root, &at, &Slice::Whole).map_err(|it| lost(it, path, is_secret))
@@ -314,7 +315,7 @@ fn text(
     out: &mut Vec<Diagnostic>,
 ) -> Value {
     let mut text = String::new();
-    let (mut is_open, mut is_secret) = (false, false);
+    let (mut is_open, mut is_secret, mut is_withheld) = (false, false, false);
     for part in parts {
         if text.len() > TEXT_BYTES_MAX {
             // Told once: who uses it does not know it.
@@ -330,6 +331,10 @@ fn text(
             TextPart::Expression(it) => {
                 let value = computed(it, view, out);
                 is_secret |= value.has_secret();
+                is_withheld |= value.has_withheld();
+                if value.has_withheld() {
+                    continue;
+                }
                 if let Value::Text(shown) = &value {
                     text.push_str(shown);
                 } else if value.has_open() && !matches!(value, Value::List(_) | Value::Map(_)) {
@@ -349,6 +354,9 @@ fn text(
                 }
             }
         }
+    }
+    if is_withheld {
+        return Value::withheld();
     }
     let value = if is_open { Value::Open } else { Value::Text(text) };
     if is_secret { Value::Secret(Secret::new(value)) } else { value }

@@ -46,8 +46,8 @@ fn costly(over: OverBudget, range: (u32, u32)) -> ExpressionError {
         .help("reduce the work: use fewer elements, shorter texts, or several steps")
 }
 
-/// The steps of a path, computed. `None`: one of them is open; the flag: one of them is secret.
-type Steps<'a> = Option<(Vec<PathStep<'a>>, bool)>;
+/// The steps of a path, computed, and whether one of them is secret; or the value of the whole, where one of them is not known.
+type Steps<'a> = Result<(Vec<PathStep<'a>>, bool), Value>;
 
 pub fn steps<'a>(
     path: &'a CodePath,
@@ -72,7 +72,11 @@ pub fn steps<'a>(
                     Value::Int(index) if u32::try_from(index).is_ok() => {
                         PathStep::Index(u32::try_from(index).unwrap_or_default())
                     }
-                    Value::Open => return Ok(None),
+                    Value::Open if is_secret => {
+                        return Ok(Err(Value::Secret(Secret::new(Value::Open))));
+                    }
+                    Value::Open => return Ok(Err(Value::Open)),
+                    Value::Fingerprint(_) => return Ok(Err(Value::withheld())),
                     _ => {
                         let range = (path.start, path.end);
                         return Err(ExpressionError::new(
@@ -85,7 +89,7 @@ pub fn steps<'a>(
             }
         });
     }
-    Ok(Some((found, is_secret)))
+    Ok(Ok((found, is_secret)))
 }
 
 /// What is said of a path that leads nowhere. A step that came from a secret is not quoted, and nothing near it is proposed.
@@ -100,7 +104,10 @@ fn look(
     text: &str,
     world: &dyn NameLookup,
 ) -> Result<Value, ExpressionError> {
-    let Some((steps, is_secret)) = steps(path, text, world)? else { return Ok(Value::Open) };
+    let (steps, is_secret) = match steps(path, text, world)? {
+        Ok(known) => known,
+        Err(unknown) => return Ok(unknown),
+    };
     let value = world.look(&path.root, &steps, slice).map_err(|it| lost(it, path, is_secret))?;
     Ok(if is_secret { Value::Secret(Secret::new(value)) } else { value })
 }
@@ -133,6 +140,8 @@ impl VariableResolver for Leaves {
 struct Reach {
     is_open: bool,
     is_secret: bool,
+    /// A secret that this run does not know.
+    is_withheld: bool,
 }
 
 impl Reach {
@@ -140,7 +149,12 @@ impl Reach {
         Self {
             is_open: self.is_open || other.is_open,
             is_secret: self.is_secret || other.is_secret,
+            is_withheld: self.is_withheld || other.is_withheld,
         }
+    }
+
+    fn is_unknown(self) -> bool {
+        self.is_open || self.is_withheld
     }
 }
 
@@ -156,6 +170,10 @@ impl Frame<'_> {
         let mut context = Context::with_env(Arc::clone(&ENV));
         context.set_variable_resolver(self.leaves);
         let reach = self.reach(&self.cel.tree, &context)?;
+        // Applying tells what is open, but not a secret that nobody gave.
+        if reach.is_withheld {
+            return Ok(Value::withheld());
+        }
         if reach.is_open {
             return Ok(if reach.is_secret {
                 Value::Secret(Secret::new(Value::Open))
@@ -226,7 +244,7 @@ impl Frame<'_> {
         context: &Context<'_, '_>,
     ) -> Result<Reach, ExpressionError> {
         let decided_by = self.reach(condition, context)?;
-        let chosen = if decided_by.is_open {
+        let chosen = if decided_by.is_unknown() {
             self.reach_all([then, other], context)?
         } else {
             match self.resolve(condition, context)? {
@@ -248,7 +266,7 @@ impl Frame<'_> {
     ) -> Result<Reach, ExpressionError> {
         let of_left = self.reach(left, context)?;
         let deciding = cel::Value::Bool(deciding);
-        if !of_left.is_open && self.resolve(left, context)?.is_ok_and(|it| it == deciding) {
+        if !of_left.is_unknown() && self.resolve(left, context)?.is_ok_and(|it| it == deciding) {
             return Ok(of_left);
         }
         Ok(of_left.and(self.reach(right, context)?))
@@ -275,8 +293,12 @@ impl Frame<'_> {
             }
             Leaf::Template { path, map, start, end } => self.template(path, map, (*start, *end))?,
         };
-        let reach = Reach { is_open: value.has_open(), is_secret: value.has_secret() };
-        if !reach.is_open && self.leaves.values[index].get().is_none() {
+        let reach = Reach {
+            is_open: value.has_open(),
+            is_secret: value.has_secret(),
+            is_withheld: value.has_withheld(),
+        };
+        if !reach.is_unknown() && self.leaves.values[index].get().is_none() {
             if self.world.is_bounded() {
                 self.leaves.shapes[index].get_or_init(|| ValueShape::of(&value));
             }
@@ -322,10 +344,13 @@ impl Frame<'_> {
             ));
         };
         let map = evaluate(map, self.text, self.world)?;
-        if map.has_open() {
-            return Ok(Value::Open);
-        }
         let is_secret = map.has_secret();
+        match (map.has_withheld(), map.has_open()) {
+            (true, _) => return Ok(Value::withheld()),
+            (false, true) if is_secret => return Ok(Value::Secret(Secret::new(Value::Open))),
+            (false, true) => return Ok(Value::Open),
+            (false, false) => {}
+        }
         // What of it is secret stays so inside: a template's mistakes quote names, too.
         let map = match map {
             Value::Secret(secret) => match secret.expose().exposed() {

@@ -240,7 +240,7 @@ fn cidr_subnet(prefix: &str, bits: i64, n: i64) -> Result<String, &'static str> 
     Ok(format!("{}/{}", block.address(first), block.prefix + bits))
 }
 
-/// A value as CEL sees it; open values must not get here, secrets are laid open.
+/// A value as CEL sees it; what is not known (open, or withheld) must not get here, secrets are laid open.
 pub fn to_cel(value: &Value) -> cel::Value {
     match value {
         Value::Null | Value::Open | Value::Fingerprint(_) => cel::Value::Null,

@@ -282,7 +282,7 @@ impl VariableDeclaration<'_> {
     fn remembered(&self, value: &Value, out: &mut Vec<Diagnostic>) -> Option<Value> {
         if self.sensitive && matches!(value, Value::Fingerprint(_)) {
             out.push(missing_secret(self.name, self.key));
-            return Some(Value::Open);
+            return Some(Value::withheld());
         }
         typed(value.clone(), self.kind)
     }
@@ -324,7 +324,7 @@ impl VariableDeclaration<'_> {
         let Self { name, key, .. } = self;
         if self.sensitive {
             out.push(missing_secret(name, *key));
-            return Some((Value::Open, NOBODY.to_owned()));
+            return Some((Value::withheld(), NOBODY.to_owned()));
         }
         out.push(
             Diagnostic::error(DiagnosticCode::MissingVariable, "A variable is not set")

@@ -263,15 +263,23 @@ impl<'a> PlanBuilder<'a> {
 
     /// What is made needs every secret; all that are missing are told at once, before any call.
     fn require_secrets(&mut self, instance: &Instance, resolved: &Resolved, change: &Change) {
-        if !matches!(change.action, Action::Create | Action::Replace { .. }) {
-            return;
-        }
-        for (name, _) in resolved.attributes.iter().filter(|(_, it)| is_missing_secret(it)) {
+        let is_sent = |name: &String| match change.action {
+            Action::Create | Action::Replace { .. } => true,
+            Action::Update => change.attributes.iter().any(|it| it.name == *name),
+            _ => false,
+        };
+        let unknown = resolved.attributes.iter().filter(|(_, it)| it.has_withheld());
+        for (name, _) in unknown.filter(|(name, _)| is_sent(name)) {
             let span = resolved.span(name).unwrap_or(instance.resource.span);
             let variables = self.worlds.stack.variables.iter();
             let missing = variables.filter(|(_, it)| is_missing_secret(&it.value));
             let missing: Vec<String> = missing.map(|(name, _)| name.clone()).collect();
-            self.diagnostics.push(rules::missing_secret(instance, name, span, &missing));
+            self.diagnostics.push(rules::missing_secret(
+                instance,
+                name,
+                span,
+                (&missing, change.action),
+            ));
         }
     }
 

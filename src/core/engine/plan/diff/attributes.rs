@@ -162,10 +162,11 @@ pub fn uncompared(sides: &DiffSides<'_>) -> Vec<String> {
     sides.kind.settable().filter_map(|(name, attribute)| hides(name, attribute)).collect()
 }
 
-/// A sensitive value that is not known: the variable behind it was not given.
+/// A sensitive value that was computed from one that this run does not know: its variable was not given, or only its
+/// fingerprint is recorded.
 pub fn is_missing_secret(value: &Value) -> bool {
     match value {
-        Value::Secret(secret) => secret.expose().has_open(),
+        Value::Secret(secret) => secret.expose().has_withheld(),
         // One of several is as much missing as a single one.
         Value::List(items) => items.iter().any(is_missing_secret),
         Value::Map(map) => map.values().any(is_missing_secret),

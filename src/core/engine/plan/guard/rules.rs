@@ -143,9 +143,7 @@ fn data(it: &PlannedChange<'_>, allowed: &Allowances) -> Option<Diagnostic> {
             it.kind.kind
         ),
     )
-    .help(format!(
-        "if it is not meant to go, put it back into the configuration; to allow this: --allow-delete '{address}'"
-    ));
+    .help(format!("put it back into the configuration, or allow this: --allow-delete '{address}'"));
     Some(match it.instance {
         Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
         None => refusal,
@@ -413,16 +411,21 @@ pub fn missing_secret(
     instance: &Instance,
     name: &str,
     span: Span,
-    missing: &[String],
+    (missing, action): (&[String], Action),
 ) -> Diagnostic {
     let ways = missing
         .iter()
         .map(|it| format!("set `{it}` with LIFEBOAT_VAR_{it}=…, --var-file or --var {it}=…"));
     let ways: Vec<String> = ways.collect();
-    let text = format!("`{}` cannot be created without its secret `{name}`", instance.address);
-    Diagnostic::error(DiagnosticCode::MissingSecret, text)
-        .at(span, "a sensitive variable used here is not set")
-        .help(ways.join("; "))
+    let done = if action == Action::Update { "changed" } else { "created" };
+    let text = format!("`{}` cannot be {done} without its secret `{name}`", instance.address);
+    let wrong = Diagnostic::error(DiagnosticCode::MissingSecret, text);
+    if ways.is_empty() {
+        return wrong.at(span, "this reads a secret of which only a fingerprint is recorded").help(
+            "use the variable that the secret comes from, instead of the attribute that holds it",
+        );
+    }
+    wrong.at(span, "a sensitive variable used here is not set").help(ways.join("; "))
 }
 
 /// The refusal of a recorded kind that this version does not know.
