@@ -108,12 +108,16 @@ pub fn is_name(part: &str) -> bool {
     !matches!(part, "" | "." | "..") && !part.contains(['/', '\0'])
 }
 
+/// The highest serial or number of an entry that is believed: a thousand a second would take three hundred million years. A file
+/// that names a higher one is not ours, and what counts on from it must not overflow.
+pub const NUMBER_MAX: u64 = u64::MAX / 2;
+
 #[cfg(test)]
 mod tests {
     use super::{HISTORY, KeyPrefix, StoreKey, is_name};
 
     #[test]
-    fn no_key_leads_out_of_its_store() {
+    fn new_refuses_keys_that_lead_out_of_the_store() {
         for out in ["", "/", "/etc/passwd", "..", "../other", "history/../../other", ".", "a/./b"] {
             assert_eq!(StoreKey::parse(out), None, "{out}");
         }
@@ -125,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_its_prefix_and_its_name() {
+    fn key_joins_prefix_and_name() {
         let key = HISTORY.key("00000003.snapshot");
         assert_eq!(StoreKey::parse("history/00000003.snapshot"), Some(key.clone()));
         assert_eq!((key.prefix(), key.name()), (HISTORY.clone(), "00000003.snapshot"));

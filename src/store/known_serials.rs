@@ -7,7 +7,7 @@ use crate::engine::state::codec::decode_state;
 use crate::engine::state::record::State;
 use crate::store::backend::Backend;
 use crate::store::error::StoreError;
-use crate::store::key::{HISTORY, KEPT_JOURNAL, KEPT_SNAPSHOT, StoreKey};
+use crate::store::key::{HISTORY, KEPT_JOURNAL, KEPT_SNAPSHOT, NUMBER_MAX, StoreKey};
 use crate::store::lock_record::LockRecords;
 use crate::store::reports::Reports;
 
@@ -106,6 +106,7 @@ pub(super) fn kept(backend: &dyn Backend) -> Result<Vec<(u64, StoreKey)>, StoreE
     let kept = keys.filter(|it| is(it, KEPT_SNAPSHOT) || is(it, KEPT_JOURNAL));
     let mut found: Vec<(u64, StoreKey)> =
         kept.filter_map(|it| Some((it.stem().parse().ok()?, it))).collect();
+    found.retain(|(serial, _)| *serial <= NUMBER_MAX);
     found.sort();
     Ok(found)
 }

@@ -244,11 +244,22 @@ fn kept_key(ending: &str, serial: u64) -> StoreKey {
     HISTORY.key(&format!("{serial:08}.{ending}"))
 }
 
-/// Keeps the newest snapshots and journals only.
+/// Keeps the newest snapshots and journals only. The state is saved by then: what cannot be removed is tried again after the next
+/// run, and what others have put there is theirs.
 fn prune(backend: &dyn Backend) -> Result<(), StoreError> {
-    let keys = backend.list(&HISTORY)?;
+    let is_ours = |it: &StoreKey| {
+        let ending = it.ending();
+        (ending == Some(KEPT_SNAPSHOT) || ending == Some(KEPT_JOURNAL))
+            && it.stem().parse::<u64>().is_ok()
+    };
+    let keys: Vec<StoreKey> = backend.list(&HISTORY)?.into_iter().filter(is_ours).collect();
     let surplus = keys.len().saturating_sub(2 * HISTORY_MAX);
-    keys[..surplus].iter().try_for_each(|it| backend.delete(it))
+    for key in &keys[..surplus] {
+        if let Err(why) = backend.delete(key) {
+            tracing::warn!(%why, "an old file of the history stays");
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::backend::{Backend, HeldLock, LockAttempt, LockMode, ensure_prefix};
 use crate::store::error::{StoreError, io as io_error};
-use crate::store::key::{LEASE, PREPARED, StoreKey};
+use crate::store::key::{LEASE, NUMBER_MAX, PREPARED, StoreKey};
 
 /// How often a reader starts over because a file that it had listed was swept a moment later. Every sweep follows a new
 /// lease, so 20 in a row means that the folder keeps changing by other hands.
@@ -285,7 +285,8 @@ impl LockRecords {
         let beats = self.list()?.into_iter().filter(|(_, part, _)| *part == RecordPart::Beat);
         let beats = beats.filter_map(|(_, _, key)| {
             let beat: Heartbeat = serde_json::from_slice(&self.backend.get(&key).ok()??).ok()?;
-            Some((beat, self.backend.place(&key)))
+            let is_ours = beat.sequence <= NUMBER_MAX && beat.serial <= NUMBER_MAX;
+            is_ours.then(|| (beat, self.backend.place(&key)))
         });
         Ok(beats.max_by_key(|(beat, _)| beat.sequence))
     }

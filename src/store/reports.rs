@@ -139,11 +139,17 @@ impl Reports {
         Ok(keys)
     }
 
-    /// Names begin with their time, so the first are the oldest.
+    /// Names begin with their time, so the first are the oldest. The new one is written by then: what cannot be removed is tried
+    /// again with the next.
     fn prune(&self) -> Result<(), StoreError> {
         let keys = self.keys()?;
         let surplus = keys.len().saturating_sub(REPORTS_MAX);
-        keys.iter().take(surplus).try_for_each(|it| self.backend.delete(it))
+        for key in keys.iter().take(surplus) {
+            if let Err(why) = self.backend.delete(key) {
+                tracing::warn!(%why, "an old report stays");
+            }
+        }
+        Ok(())
     }
 }
 

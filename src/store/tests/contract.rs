@@ -30,7 +30,7 @@ fn key(text: &str) -> StoreKey {
 }
 
 #[test]
-fn what_is_put_is_read_and_listed_in_order_until_it_is_deleted() {
+fn put_get_list_and_delete_agree() {
     check(|it| {
         assert_eq!(it.get(&JOURNAL).unwrap(), None);
         for (name, mode) in [
@@ -59,7 +59,7 @@ fn what_is_put_is_read_and_listed_in_order_until_it_is_deleted() {
 }
 
 #[test]
-fn of_many_who_put_at_once_one_is_told_that_it_did() {
+fn put_if_absent_has_one_winner() {
     check(|it| {
         let put = |at: usize| it.put(&JOURNAL, at.to_string().as_bytes(), PutMode::IfAbsent);
         let won: Vec<usize> = std::thread::scope(|scope| {
@@ -75,7 +75,7 @@ fn of_many_who_put_at_once_one_is_told_that_it_did() {
 
 /// What fencing rests on.
 #[test]
-fn what_was_prepared_and_swept_cannot_be_published() {
+fn publish_fails_for_what_was_swept() {
     check(|it| {
         let swept = prepare(&**it, &SNAPSHOT, 3, b"late").unwrap();
         assert_eq!(prepared_in(&swept.draft), Some(3));
@@ -94,7 +94,7 @@ fn what_was_prepared_and_swept_cannot_be_published() {
 
 /// Nobody reads what a late holder appends, and who is kept in the history is not changed there.
 #[test]
-fn what_is_appended_to_goes_where_it_is_named_and_what_is_replaced_stays_what_it_was() {
+fn append_follows_its_file_through_renames() {
     check(|it| {
         let first = prepare(&**it, &JOURNAL, 1, b"one ").unwrap();
         let mut first = publish(&**it, first).unwrap();
@@ -119,7 +119,7 @@ fn what_is_appended_to_goes_where_it_is_named_and_what_is_replaced_stays_what_it
 }
 
 #[test]
-fn a_lock_is_held_alone_or_shared_until_it_is_dropped() {
+fn lock_is_exclusive_or_shared_until_dropped() {
     check(|it| {
         let lock = |mode| it.lock(&key("lock"), mode).unwrap();
         assert!(matches!(lock(LockMode::Shared), LockAttempt::Missing));
@@ -142,7 +142,7 @@ fn a_lock_is_held_alone_or_shared_until_it_is_dropped() {
 
 /// The folder alone: files are for their owner, and a link that lies there leads nowhere.
 #[test]
-fn a_folder_writes_for_its_owner_alone_and_through_no_link() {
+fn folder_writes_for_its_owner_and_through_no_link() {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     let folder = tempfile::tempdir().unwrap();

@@ -298,3 +298,41 @@ fn load_refuses_a_state_that_git_tracks_with_the_remedy() {
     assert!(typed.success(), "{command}");
     assert!(store.load().unwrap().is_some(), "the files stay");
 }
+
+/// What others put among the files of the history is theirs, and a saved run does not fail because an old file stays.
+#[test]
+fn save_leaves_strange_names_in_the_history_alone() {
+    let (_folder, store) = shop();
+    let folder = store.folder().to_owned();
+    let history = folder.join("history");
+    std::fs::create_dir(history.join("00000000.old")).unwrap();
+    std::fs::write(history.join("notes.txt"), "mine").unwrap();
+    // Old, and not to be removed: a folder under a name of ours.
+    std::fs::create_dir(history.join("00000000.snapshot")).unwrap();
+    for at in 10..70 {
+        run(&store, at * HOUR, "linode");
+    }
+    assert!(history.join("00000000.old").exists() && history.join("notes.txt").exists());
+    let kept = std::fs::read_dir(&history).unwrap().count();
+    assert!((100..=104).contains(&kept), "{kept} files");
+}
+
+/// A number that no run has reached is nobody's: it neither outdates a state nor overflows what goes on from it.
+#[test]
+fn restore_believes_no_serial_beyond_all_numbers() {
+    let (_folder, store) = shop();
+    let folder = store.folder().to_owned();
+    let history = folder.join("history");
+    for serial in [u64::MAX, u64::MAX - 1] {
+        std::fs::write(history.join(format!("{serial}.snapshot")), "rubbish").unwrap();
+        std::fs::write(history.join(format!("{serial}.journal")), "").unwrap();
+    }
+    let beat = format!("{{\"at\":1,\"released\":true,\"sequence\":{0},\"serial\":{0}}}", u64::MAX);
+    std::fs::write(folder.join("lease/00000001.beat"), beat).unwrap();
+    let before = store.load().unwrap().unwrap();
+    std::fs::remove_file(folder.join("state.snapshot")).unwrap();
+    std::fs::remove_file(folder.join("journal")).unwrap();
+    store.restore("ann", "state restore shop", HOUR).unwrap();
+    let after = run(&store, 90 * HOUR, "linode");
+    assert!(after.serial > before.serial && after.serial < before.serial + 10, "{}", after.serial);
+}

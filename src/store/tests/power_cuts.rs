@@ -131,13 +131,13 @@ fn check_state(backend: &Arc<dyn Backend>, told: &Acknowledged) {
 
 /// Law 5. Fails without the sync of an append, of what is prepared, or of the names after it was published.
 #[test]
-fn no_acknowledged_entry_and_no_snapshot_is_lost_with_the_power() {
+fn append_and_save_lose_nothing_acknowledged_in_a_power_cut() {
     at_every_cut(LossyBackend::new, holders, check_state);
 }
 
 /// Power may fail a second time before anybody has read.
 #[test]
-fn who_goes_on_after_a_power_cut_may_meet_another() {
+fn lease_survives_two_power_cuts_in_a_row() {
     let mut told = Acknowledged::default();
     let first = LossyBackend::new(Some(CUT_IN_THE_MIDDLE));
     holders(&(Arc::<LossyBackend>::clone(&first) as Arc<dyn Backend>), &mut told).unwrap_err();
@@ -162,7 +162,7 @@ fn who_goes_on_after_a_power_cut_may_meet_another() {
 
 /// What a restore goes on from is still there when it did not get to its end.
 #[test]
-fn a_restore_that_a_power_cut_ends_can_be_made_again() {
+fn restore_can_be_made_again_after_a_power_cut() {
     let mut told = Acknowledged::default();
     let store = LossyBackend::new(None);
     let backend = Arc::<LossyBackend>::clone(&store) as Arc<dyn Backend>;
@@ -212,7 +212,7 @@ fn report(ended: i64) -> SwitchReport {
 
 /// Fails without the sync of what is put, or of the names after it.
 #[test]
-fn a_report_that_was_written_is_whole_and_there() {
+fn write_of_a_report_survives_a_power_cut() {
     at_every_cut(
         LossyBackend::new,
         |backend, told: &mut Vec<i64>| {
@@ -235,7 +235,7 @@ fn a_report_that_was_written_is_whole_and_there() {
 
 /// The same of what is replaced.
 #[test]
-fn a_watcher_remembers_what_it_saved_last() {
+fn watch_memory_survives_a_power_cut() {
     at_every_cut(
         LossyBackend::new,
         |backend, told: &mut Option<i64>| {

@@ -162,8 +162,16 @@ fn lower(item: SideItem<'_>, drain: &Drain, most: u64) -> String {
     let fitting = stored.into_iter().flatten().copied();
     let fitting =
         fitting.filter(|it| *it > 0 && u64::try_from(*it).is_ok_and(|it| it <= most)).max();
-    let wanted = fitting.map_or_else(|| most.to_string(), |it| it.to_string());
-    format!("write `{}: {wanted}`, days before it is needed", drain.ttl)
+    let least = stored.into_iter().flatten().copied().filter(|it| *it > 0).min();
+    match (fitting, least) {
+        (Some(wanted), _) => format!("write `{}: {wanted}`, days before it is needed", drain.ttl),
+        // 0 is no short time: it leaves the choice to the zone.
+        (None, Some(least)) => format!(
+            "no TTL is short enough for this objective; the shortest is `{}: {least}`",
+            drain.ttl
+        ),
+        (None, None) => format!("write `{}: {}`, days before it is needed", drain.ttl, most.max(1)),
+    }
 }
 
 fn gated(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) {
