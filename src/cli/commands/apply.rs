@@ -311,9 +311,10 @@ fn unasked_switch(place: &StackRef, state: &State, asked: &[String]) -> OpsError
                 |planned| AdvisedCommand::Failover { stack: &name, to, lost: Vec::new(), planned };
             // Whoever types a command while both sites are up must not declare one of them lost by it.
             let planned = format!("{}, while both sites are up", failover(true));
-            match assumes_loss(place, to).unwrap_or(true) {
-                true => format!("{planned}; {}, if its fault domains are lost", failover(false)),
-                false => planned,
+            if assumes_loss(place, to).unwrap_or(true) {
+                format!("{planned}; {}, if its fault domains are lost", failover(false))
+            } else {
+                planned
             }
         }
         _ => "a saved plan".to_owned(),

@@ -146,6 +146,12 @@ impl World {
 }
 
 #[track_caller]
+/// What DynamoDB allows in a region.
+fn quotas(domain: &str) -> OfferRequest {
+    let (provider, path) = ("dynamodb".to_owned(), domain.to_owned());
+    OfferRequest { provider, source: OfferSource::Quotas, path }
+}
+
 /// A list that Linode keeps.
 fn list(path: &str) -> OfferRequest {
     OfferRequest { provider: "linode".to_owned(), source: OfferSource::List, path: path.to_owned() }
@@ -702,9 +708,7 @@ fn data() -> Vec<Plant> {
             "read_capacity: 30000",
             provisioned(30_000).facts(|it| {
                 let told = json!({ "TableMaxReadCapacityUnits": 40_000, "AccountMaxReadCapacityUnits": 20_000 });
-                let (provider, path) = ("dynamodb".to_owned(), "aws:eu-west-1".to_owned());
-                let quotas = OfferRequest { provider, source: OfferSource::Quotas, path };
-                it.offers = Some([(quotas, Ok(vec![told]))].into());
+                it.offers = Some([(quotas("aws:eu-west-1"), Ok(vec![told]))].into());
             }),
         ),
         plant(
