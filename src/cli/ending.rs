@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use crate::cli::out::{data, talk};
 use crate::engine::lang::merge::variables::remembered;
 use crate::engine::plan::model::change::Plan;
+use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::completion::{self, Completion, Unfinished};
+use crate::engine::recovery::report::step_timing::StepResult;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
@@ -22,6 +24,9 @@ pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
     if report.ending() == Completion::Undone {
         let left = report.failed.len() + report.in_doubt.len() + report.not_done.len();
         let remedy = report.remedy().map(|it| format!("{it} and ")).unwrap_or_default();
+        for it in users(report) {
+            talk(&it);
+        }
         talk(&format!(
             "incomplete: {steps} succeeded, {left} remaining; {remedy}run the same command again to resume"
         ));
@@ -41,6 +46,24 @@ pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
         };
         data(&format!("{} = {shown}", escape_control(name)));
     }
+}
+
+/// Where users are after a run that was to move them and did not finish: what matters most then.
+fn users(report: &RunResult) -> Vec<String> {
+    let names = |moved: bool| {
+        let traffic =
+            report.steps.iter().filter(|it| it.role == StepPhase::Traffic && it.ttl.is_some());
+        let chosen = traffic.filter(|it| (it.became == StepResult::Done) == moved);
+        let names: Vec<String> = chosen.map(|it| format!("`{}`", it.address)).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let told = [
+        names(true).map(|it| format!("users of {it} have moved; some backends may be missing")),
+        names(false).map(|it| {
+            format!("users of {it} have NOT moved: they are sent where they were before")
+        }),
+    ];
+    told.into_iter().flatten().collect()
 }
 
 /// What a plan writes into the state whether or not a call is made.

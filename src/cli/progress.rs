@@ -198,6 +198,7 @@ mod tests {
                 segment: 0,
                 weight: 1,
                 shift: None,
+                quorums: Vec::new(),
             };
             format!("{}, {}", doing(&step), done(&step).unwrap())
         };

@@ -97,7 +97,6 @@ fn drill_killed_after_its_switch_has_measured_the_recovery() {
     assert_eq!((&report["dns_bound"], &report["passed"]), (&300.0.into(), &false.into()));
     let recovery = seconds(&report["directed"]) + 300.0;
     assert!((seconds(&report["recovery"]) - recovery).abs() < 0.2, "{report:#}");
-    assert!(seconds(&report["phases"]["prepare"]) > 10.0, "a machine was made: {report:#}");
     let name = report["name"].as_str().unwrap();
     home.sandbox(&["reports", "woocommerce", name, "--format", "markdown"])
         .code(0)

@@ -31,6 +31,7 @@ mod two_sites;
 mod switch;
 mod active_active;
 mod region_losses;
+mod quorum;
 mod deferred;
 mod kill_points;
 mod crash;

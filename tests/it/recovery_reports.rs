@@ -251,11 +251,12 @@ fn plan_says_how_long_its_switch_takes_and_how_sure_that_is() {
     let json: Json = serde_json::from_str(&output.stdout).unwrap();
     let forecast = &json["envelope"]["forecast"];
     let all = forecast["steps"].as_u64().unwrap();
-    assert!(all >= 4 && forecast["measured"] == all, "{forecast}");
+    assert!(all >= 2 && forecast["measured"] == all, "{forecast}");
     assert_eq!(forecast["directed"]["dns_bound"], 120, "{forecast}");
-    // Steps like these were made once on the way there: what is expected is about what it took.
+    // Steps like these were made once on the way there: what is expected is about what it took. That switch was planned, so its
+    // users waited for all that this one makes.
     let took = seconds(&reports(&home)[0]["directed"]);
-    let usual = seconds(&forecast["directed"]["usual"]);
+    let usual = seconds(&forecast["whole"]);
     assert!(usual > took / 3.0 && usual < took * 3.0, "{usual} is far from {took}");
     for format in ["text", "markdown", "html"] {
         home.run(&["show", "p.json", "--format", format])

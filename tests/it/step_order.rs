@@ -235,14 +235,13 @@ fn failover_gate_stays_closed_before_what_takes_nobody() {
     assert_eq!(home.requests().mutating().with("/records").len(), 0);
 }
 
-/// Users need not wait for a second machine: the plan says so, with the command that moves them now, which does.
+/// Where both sites are up, users wait for all of the new one: the plan says so, with the command that moves them now, which does.
 #[test]
 fn failover_advises_a_command_that_moves_users_first() {
     let home = sites();
-    home.lose("linode:us-east");
     home.fault("POST /linode/instances 503 times=999");
-    let told = home.sandbox(&["failover", "sites", "--to", "eu", "--yes"]).code(1);
-    let now = "lifeboat failover sites --to eu --var size=1 --sandbox";
+    let told = home.sandbox(&["failover", "sites", "--to", "eu", "--planned", "--yes"]).code(1);
+    let now = "lifeboat failover sites --to eu --planned --var size=1 --sandbox";
     let told = told.says(&["users of `shop` wait until", now]);
     let words: Vec<&str> = now.split(' ').skip(1).collect();
     home.log_requests();

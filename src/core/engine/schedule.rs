@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::plan::model::change::Step;
+use crate::engine::plan::model::change::{Step, StepQuorum};
 use crate::engine::topological::topological_order;
 
 /// How a step stands.
@@ -17,12 +17,25 @@ pub enum StepState {
     Skipped,
 }
 
+/// How far a group has come of which some steps have to end well.
+#[derive(Debug, Clone, Copy)]
+struct QuorumProgress {
+    /// How many more are needed.
+    wanted: usize,
+    /// How many more may fail.
+    spare: usize,
+}
+
 /// Progress of the steps of one plan.
 #[derive(Debug)]
 pub struct Schedule {
     standing: Vec<StepState>,
     waits_left: Vec<usize>,
     dependents: Vec<Vec<usize>>,
+    /// By step: the groups of which it needs some.
+    quorums: Vec<Vec<QuorumProgress>>,
+    /// By step: who counts it, and in which of its groups.
+    counted_by: Vec<Vec<(usize, usize)>>,
     /// Seconds from the start of a step to the end of the longest path behind it.
     remaining: Vec<u64>,
     lanes: Vec<Option<(String, usize)>>,
@@ -51,6 +64,16 @@ impl Schedule {
                 dependents[*wait].push(step.id);
             }
         }
+        let mut counted_by: Vec<Vec<(usize, usize)>> = vec![Vec::new(); steps.len()];
+        for step in steps {
+            for (at, quorum) in step.quorums.iter().enumerate() {
+                quorum.of.iter().for_each(|it| counted_by[*it].push((step.id, at)));
+            }
+        }
+        let progress = |it: &StepQuorum| QuorumProgress {
+            wanted: it.count,
+            spare: it.of.len().saturating_sub(it.count),
+        };
         let mut open_in_segment: BTreeMap<usize, usize> = BTreeMap::new();
         for step in steps {
             *open_in_segment.entry(step.segment).or_default() += 1;
@@ -60,6 +83,8 @@ impl Schedule {
             waits_left: steps.iter().map(|it| it.waits.len()).collect(),
             remaining: remaining(steps),
             dependents,
+            quorums: steps.iter().map(|it| it.quorums.iter().map(progress).collect()).collect(),
+            counted_by,
             lanes: steps.iter().map(|it| it.lane.clone().map(|lane| (lane, it.segment))).collect(),
             held: BTreeMap::new(),
             open_in_segment,
@@ -69,13 +94,17 @@ impl Schedule {
             startable: BTreeMap::new(),
             stopped: false,
         };
-        for step in steps.iter().filter(|it| it.waits.is_empty()) {
-            schedule.offer(step.id);
-        }
+        (0..steps.len()).for_each(|it| schedule.offer(it));
         schedule
     }
 
+    /// Lets a step start, if nothing that it waits for is open any more.
     fn offer(&mut self, step: usize) {
+        let is_open =
+            self.waits_left[step] > 0 || self.quorums[step].iter().any(|it| it.wanted > 0);
+        if is_open || self.standing[step] != StepState::Waiting {
+            return;
+        }
         let ranked = (Reverse(self.remaining[step]), step);
         self.startable.entry(self.providers[step].clone()).or_default().insert(ranked);
     }
@@ -123,9 +152,12 @@ impl Schedule {
         }
         for dependent in self.dependents[step].clone() {
             self.waits_left[dependent] -= 1;
-            if self.waits_left[dependent] == 0 && self.standing[dependent] == StepState::Waiting {
-                self.offer(dependent);
-            }
+            self.offer(dependent);
+        }
+        for (dependent, at) in self.counted_by[step].clone() {
+            let quorum = &mut self.quorums[dependent][at];
+            quorum.wanted = quorum.wanted.saturating_sub(1);
+            self.offer(dependent);
         }
     }
 
@@ -139,13 +171,26 @@ impl Schedule {
         }
     }
 
+    /// What waits for a step that did not end well never starts; what counts it among others goes on as long as enough of those
+    /// are left.
     fn skip_dependents(&mut self, step: usize) {
-        let mut todo = self.dependents[step].clone();
-        while let Some(dependent) = todo.pop() {
-            if self.standing[dependent] == StepState::Waiting {
-                self.standing[dependent] = StepState::Skipped;
-                self.close(dependent);
-                todo.extend(&self.dependents[dependent]);
+        let mut missing = vec![step];
+        while let Some(step) = missing.pop() {
+            let mut never = self.dependents[step].clone();
+            for (dependent, at) in &self.counted_by[step] {
+                let quorum = &mut self.quorums[*dependent][*at];
+                match quorum.spare.checked_sub(1) {
+                    Some(left) => quorum.spare = left,
+                    None if quorum.wanted > 0 => never.push(*dependent),
+                    None => {}
+                }
+            }
+            for dependent in never {
+                if self.standing[dependent] == StepState::Waiting {
+                    self.standing[dependent] = StepState::Skipped;
+                    self.close(dependent);
+                    missing.push(dependent);
+                }
             }
         }
     }
@@ -175,9 +220,9 @@ impl Schedule {
 /// The longest path behind each step, its own weight included; no recursion, since chains are long.
 fn remaining(steps: &[Step]) -> Vec<u64> {
     let mut longest: Vec<u64> = steps.iter().map(|it| it.weight + 1).collect();
-    for step in topological_order(steps.len(), |it| steps[it].waits.iter().copied()) {
-        for wait in &steps[step].waits {
-            longest[*wait] = longest[*wait].max(steps[*wait].weight + 1 + longest[step]);
+    for step in topological_order(steps.len(), |it| steps[it].before()) {
+        for wait in steps[step].before() {
+            longest[wait] = longest[wait].max(steps[wait].weight + 1 + longest[step]);
         }
     }
     longest
@@ -192,7 +237,7 @@ mod tests {
 
     use super::{Schedule, StepState};
     use crate::engine::address::Address;
-    use crate::engine::plan::model::change::{Step, StepCall};
+    use crate::engine::plan::model::change::{Step, StepCall, StepQuorum};
 
     const LIMIT: usize = 2;
 
@@ -207,6 +252,7 @@ mod tests {
             segment,
             weight: (id as u64 * 7) % 5,
             shift: None,
+            quorums: Vec::new(),
         }
     }
 
@@ -227,6 +273,54 @@ mod tests {
             }
             steps
         })
+    }
+
+    /// Three free steps, one that needs some of them, and one behind it.
+    fn with_quorum(count: usize) -> Vec<Step> {
+        let free = (0..3).map(|it| step(it, Vec::new(), "fast", None, it));
+        let mut steps: Vec<Step> = free.collect();
+        let quorums = vec![StepQuorum { count, of: vec![0, 1, 2] }];
+        steps.push(Step { quorums, ..step(3, Vec::new(), "fast", None, 3) });
+        steps.push(step(4, vec![3], "fast", None, 4));
+        steps
+    }
+
+    #[test]
+    fn start_offers_a_step_as_soon_as_its_quorum_is_reached() {
+        let mut schedule = schedule(&with_quorum(2));
+        assert_eq!(schedule.start().len(), 3, "the others are free");
+        schedule.finish(1, false);
+        schedule.finish(0, true);
+        assert_eq!(schedule.start(), [0_usize; 0]);
+        schedule.finish(2, true);
+        assert_eq!(schedule.start(), [3]);
+        schedule.finish(3, true);
+        assert_eq!(schedule.start(), [4]);
+    }
+
+    #[test]
+    fn finish_skips_a_step_whose_quorum_is_out_of_reach() {
+        let mut schedule = schedule(&with_quorum(2));
+        schedule.start();
+        schedule.finish(0, true);
+        schedule.finish(1, false);
+        assert_eq!(schedule.standing(3), StepState::Waiting);
+        schedule.finish(2, false);
+        assert_eq!(
+            (schedule.standing(3), schedule.standing(4)),
+            (StepState::Skipped, StepState::Skipped)
+        );
+    }
+
+    #[test]
+    fn finish_takes_no_quorum_back() {
+        let mut schedule = schedule(&with_quorum(1));
+        schedule.start();
+        schedule.finish(2, true);
+        assert_eq!(schedule.start(), [3]);
+        schedule.finish(0, false);
+        schedule.finish(1, false);
+        assert_eq!(schedule.standing(3), StepState::Running);
     }
 
     fn schedule(steps: &[Step]) -> Schedule {

@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 use crate::engine::address::Address;
 use crate::engine::containment::{container, declared_containers, find_record};
 use crate::engine::lang::model::{Gate, Instance, Resource, Stack};
-use crate::engine::lang::resolve::{ResolvedGate, resolve, resolve_gate};
+use crate::engine::lang::resolve::{ResolvedGate, ResolvedProbe, resolve, resolve_gate};
 use crate::engine::lang::validate::attribute_reads::Around;
 use crate::engine::lang::validate::implied::forms;
 use crate::engine::lang::validate::kind_rules::KindRules;
@@ -319,11 +319,17 @@ impl<'a> Executor<'a> {
             |gate: Option<ResolvedGate>| gate.map_or(StepWait::Nothing, StepWait::Condition);
         match &step.call {
             StepCall::Gate => own(|it| it.ready.as_deref()).map(condition),
-            StepCall::Serving { of } if of.is_empty() => {
+            StepCall::Serving { of, .. } if of.is_empty() => {
                 own(|it| it.gate.as_deref()).map(condition)
             }
-            StepCall::Serving { of } => {
-                Ok(StepWait::Serving(self.serving(step, kind, instance, of)?))
+            StepCall::Serving { of, serves } => {
+                let own = own(|it| it.gate.as_deref())?;
+                let within = own.filter(|it| it.probe == ResolvedProbe::Health);
+                Ok(StepWait::Serving {
+                    of: self.serving(step, kind, instance, of)?,
+                    count: *serves,
+                    within: within.map(|it| it.within_seconds),
+                })
             }
             StepCall::Replication { from, .. } => {
                 let peer = Box::new(self.watched(from)?);

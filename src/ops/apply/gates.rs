@@ -24,7 +24,9 @@ pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
             Ok(()) => StepOutcome::Waited,
             Err(why) => StepOutcome::failed(format!("the `gate` condition was not met: {why}")),
         },
-        StepWait::Serving(watched) => each_serves(hands, job, watched).await,
+        StepWait::Serving { of, count, within } => {
+            each_serves(hands, job, of, (*count, *within)).await
+        }
         _ => StepOutcome::Waited,
     }
 }
@@ -32,17 +34,18 @@ pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
 async fn each_serves(
     hands: &StepContext,
     job: &StepInputs,
-    watched: &[WatchedResource],
+    of: &[WatchedResource],
+    (count, within): (usize, Option<u64>),
 ) -> StepOutcome {
-    for watched in watched {
+    for watched in of {
         let (serves, target) = match &watched.kind.serves_when {
-            Some(serves) => (Some(serves), WaitTarget::Serves { watched, serves }),
+            Some(serves) => (Some(serves), WaitTarget::Serves { watched, serves, count }),
             // What contains a member says how long its health may take.
             None => (checked_by(hands, &watched.kind), WaitTarget::Member(watched)),
         };
         let Some(serves) = serves else { continue };
         let limits = ReadinessWait {
-            within_seconds: serves.within_seconds,
+            within_seconds: within.unwrap_or(serves.within_seconds),
             poll_seconds: serves.poll_seconds,
         };
         if let Err(why) = wait(hands, job, limits, target).await {

@@ -1,5 +1,6 @@
 //! The steps of a run with their times, for its report.
 
+use crate::engine::plan::model::change::Step;
 use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::plan::model::step_phase::{is_gated, role, ttl};
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
@@ -23,7 +24,7 @@ impl Executor<'_> {
                 kind: step.kind.clone(),
                 call: step.call.word().into(),
                 role,
-                waits: step.waits.clone(),
+                waits: self.waited_for(step),
                 started: times.started,
                 ended: times.ended,
                 became: self.became(step.id, step.call.mutates()),
@@ -33,6 +34,17 @@ impl Executor<'_> {
             }
         });
         timed.collect()
+    }
+
+    /// What a step has waited for: of groups of which some were enough, those that had ended when it started.
+    fn waited_for(&self, step: &Step) -> Vec<usize> {
+        let started = self.times.get(&step.id).and_then(|it| it.started);
+        let in_time = |it: &&usize| {
+            let ended = self.times.get(it).and_then(|it| it.ended);
+            self.schedule.standing(**it) == StepState::Done && ended <= started
+        };
+        let counted = step.quorums.iter().flat_map(|it| it.of.iter().filter(in_time));
+        step.waits.iter().chain(counted).copied().collect()
     }
 
     fn became(&self, step: usize, mutates: bool) -> StepResult {

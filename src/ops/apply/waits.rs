@@ -103,10 +103,11 @@ pub enum WaitTarget<'a> {
         probe: Probe,
         passed: u32,
     },
-    /// At least one of what it counts is healthy and takes users.
+    /// So many of what it counts are healthy and take users.
     Serves {
         watched: &'a WatchedResource,
         serves: &'a ServesWhen,
+        count: usize,
     },
     /// A member of a serving set takes users and is healthy.
     Member(&'a WatchedResource),
@@ -140,7 +141,9 @@ async fn look(
             let answer = hands.session.prober.probe(probe.clone()).await;
             passes(gate, &answer, passed)
         }
-        WaitTarget::Serves { watched, serves } => serves_now(reached(hands, watched, serves).await),
+        WaitTarget::Serves { watched, serves, count } => {
+            serves_now(reached(hands, watched, serves, *count).await)
+        }
         WaitTarget::Member(watched) => serves_now(takes_users(hands, watched).await),
     }
 }
@@ -217,13 +220,14 @@ async fn told(hands: &StepContext, watched: &WatchedResource) -> Result<Attribut
     }
 }
 
-/// `Ok` when something serves and users are let in to it; otherwise what is seen instead.
+/// `Ok` when enough serves and users are let in to it; otherwise what is seen instead.
 async fn reached(
     hands: &StepContext,
     watched: &WatchedResource,
     serves: &ServesWhen,
+    count: usize,
 ) -> Result<(), Unserved> {
-    served(hands, watched, serves).await?;
+    served(hands, watched, serves, count).await?;
     let Some(front) = &watched.front else { return Ok(()) };
     let Front { kind, record, wall, port, family } = &**front;
     let provider = &hands.session.provider;
@@ -231,43 +235,60 @@ async fn reached(
     shut_by(wall, &seen, *port, *family).map_or(Ok(()), |why| Err(why.into()))
 }
 
-/// `Ok` when something serves; otherwise what is seen instead.
+/// `Ok` when so many serve; otherwise what is seen instead.
 async fn served(
     hands: &StepContext,
     watched: &WatchedResource,
     serves: &ServesWhen,
+    count: usize,
 ) -> Result<(), Unserved> {
     let attributes = told(hands, watched).await?;
     let counts = attributes.get(&serves.attribute).and_then(Value::as_map);
     match counts.and_then(|it| it.get(&serves.member)) {
-        Some(Value::Int(count)) if *count > 0 => members_serve(hands, watched).await,
+        Some(Value::Int(healthy)) if usize::try_from(*healthy).is_ok_and(|it| it >= count) => {
+            members_serve(hands, watched, count).await
+        }
         Some(Value::Int(_)) => {
             let all: Vec<String> = counts
                 .into_iter()
                 .flatten()
                 .map(|(name, it)| format!("{name} {}", it.json()))
                 .collect();
-            Err(format!("{}: {}", serves.attribute, all.join(", ")).into())
+            let wanted = if count > 1 { format!("; {count} are required") } else { String::new() };
+            Err(format!("{}: {}{wanted}", serves.attribute, all.join(", ")).into())
         }
         _ => Err(format!("the cloud does not return `{}`", serves.attribute).into()),
     }
 }
 
-/// What is counted as healthy may refuse users: one of those that state knows has to take them. Where state knows none, the
-/// count is all that can be said.
-async fn members_serve(hands: &StepContext, watched: &WatchedResource) -> Result<(), Unserved> {
+/// What is counted as healthy may refuse users: as many of those that state knows have to take them. Where state knows none,
+/// the count is all that can be said.
+async fn members_serve(
+    hands: &StepContext,
+    watched: &WatchedResource,
+    count: usize,
+) -> Result<(), Unserved> {
     let mut told = Vec::new();
     let mut is_silent = true;
+    let mut serving = 0;
     for member in &watched.members {
         match takes_users(hands, member).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => serving += 1,
             Err(unserved) => {
                 is_silent &= unserved.is_silent;
                 told.push(format!("`{}`: {}", member.address, unserved.why));
             }
         }
+        if serving >= count {
+            return Ok(());
+        }
     }
-    if told.is_empty() { Ok(()) } else { Err(Unserved { why: told.join("; "), is_silent }) }
+    // None that state knows of takes users, and none of those says why: others may have put some there.
+    if told.is_empty() && serving == 0 {
+        Ok(())
+    } else {
+        Err(Unserved { why: told.join("; "), is_silent })
+    }
 }
 
 /// Whether a member of a serving set is told to be healthy, and takes users.
@@ -364,8 +385,8 @@ fn probe_of(gate: &ResolvedGate) -> Result<Probe, String> {
             let (host, port) = probe_address::address(&target)?;
             Ok(Probe::Tcp { host: host.to_owned(), port })
         }
-        ResolvedProbe::Replication => {
-            Err("a `replication` gate has no address to check".to_owned())
+        ResolvedProbe::Health | ResolvedProbe::Replication => {
+            Err("this gate has no address to check".to_owned())
         }
     }
 }

@@ -112,6 +112,7 @@ mod tests {
             segment: id,
             weight: 1,
             shift: None,
+            quorums: Vec::new(),
         };
         let steps = ["web", "zone"].into_iter().enumerate().map(delete).collect();
         let cleanup = Plan { steps, ..Plan::default() };

@@ -219,6 +219,7 @@ impl Stage {
             segment: 0,
             weight: 1,
             shift: None,
+            quorums: Vec::new(),
         };
         StepInputs {
             step,

@@ -129,7 +129,12 @@ fn blocks() -> Map<String, Value> {
         "gate": {
             "type": "object",
             "additionalProperties": false,
-            "oneOf": [{ "required": ["tcp"] }, { "required": ["http"] }, { "required": ["replication"] }],
+            "oneOf": [
+                { "required": ["tcp"] },
+                { "required": ["http"] },
+                { "required": ["replication"] },
+                { "required": ["serves"], "not": { "anyOf": [{ "required": ["tcp"] }, { "required": ["http"] }, { "required": ["replication"] }] } },
+            ],
             "properties": {
                 "tcp": { "type": "string", "description": "host:port that must accept a connection" },
                 "http": { "type": "string", "description": "URL that must answer" },
@@ -138,6 +143,10 @@ fn blocks() -> Map<String, Value> {
                 "body": { "type": "string" },
                 "times": { "type": "integer", "minimum": 1, "maximum": 1000 },
                 "within": { "$ref": "#/$defs/duration" },
+                "serves": {
+                    "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": "^([1-9][0-9]?|100)%$" }],
+                    "description": "How many of the backends wanted have to serve before users are sent to them."
+                },
             },
         },
         "lifecycle": {

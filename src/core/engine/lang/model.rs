@@ -176,10 +176,35 @@ pub struct Gate {
     /// How many times in a row it must hold.
     pub times: u32,
     pub within_seconds: u64,
+    /// How many of the backends wanted have to serve before users come; `None`: what the kind of switch says.
+    pub serves: Option<ServingQuorum>,
+}
+
+/// How many of the backends wanted have to serve before users are sent to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServingQuorum {
+    All,
+    /// At least 1.
+    Count(u32),
+    /// From 1 to 100.
+    Percent(u8),
+}
+
+impl ServingQuorum {
+    /// How many that is of so many; a count may be more than there are.
+    pub fn of(self, wanted: usize) -> usize {
+        match self {
+            Self::All => wanted,
+            Self::Count(count) => count as usize,
+            Self::Percent(percent) => (wanted * usize::from(percent)).div_ceil(100).max(1),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
 pub enum GateProbe {
+    /// Nothing of the stack's own: the health checks of the balancer that users are sent to.
+    Health,
     /// `host:port` accepts a connection.
     Tcp(Term),
     /// The URL answers so.

@@ -62,8 +62,14 @@ pub struct ResolvedGate {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum ResolvedProbe {
+    /// What the balancer says of its backends.
+    Health,
     Tcp(Value),
-    Http { url: Value, expect: u16, body: Option<String> },
+    Http {
+        url: Value,
+        expect: u16,
+        body: Option<String>,
+    },
     Replication,
 }
 
@@ -396,6 +402,7 @@ pub fn resolve_gate(
         GateProbe::Http { url, expect, body } => {
             ResolvedProbe::Http { url: target(url, "http"), expect: *expect, body: body.clone() }
         }
+        GateProbe::Health => ResolvedProbe::Health,
         GateProbe::Replication => ResolvedProbe::Replication,
     };
     let resolved = ResolvedGate { probe, times: gate.times, within_seconds: gate.within_seconds };

@@ -186,7 +186,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
 fn traffic(it: &mut PlanBuilder<'_>) -> Vec<ShiftDirection> {
     let options = it.options;
     let mut directions = match options.intent {
-        Intent::Apply => directions(&it.worlds, &it.frozen, &it.planned, options.now),
+        Intent::Apply => directions(&it.worlds, &it.frozen, &it.planned, options),
         Intent::Destroy => Vec::new(),
     };
     it.hold_traffic(&mut directions);
@@ -210,6 +210,7 @@ fn order(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Ordered {
         if options.is_switch() { replicating(worlds, &it.planned) } else { Vec::new() };
     let constraints = OrderingConstraints {
         catalog: worlds.catalog,
+        stack: worlds.stack,
         allowed: &options.allowed,
         intent: options.intent,
         directions,

@@ -203,12 +203,13 @@ mod tests {
             segment: id,
             weight,
             shift: None,
+            quorums: Vec::new(),
         }
     }
 
     /// Make, let it serve, direct users, drain, delete.
     fn switch() -> Vec<Step> {
-        let serving = StepCall::Serving { of: Vec::new() };
+        let serving = StepCall::Serving { of: Vec::new(), serves: 1 };
         let mut steps = vec![
             step(0, StepCall::Ready, &[], 60),
             step(1, serving, &[0], 30),

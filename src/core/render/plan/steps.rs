@@ -19,15 +19,20 @@ pub fn gates(plan: &Plan) -> Vec<RenderedLine> {
 
 fn gate(step: &Step) -> String {
     match &step.call {
-        StepCall::Serving { of } if of.is_empty() => {
+        StepCall::Serving { of, .. } if of.is_empty() => {
             "serving gate: wait until its `gate` condition holds".into()
         }
-        StepCall::Serving { of } if of[..] == [step.address.clone()] => {
+        StepCall::Serving { of, .. } if of[..] == [step.address.clone()] => {
             "serving gate: wait until it is healthy and takes traffic".into()
         }
-        StepCall::Serving { of } => {
+        StepCall::Serving { of, serves } => {
             let of: Vec<String> = of.iter().map(ToString::to_string).collect();
-            format!("serving gate: wait for a healthy target behind {}", of.join(", "))
+            let targets = if *serves == 1 {
+                "a healthy target".into()
+            } else {
+                format!("{serves} healthy targets")
+            };
+            format!("serving gate: wait for {targets} behind {}", of.join(", "))
         }
         StepCall::Replication { from, back: false } => {
             format!(
@@ -55,7 +60,11 @@ fn gate(step: &Step) -> String {
 /// `#3 update or create: shop, after #1 #2`.
 pub fn step(step: &Step) -> RenderedLine {
     let address = escape_control(&step.address.to_string());
-    let waits: Vec<String> = step.waits.iter().map(|it| format!("#{it}")).collect();
+    let named = |steps: &[usize]| steps.iter().map(|it| format!("#{it}")).collect::<Vec<_>>();
+    let mut waits = named(&step.waits);
+    let some =
+        step.quorums.iter().map(|it| format!("{} of ({})", it.count, named(&it.of).join(" ")));
+    waits.extend(some);
     let after =
         if waits.is_empty() { String::new() } else { format!(", after {}", waits.join(" ")) };
     let or = if is_or_create(step) { " or create" } else { "" };
@@ -93,14 +102,21 @@ fn longest(steps: &[Step]) -> usize {
 pub fn depths(steps: &[Step]) -> Vec<usize> {
     let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
     for (at, step) in steps.iter().enumerate() {
-        for wait in step.waits.iter().filter(|it| **it < steps.len()) {
-            dependents[*wait].push(at);
+        for wait in step.before().filter(|it| *it < steps.len()) {
+            dependents[wait].push(at);
         }
     }
     let mut depths = vec![0; steps.len()];
     for at in topological_order(steps.len(), |it| dependents[it].iter().copied()) {
-        let before = steps[at].waits.iter().filter_map(|it| depths.get(*it));
-        depths[at] = 1 + before.copied().max().unwrap_or(0);
+        let depth = |it: &usize| depths.get(*it).copied();
+        let whole = steps[at].waits.iter().filter_map(depth);
+        // The quickest of them are enough.
+        let quorums = steps[at].quorums.iter().filter_map(|it| {
+            let mut of: Vec<usize> = it.of.iter().filter_map(depth).collect();
+            of.sort_unstable();
+            of.get(it.count.checked_sub(1)?).copied()
+        });
+        depths[at] = 1 + whole.chain(quorums).max().unwrap_or(0);
     }
     depths
 }

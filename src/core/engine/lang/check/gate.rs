@@ -1,14 +1,15 @@
 //! `ready` and `gate` blocks, and durations.
 
 use crate::engine::lang::check::probe_address::{no_address, no_page};
-use crate::engine::lang::model::{Gate, GateProbe};
+use crate::engine::lang::model::{Gate, GateProbe, ServingQuorum};
 use crate::engine::lang::term::Terms;
 use crate::engine::lang::yaml::node::{Data, Map, Node};
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 
-const KEYS: [&str; 7] = ["tcp", "http", "replication", "expect", "body", "times", "within"];
+const KEYS: [&str; 8] =
+    ["tcp", "http", "replication", "expect", "body", "times", "within", "serves"];
 /// How long a gate waits unless `within` says otherwise. A guess: longer than an instance takes to boot and start its service
 /// (it runs after about a minute in linodego's recordings), and short enough that a dead target is noticed.
 const WITHIN_SECONDS: u64 = 300;
@@ -96,7 +97,44 @@ pub fn gate(node: &Node, of: Use<'_>, terms: &mut Terms<'_>) -> Option<Gate> {
     let times = int(map, "times", 1, (1, 1000), terms.out);
     let (at, probe) = probe(node.span, map, what, terms)?;
     of.check(at, &probe, terms.out);
-    Some(Gate { span: node.span, probe, times: u32::try_from(times).unwrap_or(1), within_seconds })
+    let serves = serves(map, of, &probe, terms.out);
+    let times = u32::try_from(times).unwrap_or(1);
+    Some(Gate { span: node.span, probe, times, within_seconds, serves })
+}
+
+/// `serves: 2` or `serves: '50%'`: how many backends have to serve, where users are sent to several.
+fn serves(
+    map: &Map,
+    of: Use<'_>,
+    probe: &GateProbe,
+    out: &mut Vec<Diagnostic>,
+) -> Option<ServingQuorum> {
+    let it = map.get("serves")?;
+    let wrong = |summary: &str, span: Span, label: String| {
+        Diagnostic::error(DiagnosticCode::WrongGate, summary.to_owned()).at(span, label)
+    };
+    if matches!(of, Use::Ready) || matches!(probe, GateProbe::Replication) {
+        let label = "`serves` counts the backends that users are sent to".to_owned();
+        let wrong = wrong("This gate has no backends", it.key, label);
+        out.push(wrong.help("write it under the `gate` of a DNS record"));
+        return None;
+    }
+    let read = match &it.node.data {
+        Data::Int(count) => {
+            u32::try_from(*count).ok().filter(|it| *it > 0).map(ServingQuorum::Count)
+        }
+        Data::Text(text) => {
+            let percent = text.strip_suffix('%').and_then(|it| it.trim().parse::<u8>().ok());
+            percent.filter(|it| (1..=100).contains(it)).map(ServingQuorum::Percent)
+        }
+        _ => None,
+    };
+    if read.is_none() {
+        let label = "`serves` is a number of backends, or a percentage of them".to_owned();
+        let wrong = wrong("Not a number of backends", it.node.span, label);
+        out.push(wrong.help("write `serves: 1` or `serves: '50%'`"));
+    }
+    read
 }
 
 /// What is tried, and where that is said.
@@ -135,6 +173,10 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<(Sp
             let url = terms.term(&http.node);
             let expect = u16::try_from(expect).unwrap_or(200);
             Some((http.key, GateProbe::Http { url, expect, body }))
+        }
+        (None, None, None) if map.get("serves").is_some() && what == "gate" => {
+            only_http(map, terms.out);
+            Some((span, GateProbe::Health))
         }
         _ => {
             terms.out.push(

@@ -49,7 +49,7 @@ impl Gate {
     pub fn target(&self) -> Option<&Term> {
         match &self.probe {
             GateProbe::Tcp(it) | GateProbe::Http { url: it, .. } => Some(it),
-            GateProbe::Replication => None,
+            GateProbe::Health | GateProbe::Replication => None,
         }
     }
 }

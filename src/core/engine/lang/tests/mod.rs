@@ -302,6 +302,35 @@ fn load_reports_broken_yaml_with_its_place() {
 }
 
 #[test]
+fn load_reads_how_many_backends_have_to_serve() {
+    let record = |gate: &str| {
+        format!(
+            "  zone: {{ kind: linode.domain, domain: example.com, soa_email: a@example.com }}\n  r: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: www, target: 192.0.2.1, ttl_sec: 300, gate: {{ {gate} }} }}\n"
+        )
+    };
+    for good in
+        ["serves: 1", "serves: '50%'", "serves: 2, within: 10m", "tcp: '192.0.2.1:80', serves: 2"]
+    {
+        assert_eq!(bad(&record(good)), "", "{good}");
+    }
+    let mut told = String::new();
+    for wrong in [
+        "serves: 0",
+        "serves: '0%'",
+        "serves: '101%'",
+        "serves: half",
+        "serves: [1]",
+        "serves: 1, expect: 200",
+        "within: 5m",
+    ] {
+        let _ = writeln!(told, "{wrong}: {}", bad(&record(wrong)).replace("warning: ", ""));
+    }
+    insta::assert_snapshot!(told);
+    let table = "  t: { kind: dynamodb.table, region: us-east-1, name: ttt, attributes: { a: S }, hash_key: a, gate: { replication: true, serves: 1 } }\n  w: { kind: linode.instance, region: us-east, type: g6-nanode-1, ready: { tcp: '192.0.2.1:80', serves: 1 } }\n";
+    insta::assert_snapshot!(bad(table));
+}
+
+#[test]
 fn load_names_the_code_of_a_broken_template() {
     let broken =
         "  g: { kind: linode.nodebalancer, region: '${template(\"files/broken\", {})}' }\n";
@@ -402,7 +431,7 @@ fn load_reports_every_mistake_in_one_run() {
     stack.yaml:25:48: This value cannot be used inside text [«many» it is a list] -- use one of its parts, or join a list: list.join(',')
     stack.yaml:25:69: Unknown reference [«mnay» there is no resource `mnay`] -- did you mean `many`?
     stack.yaml:26:103: warning: The cloud rounds this value [«301» stored as 3600] -- write `ttl_sec: 3600`
-    stack.yaml:26:124: Unknown key [«every» `gate` has no such key] -- it has tcp, http, replication, expect, body, times, within
+    stack.yaml:26:124: Unknown key [«every» `gate` has no such key] -- it has tcp, http, replication, expect, body, times, within, serves
     stack.yaml:26:143: Not a duration [«5» `within` takes a number with a unit] -- write `90s`, `5m` or `1h30m`
     stack.yaml:27:65: Unknown key [«prevent_destory» `lifecycle` has no `prevent_destory`] -- did you mean `prevent_destroy`?
     stack.yaml:27:105: Unknown attribute [«lable» `linode.nodebalancer` has no attribute `lable`] -- did you mean `label`?

@@ -80,7 +80,7 @@ fn host_and_port(probe: &GateProbe, text: &str) -> Option<(IpAddr, u16)> {
     let (host, port) = match probe {
         GateProbe::Tcp(_) => probe_address::address(text).ok()?,
         GateProbe::Http { .. } => probe_address::host_of_page(text)?,
-        GateProbe::Replication => return None,
+        GateProbe::Health | GateProbe::Replication => return None,
     };
     Some((host.parse().ok()?, port))
 }

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::plan::diff::attributes::seal;
 use crate::engine::plan::format::same_as_planned::discord;
-use crate::engine::plan::model::change::{Plan, StepCall, Summary};
+use crate::engine::plan::model::change::{Plan, Step, StepCall, StepQuorum, Summary};
 use crate::engine::plan::model::forecast::Forecast;
 use crate::engine::text::plain::json as escaped;
 use crate::engine::value::{Attributes, LineageKey, Value};
@@ -134,9 +134,12 @@ fn parse(text: &str) -> Result<(Plan, PlanEnvelope), WireError> {
     let plan: Plan = serde_json::from_str(read.plan.get()).map_err(not_a_plan)?;
     // Schedules index steps by their ids.
     let count = plan.steps.len();
-    let is_astray = |at: usize, waits: &[usize]| waits.iter().any(|it| *it >= count || *it == at);
+    let is_astray = |step: &Step| {
+        let never = |it: &StepQuorum| it.count > it.of.len();
+        step.before().any(|it| it >= count || it == step.id) || step.quorums.iter().any(never)
+    };
     let mut steps = plan.steps.iter().enumerate();
-    if let Some((_, step)) = steps.find(|(at, it)| it.id != *at || is_astray(*at, &it.waits)) {
+    if let Some((_, step)) = steps.find(|(at, it)| it.id != *at || is_astray(it)) {
         return Err(WireError::Step(step.id));
     }
     if read.summary != PlanCounts::of(&plan) {

@@ -273,6 +273,7 @@ mod tests {
             segment: 1,
             weight: 1,
             shift: None,
+            quorums: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a plan is made of, and what it is asked to do.
 
 mod shapes;
+pub mod step;
 pub mod change;
 pub mod step_phase;
 pub mod forecast;

@@ -46,7 +46,7 @@ pub fn find(steps: &[Step]) -> Option<Vec<usize>> {
     loop {
         let last = way[way.len() - 1];
         // What cannot be reached waits for something that cannot be reached either.
-        let next = *steps[last].waits.iter().find(|it| unreached[**it])?;
+        let next = steps[last].before().find(|it| unreached[*it])?;
         if let Some(at) = way.iter().position(|it| *it == next) {
             return Some(way.split_off(at));
         }
@@ -58,8 +58,8 @@ pub fn find(steps: &[Step]) -> Option<Vec<usize>> {
 fn unreached(steps: &[Step]) -> Vec<bool> {
     let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
     for step in steps {
-        for wait in &step.waits {
-            dependents[*wait].push(step.id);
+        for wait in step.before() {
+            dependents[wait].push(step.id);
         }
     }
     let mut unreached = vec![true; steps.len()];

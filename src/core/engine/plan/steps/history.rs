@@ -116,7 +116,7 @@ impl<'a> History<'a> {
             let entry = own.entry(&step.address).or_default();
             match &step.call {
                 // Several may wait for it; all of them have to.
-                StepCall::Serving { of } if of.len() == 1 && of[0] == step.address => {
+                StepCall::Serving { of, .. } if of.len() == 1 && of[0] == step.address => {
                     entry.gate = Some(step.id);
                 }
                 call if call.is_gate() => {}

@@ -6,6 +6,7 @@ pub mod step_builder;
 pub mod taken_names;
 pub mod rolling;
 pub mod neighbors;
+pub mod quorum;
 pub mod order;
 pub mod retain_dependencies;
 pub mod history;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::lang::model::Stack;
 use crate::engine::plan::guard::rules;
 use crate::engine::plan::model::change::{Action, Step, StepCall, TrafficShift};
 use crate::engine::plan::model::options::Allowances;
@@ -10,9 +11,10 @@ use crate::engine::plan::model::options::Intent;
 use crate::engine::plan::model::planned_change::{PlannedChange, is_deposed};
 use crate::engine::plan::steps::cycle::{self, OrderingRule};
 use crate::engine::plan::steps::lower::disrupts;
+use crate::engine::plan::steps::quorum::TargetQuorum;
 use crate::engine::plan::steps::rolling::{Rolling, disturbs};
 use crate::engine::plan::steps::step_builder::StepBuilder;
-use crate::engine::plan::traffic::serving::{emptied_sets, serving_sets};
+use crate::engine::plan::traffic::serving::{ServingView, emptied_sets, serving_sets};
 use crate::engine::plan::traffic::shifts::{Replicating, ShiftDirection};
 use crate::engine::schema::Catalog;
 use crate::engine::text::diagnostic::Diagnostic;
@@ -20,6 +22,7 @@ use crate::engine::text::diagnostic::Diagnostic;
 /// What the order of steps has to keep to besides dependencies.
 pub struct OrderingConstraints<'a> {
     pub catalog: &'a Catalog,
+    pub stack: &'a Stack,
     pub allowed: &'a Allowances,
     pub intent: Intent,
     pub directions: &'a [ShiftDirection],
@@ -91,13 +94,15 @@ impl StepBuilder {
         self.steps.truncate(plain.len());
         for (step, waits) in self.steps.iter_mut().zip(plain) {
             step.waits.clone_from(waits);
+            step.quorums.clear();
         }
         rules::no_serving_order(allowed, &told)
     }
 
     /// Law 7: users are directed only to what serves, and what served them stays until nobody comes any more. For each shift:
     ///
-    /// 1. what it directs users to is there, and what is taken out of that is gone;
+    /// 1. what it directs users to is there, of its backends as many as its quorum asks for, and what is taken out of that is
+    ///    gone;
     /// 2. items that are written to a group arrive at its members;
     /// 3. the gate of the new target is open;
     /// 4. users are directed;
@@ -114,17 +119,19 @@ impl StepBuilder {
         let changes: BTreeMap<&Address, &PlannedChange<'_>> =
             planned.iter().map(|it| (&it.change.address, it)).collect();
         let frontiers = self.frontiers(planned);
+        let view = ServingView::new(planned);
         let replicated = self.replication_gates(course, &changes);
         let still_used = course.left_while_shrinking();
         for direction in course.directions {
             let Some(directing) = changes.get(&direction.address) else { continue };
             let shift = self.shift_of(direction);
             if let Some((first, _)) = shift {
-                let mut ready = self.target_is_there(direction, &frontiers, &still_used);
+                let quorum = self.target_quorum(course.stack, direction, &view, &frontiers);
+                let mut ready = self.target_is_there(direction, &quorum, &frontiers, &still_used);
                 if direction.drain_seconds.is_some() {
                     ready.extend(&replicated);
                 }
-                self.direct_users(directing, direction, first, ready);
+                self.direct_users(directing, direction, first, (ready, quorum));
             }
             let directed = shift.map(|(_, last)| last);
             self.keep_old_closure(directing, direction, directed, &changes);
@@ -163,15 +170,17 @@ impl StepBuilder {
         gates
     }
 
-    /// The steps after which the new target stands: all that it contains is made, and what serves only until it is deleted is
+    /// The steps after which the new target stands: what it contains is made, unless it may follow its users, and what serves only until it is deleted is
     /// gone, so that it cannot open the gate. What others still come to goes later.
     fn target_is_there(
         &self,
         direction: &ShiftDirection,
+        quorum: &TargetQuorum,
         frontiers: &BTreeMap<Address, BTreeSet<usize>>,
         still_used: &BTreeSet<&Address>,
     ) -> BTreeSet<usize> {
-        let made = direction.serving.iter().filter_map(|it| frontiers.get(it)).flatten().copied();
+        let waited_for = direction.serving.iter().filter(|it| !quorum.may_follow.contains(*it));
+        let made = waited_for.filter_map(|it| frontiers.get(it)).flatten().copied();
         let goes = direction.shrinks.iter().filter(|it| !still_used.contains(it));
         made.chain(goes.filter_map(|it| Some(self.deletes.get(it)?.1))).collect()
     }
@@ -182,15 +191,19 @@ impl StepBuilder {
         directing: &PlannedChange<'_>,
         direction: &ShiftDirection,
         shift: usize,
-        ready: BTreeSet<usize>,
+        (ready, quorum): (BTreeSet<usize>, TargetQuorum),
     ) {
         let mut before = ready;
         if let Some(of) = &direction.gate {
-            let gate = self.gate(directing, StepCall::Serving { of: of.clone() }, 30);
+            let call = StepCall::Serving { of: of.clone(), serves: quorum.serves };
+            let gate = self.gate(directing, call, 30);
             for step in std::mem::take(&mut before) {
                 self.derive(gate, step, OrderingRule::Serve);
             }
             before.insert(gate);
+            self.steps[gate].quorums = quorum.waits;
+        } else {
+            self.steps[shift].quorums.extend(quorum.waits);
         }
         for step in before {
             self.derive(shift, step, OrderingRule::Serve);

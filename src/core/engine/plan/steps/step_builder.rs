@@ -47,6 +47,7 @@ impl StepBuilder {
             segment: self.segment,
             weight,
             shift: None,
+            quorums: Vec::new(),
         });
         id
     }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::lang::model::Stack;
 use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
 use crate::engine::plan::model::change::{Action, Change, Step, StepCall};
 use crate::engine::plan::model::planned_change::{excludes, place_alone, unique_identity};
@@ -99,13 +100,19 @@ fn not_free(step: &Step, holder: &Address) -> Diagnostic {
         .help("make the change in two applies: first give one of them an unused name")
 }
 
-/// A gate opens only where something of what it watches takes users in the end. Of what others put there nothing is known.
+/// A gate opens only where as many of what it watches as it asks for take users in the end. Of what others put there nothing is
+/// known.
 fn gates(it: &Checked<'_>, history: &History<'_>) -> Vec<Diagnostic> {
-    let watched = it.steps.iter().filter_map(|step| match &step.call {
-        StepCall::Serving { of } => Some(of.iter().filter(|it| **it != step.address)),
-        _ => None,
-    });
-    let watched: BTreeSet<&Address> = watched.flatten().collect();
+    let mut watched: BTreeMap<&Address, (&Step, usize)> = BTreeMap::new();
+    for step in it.steps {
+        let StepCall::Serving { of, serves } = &step.call else { continue };
+        for holder in of.iter().filter(|it| **it != step.address) {
+            let asked = watched.entry(holder).or_insert((step, *serves));
+            if asked.1 < *serves {
+                *asked = (step, *serves);
+            }
+        }
+    }
     if watched.is_empty() {
         return Vec::new();
     }
@@ -118,19 +125,41 @@ fn gates(it: &Checked<'_>, history: &History<'_>) -> Vec<Diagnostic> {
         };
         inside.into_iter().filter(serves).collect()
     };
-    let never = |holder: &&Address| {
+    let known =
+        |it2: &Address| it.changes.iter().all(|it| it.address != *it2 || it.unknown.is_none());
+    let told = watched.into_iter().filter_map(|(holder, (step, asked))| {
         let members = members(holder);
-        let known =
-            |it2: &Address| it.changes.iter().all(|it| it.address != *it2 || it.unknown.is_none());
-        !members.is_empty() && members.iter().all(|it| known(it) && !history.serves_after(it))
-    };
-    watched.into_iter().filter(never).map(never_opens).collect()
+        let serving = members.iter().filter(|it| history.serves_after(it)).count();
+        let never = !members.is_empty() && members.iter().all(known) && serving < asked;
+        never.then(|| never_opens(it.stack, step, holder, (serving, asked)))
+    });
+    told.collect()
 }
 
-fn never_opens(holder: &Address) -> Diagnostic {
-    let text = format!("the gate would never open: `{holder}` has no member that accepts users");
-    Diagnostic::refusal(DiagnosticCode::GateNeverOpens, text)
-        .help("let one of its members accept users, or leave the name as it is")
+fn never_opens(
+    stack: &Stack,
+    step: &Step,
+    holder: &Address,
+    (serving, asked): (usize, usize),
+) -> Diagnostic {
+    let told = |text: String, help: &str| {
+        Diagnostic::refusal(DiagnosticCode::GateNeverOpens, text).help(help)
+    };
+    if serving == 0 {
+        let text =
+            format!("the gate would never open: `{holder}` has no member that accepts users");
+        return told(text, "let one of its members accept users, or leave the name as it is");
+    }
+    let text = format!(
+        "the gate of `{}` would never open: it requires {asked} backends behind `{holder}`, and {serving} would accept users",
+        step.address
+    );
+    let refusal = told(text, "lower `serves`, or add backends that accept users");
+    let gate = stack.instances.get(&step.address).and_then(|it| it.resource.gate.as_ref());
+    match gate {
+        Some(gate) => refusal.at(gate.span, format!("`serves` asks for {asked} of {serving}")),
+        None => refusal,
+    }
 }
 
 /// At each step that takes a member away another one of its serving set serves.

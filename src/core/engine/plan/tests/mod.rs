@@ -206,12 +206,11 @@ pub(super) fn told(plan: &Plan) -> String {
             _ => String::new(),
         };
         write!(text, "{}: {}{group} {}", step.id, step.call.word(), step.address).unwrap();
-        writeln!(
-            text,
-            "{}",
-            if step.waits.is_empty() { String::new() } else { format!(" after {:?}", step.waits) }
-        )
-        .unwrap();
+        let mut waits: Vec<String> = Vec::new();
+        waits.extend((!step.waits.is_empty()).then(|| format!("{:?}", step.waits)));
+        waits.extend(step.quorums.iter().map(|it| format!("{} of {:?}", it.count, it.of)));
+        let after = if waits.is_empty() { "" } else { " after " };
+        writeln!(text, "{after}{}", waits.join(" and ")).unwrap();
     }
     for note in &plan.notes {
         writeln!(text, "{} {}", note.severity.word(), note.code).unwrap();

@@ -298,7 +298,7 @@ impl<'a> Clouds<'a> {
                 self.objects.get_mut(&own).unwrap().up = true;
                 Ok(())
             }
-            StepCall::Serving { of } => self.pass(of),
+            StepCall::Serving { of, .. } => self.pass(of),
             StepCall::Drain { .. } => {
                 self.remembered.remove(address);
                 Ok(())
@@ -494,7 +494,7 @@ fn replay(
     for turn in 0.. {
         let free: Vec<usize> = left
             .iter()
-            .filter(|it| steps[**it].waits.iter().all(|wait| done.contains(wait)))
+            .filter(|it| steps[**it].is_free(|wait| done.contains(&wait)))
             .copied()
             .collect();
         let Some(step) = free.get(picks[turn % picks.len()] % free.len().max(1)).copied() else {

@@ -91,6 +91,7 @@ impl Plan {
                 segment: id,
                 weight: 1,
                 shift: None,
+                quorums: Vec::new(),
             });
         }
         self.changes.extend(changes);
@@ -247,7 +248,7 @@ fn call() -> impl Strategy<Value = StepCall> {
         Just(StepCall::Ready),
         any::<bool>().prop_map(|deposed| StepCall::Gone { deposed }),
         Just(StepCall::Gate),
-        vec(address(), 0..3).prop_map(|of| StepCall::Serving { of }),
+        vec(address(), 0..3).prop_map(|of| StepCall::Serving { of, serves: 1 }),
         (address(), any::<bool>()).prop_map(|(from, back)| StepCall::Replication { from, back }),
         (any::<u64>(), option::of(any::<i64>()))
             .prop_map(|(seconds, until)| StepCall::Drain { seconds, until }),
@@ -271,6 +272,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
                 segment,
                 weight,
                 shift: directs,
+                quorums: Vec::new(),
             })
             .collect()
     })

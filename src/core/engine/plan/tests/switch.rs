@@ -200,6 +200,51 @@ fn plan_switch_under_loss_skips_what_is_frozen() {
     insta::assert_snapshot!(text);
 }
 
+/// The line of the serving gate of `shop`, or of its shift where there is none; then what is refused.
+fn gate_of_shop(overlay: &str, lost: &[&str]) -> String {
+    let plan = plan(&SwitchCase { to: Some(overlay), lost, ..SwitchCase::default() });
+    let told = told(&plan);
+    let gate = told.lines().find(|it| it.contains("serving gate shop"));
+    let name = |at: &usize| format!("{} {}", plan.steps[*at].call.word(), plan.steps[*at].address);
+    let step = plan.steps.iter().find(|it| matches!(it.call, StepCall::Serving { .. }));
+    let quorums = step.iter().flat_map(|it| &it.quorums);
+    let some = quorums
+        .map(|it| format!("{} of {:?}", it.count, it.of.iter().map(name).collect::<Vec<_>>()));
+    let waits = step.iter().flat_map(|it| &it.waits).map(name);
+    let serves = match step.map(|it| &it.call) {
+        Some(StepCall::Serving { serves, .. }) => *serves,
+        _ => 0,
+    };
+    let refused = plan.refusals().map(|it| format!("{}: {}", it.code, it.text));
+    let all: Vec<String> = waits.chain(some).chain(refused).collect();
+    assert!(gate.is_some(), "{told}");
+    format!("{serves} behind {}", all.join("; "))
+}
+
+/// Users wait for their quorum, not for the whole scale-up: under a loss for one backend, else for all, or as the record says.
+#[test]
+fn plan_switch_waits_for_the_quorum_of_its_target() {
+    let overlay = |size: u32, gate: &str| {
+        format!(
+            "variables: {{ size: {size} }}\nresources:\n  shop: {{ target: '${{lb_eu.ipv4}}'{gate} }}\n"
+        )
+    };
+    let mut told = String::new();
+    for (name, size, gate, lost) in [
+        ("one of three stands", 3, "", US),
+        ("planned", 3, "", &[] as &[&str]),
+        ("two of three", 3, ", gate: { serves: 2 }", US),
+        ("two of three, planned", 3, ", gate: { serves: 2 }", &[]),
+        ("half of four", 4, ", gate: { serves: '50%' }", US),
+        ("all", 3, ", gate: { serves: '100%' }", US),
+        ("more than there are", 2, ", gate: { serves: 5 }", US),
+        ("its own page", 3, ", gate: { http: 'http://${lb_eu.ipv4}/ok', serves: 2 }", US),
+    ] {
+        told.push_str(&format!("{name}: {}\n", gate_of_shop(&overlay(size, gate), lost)));
+    }
+    insta::assert_snapshot!(told);
+}
+
 #[test]
 fn plan_switch_refuses_to_send_users_to_what_is_lost() {
     let refusals = |case: &SwitchCase<'_>| {

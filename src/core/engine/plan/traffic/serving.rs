@@ -62,6 +62,10 @@ impl<'a, 'b> ServingView<'a, 'b> {
         Self { planned, at }
     }
 
+    pub fn get(&self, address: &Address) -> Option<&'a PlannedChange<'b>> {
+        self.at.get(address).map(|at| &self.planned[*at])
+    }
+
     /// Whether it serves before anything is changed: it and what it needs are on.
     fn before(&self, it: &PlannedChange<'_>) -> bool {
         let Some(record) = it.record.filter(|_| is_there(it)) else { return false };

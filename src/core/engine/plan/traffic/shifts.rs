@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::lang::model::GateProbe;
+use crate::engine::lang::model::{GateProbe, ServingQuorum};
 use crate::engine::normalize::stored;
 use crate::engine::plan::availability::frozen::Frozen;
 use crate::engine::plan::availability::replica_group::{Members, group_name};
 use crate::engine::plan::draft::plan_builder::PlanInputs;
 use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
 use crate::engine::plan::model::change::{Action, Change, TrafficShift};
+use crate::engine::plan::model::options::PlanOptions;
 use crate::engine::plan::model::planned_change::{PlannedChange, set_name};
 use crate::engine::schema::{Catalog, Drain, Kind};
 use crate::engine::state::journal::PendingOperation;
@@ -36,6 +37,8 @@ pub struct ShiftDirection {
     pub shrinks: BTreeSet<Address>,
     /// A gate is waited at, of its own or at each of these.
     pub gate: Option<Vec<Address>>,
+    /// How many backends behind each of these have to serve before.
+    pub quorum: ServingQuorum,
     /// The serving closure of the new target.
     pub new: BTreeSet<Address>,
     /// What was directed to before.
@@ -121,6 +124,7 @@ impl ShiftDirection {
             serving: BTreeSet::new(),
             shrinks: BTreeSet::new(),
             gate: None,
+            quorum: ServingQuorum::All,
             new: BTreeSet::new(),
             old_roots: Vec::new(),
             old: BTreeSet::new(),
@@ -144,14 +148,14 @@ pub fn directions(
     worlds: &PlanInputs<'_>,
     frozen: &Frozen<'_>,
     planned: &[PlannedChange<'_>],
-    now: i64,
+    options: &PlanOptions,
 ) -> Vec<ShiftDirection> {
     let draining = || {
         let state = worlds.state.iter();
         // A switch that goes on still has to know what it took its users from, remembered or not.
         state.flat_map(|state| {
             let goes_on = state.switching().is_some();
-            state.draining.iter().filter(move |it| goes_on || it.until > now)
+            state.draining.iter().filter(move |it| goes_on || it.until > options.now)
         })
     };
     let any = planned.iter().any(|it| directs(it.kind, &it.change));
@@ -164,6 +168,7 @@ pub fn directions(
         planned,
         at: planned.iter().enumerate().map(|(at, it)| (&it.change.address, at)).collect(),
         sets: sets(planned),
+        quorum: default_quorum(worlds, options),
         wanted: DesiredTopology::new(worlds.catalog, worlds.stack),
         recorded: worlds.state.map(|it| RecordedTopology::new(worlds.catalog, it)),
     };
@@ -217,7 +222,19 @@ fn directs(kind: &Kind, change: &Change) -> bool {
     }
 }
 
+/// Under a loss nobody is served until users have moved: the first backend that serves is enough. Where both sites live, or
+/// users go home, they wait for all.
+fn default_quorum(worlds: &PlanInputs<'_>, options: &PlanOptions) -> ServingQuorum {
+    let goes_home = worlds.state.is_some_and(|state| state.home == worlds.stack.overlays);
+    if options.is_switch() && !options.lost.is_empty() && !goes_home {
+        ServingQuorum::Count(1)
+    } else {
+        ServingQuorum::All
+    }
+}
+
 struct TrafficView<'a, 'b> {
+    quorum: ServingQuorum,
     worlds: &'a PlanInputs<'b>,
     frozen: &'a Frozen<'b>,
     planned: &'a [PlannedChange<'b>],
@@ -257,6 +274,7 @@ impl TrafficView<'_, '_> {
             withdraws,
             shrinks: self.shrinks(&roots),
             gate: self.gate(it, &serving),
+            quorum: self.quorum(it),
             serving,
             ..ShiftDirection::of(it)
         };
@@ -371,13 +389,23 @@ impl TrafficView<'_, '_> {
     /// Its own gate, else the checked objects behind what users are directed to.
     fn gate(&self, it: &PlannedChange<'_>, serving: &BTreeSet<Address>) -> Option<Vec<Address>> {
         let own = it.instance.and_then(|it| it.resource.gate.as_ref());
-        let probes = own.is_some_and(|it| !matches!(it.probe, GateProbe::Replication));
+        let is_own = |it: &GateProbe| matches!(it, GateProbe::Tcp(_) | GateProbe::Http { .. });
+        let probes = own.is_some_and(|it| is_own(&it.probe));
         if probes && it.change.action != Action::Delete {
             return Some(Vec::new());
         }
         let checked: Vec<Address> =
             serving.iter().filter(|it| self.is_checked(it)).cloned().collect();
         (!checked.is_empty()).then_some(checked)
+    }
+
+    /// What the record says, else what this switch asks for. Who loses a record is served by the others of its set.
+    fn quorum(&self, it: &PlannedChange<'_>) -> ServingQuorum {
+        if it.change.action == Action::Delete || it.kind.drain.is_none() {
+            return ServingQuorum::All;
+        }
+        let own = it.instance.and_then(|it| it.resource.gate.as_ref()?.serves);
+        own.unwrap_or(self.quorum)
     }
 
     fn is_checked(&self, address: &Address) -> bool {

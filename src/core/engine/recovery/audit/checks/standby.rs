@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::engine::plan::steps::quorum::is_backend;
 use crate::engine::recovery::audit::case::AuditCase;
 use crate::engine::recovery::audit::finding::{AuditRule, AuditSection, Finding, Level};
 use crate::engine::recovery::audit::reads::inputs;
@@ -59,19 +60,29 @@ fn cold(case: &AuditCase<'_>, out: &mut AuditSection) {
     }
 }
 
-/// What users wait for while it is made: the part of the way that home does not have yet.
+/// What the switch makes: the part of the way that home does not have yet. Under a loss users wait for one backend; where one is
+/// there already, for none of this, unless a record asks for more.
 fn way(case: &AuditCase<'_>, out: &mut AuditSection) {
     let made: Vec<String> = case
         .living()
         .filter(|it| case.home.item(it.address).is_none() && !case.moving.contains(it.address))
         .map(|it| format!("`{}`", it.address))
         .collect();
-    if !made.is_empty() {
-        out.fact(
-            "way",
-            format!("before traffic is shifted, the switch creates {}", made.join(", ")),
-        );
+    if made.is_empty() {
+        return;
     }
+    let is_warm =
+        case.living().any(|it| is_backend(it.kind) && case.home.item(it.address).is_some());
+    let asks_for_more = case.moving.iter().any(|it| {
+        let gate = case.recovery.item(it).and_then(|it| it.instance.resource.gate.as_ref());
+        gate.is_some_and(|it| it.serves.is_some())
+    });
+    let when = if is_warm && !asks_for_more {
+        "while users are sent to the backends that exist, the switch creates"
+    } else {
+        "before traffic is shifted, the switch creates"
+    };
+    out.fact("way", format!("{when} {}", made.join(", ")));
 }
 
 fn different(case: &AuditCase<'_>, out: &mut AuditSection) {

@@ -1,0 +1,86 @@
+//! Users first: a failover under loss moves users to the first backend that serves, whatever becomes of the rest.
+
+use crate::harness::{Home, Requests};
+
+const SHOP: &str = "woocommerce";
+const FAILOVER: [&str; 5] = ["failover", SHOP, "--to", "failover_eu", "--yes"];
+
+const OVERLAY: &str = "stacks/woocommerce/overlays/failover_eu.yaml";
+
+/// The shop with its home lost, and every request from then on logged.
+fn without_home() -> Home {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
+    home.run(&["sandbox", "lose", "linode:us-east", "aws:us-east-1"]).code(0).done();
+    home.log_requests();
+    home
+}
+
+/// Where the first of these stands among all that changed something.
+fn place(all: &Requests, part: &str) -> usize {
+    let at = all.0.iter().position(|it| it.to_string().contains(part));
+    at.unwrap_or_else(|| panic!("{part} is not among\n{all}"))
+}
+
+#[test]
+fn failover_under_loss_moves_users_before_the_scale_up_is_over() {
+    let home = without_home();
+    home.sandbox(&FAILOVER)
+        .code(0)
+        .shows(&["6 steps, ", "standby[1] linode.instance: not in state"])
+        .says(&["shop: updated target", "failover of woocommerce to failover_eu: complete"])
+        .done();
+    let changes = home.requests().mutating();
+    assert!(place(&changes, "PUT /v4/domains/") < place(&changes, "/nodes"), "{changes}");
+    home.sandbox(&["plan", SHOP, "--detailed-exitcode"]).code(0).shows(&["No changes."]).done();
+}
+
+#[test]
+fn failover_under_loss_moves_users_though_the_scale_up_fails() {
+    let home = without_home();
+    let refuse = ["sandbox", "fault", "503", "--method", "POST", "--path", "/linode/instances"];
+    home.run(&[&refuse[..], &["--times", "100000"]].concat()).code(0).done();
+    home.sandbox(&FAILOVER)
+        .code(1)
+        .says(&[
+            "failed: standby[1]: create",
+            "not done: standby_node[1]: create",
+            "users of `shop` have moved",
+            "incomplete: ",
+        ])
+        .done();
+    let status = home.sandbox(&["status", SHOP]).code(0);
+    status.shows(&["users: shop points to standby_lb", "phase: switching"]).done();
+    home.run(&["sandbox", "heal"]).code(0).done();
+    home.sandbox(&["apply", SHOP, "--yes"]).code(0).says(&["standby_node[1]: created"]).done();
+    let status = home.sandbox(&["status", SHOP]).code(0);
+    status.shows(&["users: shop points to standby_lb", "phase: settled"]).done();
+    home.sandbox(&["plan", SHOP, "--detailed-exitcode"]).code(0).shows(&["No changes."]).done();
+}
+
+/// A record that asks for two waits for two: what cannot be had keeps users where they were, and the run says so.
+#[test]
+fn failover_under_loss_waits_for_as_many_backends_as_the_record_asks_for() {
+    let home = without_home();
+    let overlay = std::fs::read_to_string(home.path(OVERLAY)).unwrap();
+    let two = overlay.replace(
+        "target: '${standby_lb.ipv4}'",
+        "target: '${standby_lb.ipv4}', gate: { serves: 2 }",
+    );
+    assert_ne!(two, overlay);
+    home.write(OVERLAY, two.replace("serves: 2", "serves: 5"));
+    let never = home.sandbox(&FAILOVER).code(3);
+    never.shows(&["Refused [gate_never_opens]", "it requires 5 backends"]).done();
+    home.requests().mutating().none();
+    home.write(OVERLAY, two.as_str());
+    let refuse = ["sandbox", "fault", "503", "--method", "POST", "--path", "/linode/instances"];
+    home.run(&[&refuse[..], &["--times", "100000"]].concat()).code(0).done();
+    home.sandbox(&FAILOVER)
+        .code(1)
+        .shows(&["shop: serving gate: wait for 2 healthy targets behind standby_http"])
+        .says(&["failed: standby[1]: create", "users of `shop` have NOT moved"])
+        .done();
+    home.requests().mutating().with("PUT /v4/domains/").none();
+    home.run(&["sandbox", "heal"]).code(0).done();
+    home.sandbox(&FAILOVER).code(0).says(&["shop: updated target"]).done();
+}
