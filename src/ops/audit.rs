@@ -11,8 +11,8 @@ use crate::engine::plan::traffic::filters::SHUT_BY_OTHERS;
 use crate::engine::recovery::audit::examine::{ExaminedSwitch, audit as examine, invalid, sources};
 use crate::engine::recovery::audit::facts::{AuditFacts, Drill, Online, Store};
 use crate::engine::recovery::audit::finding::{Audit, AuditSection};
+use crate::engine::recovery::report::summary::SwitchKind;
 use crate::engine::state::record::State;
-use crate::engine::value::Value;
 use crate::ops::error::OpsError;
 use crate::ops::load::layers;
 use crate::ops::load::session::Session;
@@ -200,28 +200,14 @@ async fn observe(session: &Session, question: &AuditQuestion) -> Result<Online, 
 fn drills(session: &Session, place: &StackRef) -> Result<(Vec<Drill>, Vec<String>), OpsError> {
     let (mut drills, mut unread) = (Vec::new(), Vec::new());
     for instance in place.recorded(session.target.is_sandbox())? {
-        for found in session.store(&instance).reports().texts()? {
-            match found.text.and_then(|it| report(&it)) {
-                Ok(drill) => drills.extend(drill),
-                Err(why) => unread.push(format!("{}: {why}", place.shown(&found.file))),
-            }
-        }
+        let (kept, damaged) = session.store(&instance).reports().list()?;
+        let rehearsed = kept.into_iter().map(|it| it.report);
+        drills.extend(rehearsed.filter(|it| it.kind == SwitchKind::Drill).map(|it| Drill {
+            at: it.span.ended,
+            passed: it.passed(),
+            overlays: it.to,
+        }));
+        unread.extend(damaged.iter().map(|it| format!("{}: {}", place.shown(&it.file), it.why)));
     }
     Ok((drills, unread))
-}
-
-/// A report of a drill: which overlays it switched to, when it ended, whether it passed. Reports of other things are nothing.
-fn report(text: &str) -> Result<Option<Drill>, String> {
-    let json: serde_json::Value = serde_json::from_str(text).map_err(|why| why.to_string())?;
-    if json["kind"] != "drill" {
-        return Ok(None);
-    }
-    let overlays = match Value::from_json(&json["to"]) {
-        Value::Text(one) => vec![one],
-        Value::List(all) => all.iter().filter_map(Value::as_text).map(Into::into).collect(),
-        _ => return Err("it has no `to`".into()),
-    };
-    let at = json["ended_at"].as_i64().ok_or("it has no `ended_at`")?;
-    let passed = json["passed"].as_bool().ok_or("it has no `passed`")?;
-    Ok(Some(Drill { overlays, at, passed }))
 }

@@ -32,14 +32,6 @@ pub struct StoredReport {
     pub report: SwitchReport,
 }
 
-/// What stands where a report should.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportText {
-    pub file: PathBuf,
-    /// Or why it cannot be read.
-    pub text: Result<String, String>,
-}
-
 /// A file that should be a report and is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedReport {
@@ -116,15 +108,6 @@ impl Reports {
             (one.report.span.ended, &one.name).cmp(&(other.report.span.ended, &other.name))
         });
         Ok((kept, damaged))
-    }
-
-    /// The text of each in the order of their names, whatever it says: for who asks less of it than that it be a report.
-    pub fn texts(&self) -> Result<Vec<ReportText>, StoreError> {
-        let texts = self.keys()?.into_iter().filter_map(|key| {
-            let text = self.text(&key).transpose()?;
-            Some(ReportText { file: self.backend.place(&key), text })
-        });
-        Ok(texts.collect())
     }
 
     fn text(&self, key: &StoreKey) -> Result<Option<String>, String> {

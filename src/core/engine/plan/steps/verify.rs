@@ -202,14 +202,19 @@ fn sets(it: &Checked<'_>, history: &History<'_>, ancestors: &mut Ancestors<'_>) 
 }
 
 fn outage(step: &Step, member: &Address) -> Diagnostic {
-    let text = format!(
-        "to {} `{}` takes `{member}` out of service while nothing else in its serving set serves",
-        step.call.word(),
-        step.address
-    );
-    Diagnostic::refusal(DiagnosticCode::EmptiesServingSet, text).help(
-        "use `lifecycle: { create_before_destroy: true }`, first add another one that serves, or pass --allow-outage",
+    empties(
+        step,
+        &format!("takes `{member}` out of service while nothing else in its serving set serves"),
+        "first add another one that serves",
     )
+}
+
+/// A step that would leave users without service, and what to do first instead.
+fn empties(step: &Step, what: &str, first: &str) -> Diagnostic {
+    let text = format!("to {} `{}` {what}", step.call.word(), step.address);
+    Diagnostic::refusal(DiagnosticCode::EmptiesServingSet, text).help(format!(
+        "use `lifecycle: {{ create_before_destroy: true }}`, {first}, or pass --allow-outage"
+    ))
 }
 
 /// The names that lead to an object, with the steps that lead them elsewhere.
@@ -306,12 +311,9 @@ fn roots(
 }
 
 fn still_leads(step: &Step, name: &Address) -> Diagnostic {
-    let text = format!(
-        "to {} `{}` removes a target that users of `{name}` may still be sent to",
-        step.call.word(),
-        step.address
-    );
-    Diagnostic::refusal(DiagnosticCode::EmptiesServingSet, text).help(
-        "use `lifecycle: { create_before_destroy: true }`, point the name elsewhere first, or pass --allow-outage",
+    empties(
+        step,
+        &format!("removes a target that users of `{name}` may still be sent to"),
+        "point the name elsewhere first",
     )
 }
