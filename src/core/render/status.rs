@@ -111,13 +111,19 @@ fn phase(facts: &StatusFacts<'_>) -> String {
             AdvisedCommand::Failback { stack: &facts.name, lost: Vec::new() }
         ),
         (Phase::Settled, _) => "settled, while a fault domain is lost".into(),
-        (Phase::Switching, Some(it)) => format!(
-            "switching from {} since {} by {}; run {} to resume",
-            named(&it.from),
-            age(facts, it.since),
-            escape_control(&it.by),
-            AdvisedCommand::Apply { stack: &facts.name }
-        ),
+        (Phase::Switching, Some(it)) => {
+            let is_there = |it: &UserRoute| !it.is_to_move && !it.is_lost;
+            let have_moved = !it.directed.is_empty() && facts.ways.iter().all(is_there);
+            let users =
+                if have_moved { "users have moved, the rest is not finished; " } else { "" };
+            format!(
+                "switching from {} since {} by {}; {users}run {} to resume",
+                named(&it.from),
+                age(facts, it.since),
+                escape_control(&it.by),
+                AdvisedCommand::Apply { stack: &facts.name }
+            )
+        }
         (Phase::Switching, None) => "switching".into(),
     }
 }
