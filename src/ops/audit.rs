@@ -199,7 +199,7 @@ async fn observe(session: &Session, question: &AuditQuestion) -> Result<Online, 
 /// Reports of drills in every instance of the stack, and files that are none.
 fn drills(session: &Session, place: &StackRef) -> Result<(Vec<Drill>, Vec<String>), OpsError> {
     let (mut drills, mut unread) = (Vec::new(), Vec::new());
-    for instance in place.recorded(session.target.is_sandbox())? {
+    for instance in place.recorded(&session.store(place))? {
         let (kept, damaged) = session.store(&instance).reports().list()?;
         let rehearsed = kept.into_iter().map(|it| it.report);
         drills.extend(rehearsed.filter(|it| it.kind == SwitchKind::Drill).map(|it| Drill {

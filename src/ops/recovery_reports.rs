@@ -207,7 +207,7 @@ pub fn past(session: &Session, place: &StackRef) -> Result<Past, OpsError> {
 fn places(session: &Session, place: &StackRef) -> Result<Vec<StackRef>, OpsError> {
     let mut places = vec![place.clone()];
     if place.instance.is_none() {
-        let recorded = place.recorded(session.target.is_sandbox())?;
+        let recorded = place.recorded(&session.store(place))?;
         places.extend(recorded.into_iter().filter(|it| it.instance.is_some()));
     }
     Ok(places)

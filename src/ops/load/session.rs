@@ -16,7 +16,12 @@ use crate::kinds;
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
 use crate::sandbox::{Sandbox, SandboxOptions, ServingSandbox};
+use crate::store::backend::Backend;
+use crate::store::folder::FolderBackend;
 use crate::store::state_store::StateStore;
+
+/// Opens the store of a state that lies here.
+pub type OpenBackend = Arc<dyn Fn(&Path) -> Arc<dyn Backend> + Send + Sync>;
 
 /// What an operation acts with.
 pub struct Session {
@@ -29,6 +34,8 @@ pub struct Session {
     pub is_local: bool,
     /// `user@host`, for the lease and for `status`.
     pub who: String,
+    /// Where states are kept.
+    backends: OpenBackend,
     /// What clouds offer, read at most once for each command.
     pub offers: tokio::sync::Mutex<ReadOffers>,
     /// Keeps the sandbox listening as long as the session lives.
@@ -112,9 +119,17 @@ impl Session {
             clock,
             target,
             who: who.into(),
+            backends: Arc::new(|folder: &Path| Arc::new(FolderBackend::new(folder))),
             offers: tokio::sync::Mutex::default(),
             _sandbox: sandbox,
         }
+    }
+
+    /// With states in other stores than folders.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn with_backends(self, backends: OpenBackend) -> Self {
+        Self { backends, ..self }
     }
 
     /// Whether what is asked about can be where calls go: addresses that somebody gave may not fit the stack.
@@ -130,7 +145,7 @@ impl Session {
     }
 
     pub fn store(&self, place: &StackRef) -> StateStore {
-        StateStore::new(&place.state(self.target == CloudTarget::Sandbox))
+        StateStore::over((self.backends)(&place.state(self.target == CloudTarget::Sandbox)))
     }
 }
 

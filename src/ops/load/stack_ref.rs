@@ -121,14 +121,14 @@ impl StackRef {
 
     /// The other instances of the stack that have a state, the plain one among them.
     pub fn siblings(&self, sandbox: bool) -> Vec<Self> {
-        let mut found = self.recorded(sandbox).unwrap_or_default();
+        let mut found = self.recorded(&StateStore::new(&self.state(sandbox))).unwrap_or_default();
         found.retain(|it| it.instance != self.instance);
         found
     }
 
     /// Every instance of the stack that has a state: the plain one first, the others by name.
-    pub fn recorded(&self, sandbox: bool) -> Result<Vec<Self>, StoreError> {
-        let names = StateStore::new(&self.state(sandbox)).neighbors()?.into_iter();
+    pub fn recorded(&self, store: &StateStore) -> Result<Vec<Self>, StoreError> {
+        let names = store.neighbors()?.into_iter();
         let instances = names.filter_map(|name| match name.split_once('@') {
             None => (name == self.stack).then_some(None),
             Some((stack, instance)) => (stack == self.stack).then(|| Some(instance.to_owned())),

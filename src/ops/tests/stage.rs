@@ -1,7 +1,9 @@
-//! What a test of ops stands on: a folder with one stack, a session over a cloud in memory, a lease, and one log of it all.
+//! What a test of ops stands on: a folder with one stack, a cloud and a store in memory, and one log of it all.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -28,15 +30,17 @@ use crate::ops::apply::step_inputs::{
     JournalWriter, PendingWrite, Progress, StepContext, StepDone, StepInputs, StepWait,
 };
 use crate::ops::error::OpsError;
-use crate::ops::load::session::{CloudTarget, Session};
+use crate::ops::load::session::{CloudTarget, OpenBackend, Session};
 use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::switch_target::Losses;
 use crate::ops::plan::make::{Proposed, plan, plan_on};
 use crate::ops::tests::memory::{Log, ManualClock, MemoryDriver};
+use crate::store::backend::Backend;
 use crate::store::folder::machine;
 use crate::store::lease::Lease;
 use crate::store::lock_record::{LockRecord, wall};
+use crate::store::tests::lossy::LossyBackend;
 
 /// A test that takes longer on the wall goes round in a circle.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -56,6 +60,16 @@ overlay: eu
 resources:
   www: { target: 192.0.2.2 }
 ";
+
+/// A store in memory for each state, which is the same for whoever opens it again.
+fn in_memory() -> OpenBackend {
+    let opened: Mutex<BTreeMap<PathBuf, Arc<dyn Backend>>> = Mutex::default();
+    Arc::new(move |place: &Path| {
+        let mut opened = opened.lock().unwrap();
+        let new = || -> Arc<dyn Backend> { LossyBackend::new(None) };
+        Arc::clone(opened.entry(place.to_owned()).or_insert_with(new))
+    })
+}
 
 /// Ends a test that would never end.
 pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
@@ -85,7 +99,8 @@ impl Stage {
         let settings = Settings::from_env(Arc::clone(&time), |_| None);
         let prober = Prober::new(Arc::new(Connections::new(settings)));
         let target = CloudTarget::Clouds;
-        let session = Arc::new(Session::over(provider, prober, time, target, "ann@test", None));
+        let session = Session::over(provider, prober, time, target, "ann@test", None);
+        let session = Arc::new(session.with_backends(in_memory()));
         Self { clock, cloud, log, session, root }
     }
 
