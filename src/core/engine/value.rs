@@ -160,6 +160,11 @@ impl Value {
         }
     }
 
+    /// Whether nobody can say yet what it is: it is open, or a secret that this run does not know.
+    pub fn has_unknown(&self) -> bool {
+        self.has_open() || self.has_withheld()
+    }
+
     /// Every secret replaced by its fingerprint: the only form that plans and state may keep. What only applying will know has
     /// none yet.
     #[must_use]

@@ -29,14 +29,15 @@ pub struct Same<'a> {
     groups: IdentityGroups<'a>,
 }
 
-/// What these attributes say, in one text; `None` while one of them is not known.
+/// What these attributes say, in one text; `None` while one of them is not known, or is secret: all secrets look alike.
 fn key(kind: &Kind, names: &[String], instance: &Instance, resolved: &Resolved) -> Option<String> {
     let mut key = String::with_capacity(IDENTITY_MOSTLY);
     for name in names {
         let attribute = kind.attribute(name);
         let is_reference = attribute.is_some_and(|it| it.kind == Type::Reference);
         if !(is_reference && target(instance, name, &mut key)) {
-            let value = resolved.attributes.get(name).filter(|it| !it.has_open())?;
+            let value =
+                resolved.attributes.get(name).filter(|it| !it.has_open() && !it.has_secret())?;
             let is_rewritten =
                 kind.identity.caseless || attribute.is_some_and(|it| !it.normalise.is_empty());
             let value = if is_rewritten {

@@ -263,9 +263,18 @@ impl<'a> PlanBuilder<'a> {
 
     /// What is made needs every secret; all that are missing are told at once, before any call.
     fn require_secrets(&mut self, instance: &Instance, resolved: &Resolved, change: &Change) {
+        let kind = self.worlds.catalog.get(&instance.resource.kind);
+        // Beside what changes an update sends what goes together with it.
+        let goes_with = |changed: &String, name: &String| {
+            let together = kind.and_then(|it| Some(&it.attributes.get(changed)?.together));
+            together.is_some_and(|it| it.contains(name))
+        };
         let is_sent = |name: &String| match change.action {
             Action::Create | Action::Replace { .. } => true,
-            Action::Update => change.attributes.iter().any(|it| it.name == *name),
+            Action::Update => {
+                let mut changed = change.attributes.iter().map(|it| &it.name);
+                changed.any(|it| it == name || goes_with(it, name))
+            }
             _ => false,
         };
         let unknown = resolved.attributes.iter().filter(|(_, it)| it.has_withheld());

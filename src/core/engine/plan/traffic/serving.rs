@@ -20,7 +20,7 @@ pub fn lets_serve(kind: &Kind, attributes: &Attributes) -> bool {
     let given = attributes.get(&serves.attribute).filter(|it| !it.is_null()).cloned();
     match given.or_else(default) {
         // What only applying will know may serve.
-        Some(value) => value.has_open() || serves.values.contains(&value.json()),
+        Some(value) => value.has_unknown() || serves.values.contains(&value.json()),
         None => true,
     }
 }

@@ -151,7 +151,7 @@ pub fn inputs(side: &Side<'_>, item: SideItem<'_>, attribute: &str) -> Inputs {
 /// The texts of an attribute, secrets in clear; of one that is not known before something is made, those that go into it.
 pub fn texts(side: &Side<'_>, item: SideItem<'_>, attribute: &str) -> Vec<String> {
     let owned = |value: &Value| value.exposed().as_text().map(str::to_owned);
-    if let Some(value) = item.value(attribute).filter(|it| !it.has_open()) {
+    if let Some(value) = item.value(attribute).filter(|it| !it.has_unknown()) {
         return owned(value).into_iter().collect();
     }
     let Some(given) = item.instance.resource.attributes.get(attribute) else { return Vec::new() };

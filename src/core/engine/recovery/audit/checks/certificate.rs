@@ -33,7 +33,7 @@ pub fn check(side: &Side<'_>, now: i64, out: &mut AuditSection) {
             let value = item.value(name).map(Value::exposed);
             match value {
                 Some(Value::Text(pem)) => certificate(side, item, name, &pem, now, out),
-                Some(it) if it.has_open() => {
+                Some(it) if it.has_unknown() => {
                     out.fact(
                         "certificate",
                         format!("`{name}` of `{}` is not known yet", item.address),

@@ -128,7 +128,7 @@ struct Peer<'a> {
 /// A value in which the names of regions do not count; `None` where it is not known yet.
 fn comparable(case: &AuditCase<'_>, item: SideItem<'_>, name: &str) -> Option<Value> {
     let value = item.value(name).cloned().unwrap_or_default().exposed();
-    if value.has_open() {
+    if value.has_unknown() {
         return None;
     }
     let Value::Text(mut text) = value else { return Some(value) };
