@@ -8,7 +8,7 @@ use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::completion::{self, Completion, Unfinished};
-use crate::engine::recovery::report::step_timing::StepResult;
+use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
@@ -50,16 +50,21 @@ pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
 
 /// Where users are after a run that was to move them and did not finish: what matters most then.
 fn users(report: &RunResult) -> Vec<String> {
-    let names = |moved: bool| {
-        let traffic =
-            report.steps.iter().filter(|it| it.role == StepPhase::Traffic && it.ttl.is_some());
-        let chosen = traffic.filter(|it| (it.became == StepResult::Done) == moved);
+    let traffic =
+        report.steps.iter().filter(|it| it.role == StepPhase::Traffic && it.ttl.is_some());
+    let traffic: Vec<&StepTiming> = traffic.collect();
+    let names = |became: &[StepResult]| {
+        let chosen = traffic.iter().filter(|it| became.contains(&it.became));
         let names: Vec<String> = chosen.map(|it| format!("`{}`", it.address)).collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
     let told = [
-        names(true).map(|it| format!("users of {it} have moved; some backends may be missing")),
-        names(false).map(|it| {
+        names(&[StepResult::Done])
+            .map(|it| format!("users of {it} have moved; some backends may be missing")),
+        names(&[StepResult::InDoubt]).map(|it| {
+            format!("users of {it} may have moved: the outcome of the change is unknown, and the next run looks")
+        }),
+        names(&[StepResult::Failed, StepResult::NotDone]).map(|it| {
             format!("users of {it} have NOT moved: they are sent where they were before")
         }),
     ];
