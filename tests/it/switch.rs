@@ -18,7 +18,7 @@ fn failover_and_failback_tell_the_story_line_by_line() {
         .code(0)
         .shows(&[
             "switch base → failover_eu",
-            "shop: serving gate: wait for a healthy target behind standby_http",
+            "shop: serving gate: wait for 2 healthy targets behind standby_http",
         ])
         .done();
     home.sandbox(&["status", SHOP])

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::engine::address::Address;
-use crate::engine::containment::{container, declared_containers, find_record};
+use crate::engine::containment::declared_containers;
 use crate::engine::lang::model::{Gate, Instance, Resource, Stack};
 use crate::engine::lang::resolve::{ResolvedGate, ResolvedProbe, resolve, resolve_gate};
 use crate::engine::lang::validate::attribute_reads::Around;
@@ -19,13 +19,11 @@ use crate::engine::lang::validate::implied::forms;
 use crate::engine::lang::validate::kind_rules::KindRules;
 use crate::engine::observed::Observation;
 use crate::engine::ownership_tag::ownership_tag;
-use crate::engine::packets::Family;
 use crate::engine::plan::diff::attributes::seal;
 use crate::engine::plan::draft::refresh::KnownValues;
 use crate::engine::plan::format::same_as_planned::changed;
 use crate::engine::plan::model::change::{Action, Plan, Step, StepCall};
 use crate::engine::plan::model::step_phase::{role, ttl};
-use crate::engine::plan::traffic::balancer_firewalls::{family_of, port_of, shut_through};
 use crate::engine::retry::Pacing;
 use crate::engine::schedule::Schedule;
 use crate::engine::schema::{Catalog, Kind};
@@ -35,9 +33,8 @@ use crate::engine::text::diagnostic::{Diagnostic, on_one_line, stops};
 use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::execute_step::execute_step;
 use crate::ops::apply::known_values::{known_values, with_secrets};
-use crate::ops::apply::step_inputs::{
-    Front, StepContext, StepDone, StepInputs, StepWait, Times, WatchedResource,
-};
+use crate::ops::apply::step_inputs::{StepContext, StepDone, StepInputs, StepWait, Times};
+use crate::ops::apply::watched_resources::OpenGate;
 use crate::ops::load::session::Session;
 use crate::ops::plan::make::Proposed;
 
@@ -73,6 +70,8 @@ pub struct Executor<'a> {
     pub last_of: BTreeMap<Address, usize>,
     pub outcomes: BTreeMap<usize, StepOutcome>,
     pub times: BTreeMap<usize, Times>,
+    /// What serving gates watch while they wait, by step.
+    pub open_gates: BTreeMap<usize, Vec<OpenGate>>,
     /// Those of every kind that a step met, compiled once.
     pub rules: RefCell<KindRules<'a>>,
 }
@@ -130,6 +129,7 @@ impl<'a> Executor<'a> {
             last_of,
             outcomes: BTreeMap::new(),
             times: BTreeMap::new(),
+            open_gates: BTreeMap::new(),
             rules: RefCell::default(),
         }
     }
@@ -158,6 +158,7 @@ impl<'a> Executor<'a> {
                 self.times.insert(step, Times { started, ..Times::default() });
                 match self.inputs(step) {
                     Ok(job) => {
+                        self.open_gate(&job);
                         let address = job.step.address.to_string();
                         let span =
                             tracing::info_span!("step", address, call = job.step.call.word());
@@ -238,6 +239,7 @@ impl<'a> Executor<'a> {
         }
         self.schedule.finish(done.step, !failed);
         self.outcomes.insert(done.step, done.outcome);
+        self.tell_open_gates(done.step);
     }
 
     /// What expressions see of a record.
@@ -326,8 +328,7 @@ impl<'a> Executor<'a> {
                 let own = own(|it| it.gate.as_deref())?;
                 let within = own.filter(|it| it.probe == ResolvedProbe::Health);
                 Ok(StepWait::Serving {
-                    of: self.serving(step, kind, instance, of)?,
-                    count: *serves,
+                    of: self.serving(step, kind, instance, (of, serves))?,
                     within: within.map(|it| it.within_seconds),
                 })
             }
@@ -342,25 +343,6 @@ impl<'a> Executor<'a> {
             }
             _ => Ok(StepWait::Nothing),
         }
-    }
-
-    /// What has to serve before a step goes on. Where it sends users to they have to be let in; what was only disturbed has to
-    /// be as it was.
-    fn serving(
-        &self,
-        step: &Step,
-        kind: &Kind,
-        instance: Option<&Instance>,
-        of: &[Address],
-    ) -> Result<Vec<WatchedResource>, String> {
-        let sends_users = kind.drain.is_some();
-        let family = self.family(step, instance);
-        let watched = |address: &Address| {
-            let watched = self.watched(address)?;
-            let front = sends_users.then(|| self.front(&watched, family)).flatten();
-            Ok(WatchedResource { front: front.map(Box::new), ..watched })
-        };
-        of.iter().map(watched).collect()
     }
 
     /// What this run made a moment ago holds nothing that could be taken for ours.
@@ -437,61 +419,6 @@ impl<'a> Executor<'a> {
             ));
         }
         Ok((attributes, sealed))
-    }
-
-    fn watched(&self, address: &Address) -> Result<WatchedResource, String> {
-        let record = self.state.records.get(address);
-        let found = record.and_then(|it| Some((it, self.session.catalog.get(&it.kind)?)));
-        let (record, kind) = found.ok_or_else(|| format!("`{address}` is not recorded"))?;
-        let members = self.members(kind, record);
-        Ok(WatchedResource {
-            address: address.clone(),
-            kind: kind.clone(),
-            record: record.clone(),
-            members,
-            front: None,
-        })
-    }
-
-    /// The addresses under which users come by what a step directs.
-    fn family(&self, step: &Step, instance: Option<&Instance>) -> Option<Family> {
-        let kind = self.session.catalog.get(&step.kind)?;
-        let resolved = instance
-            .and_then(|it| resolve(self.stack, &self.session.catalog, it, &self.known).ok());
-        let recorded = || Some(self.state.records.get(&step.address)?.attributes.clone());
-        family_of(kind, &resolved.map(|it| it.attributes).or_else(recorded)?)
-    }
-
-    /// Where users come to something, if that may stand behind filters.
-    fn front(&self, of: &WatchedResource, family: Option<Family>) -> Option<Front> {
-        let catalog = &self.session.catalog;
-        let port = port_of(&of.kind, &of.record.attributes)?;
-        let within = container(&of.kind, &of.record.attributes)?;
-        let record = find_record(&self.state, within)?.1.clone();
-        let kind = catalog.get(within.kind)?.clone();
-        let wall = shut_through(&kind, catalog)?.1.clone();
-        Some(Front { kind, record, wall, port, family })
-    }
-
-    /// What is recorded inside an object and may serve.
-    fn members(&self, holder: &Kind, of: &Record) -> Vec<WatchedResource> {
-        if holder.serves_when.is_none() {
-            return Vec::new();
-        }
-        let inside = |(address, record): (&Address, &Record)| {
-            let kind = self.session.catalog.get(&record.kind).filter(|it| it.serves.is_some())?;
-            let within = container(kind, &record.attributes)?;
-            let is_inside = within.kind == holder.kind && within.id == of.id;
-            let (kind, record) = (kind.clone(), record.clone());
-            is_inside.then(|| WatchedResource {
-                address: address.clone(),
-                kind,
-                record,
-                members: Vec::new(),
-                front: None,
-            })
-        };
-        self.state.records.iter().filter_map(inside).collect()
     }
 
     fn gate(

@@ -9,24 +9,21 @@ use crate::engine::schema::{Kind, ReadinessWait, ServesWhen};
 use crate::engine::state::journal::StepOutcome;
 use crate::engine::state::record::Record;
 use crate::engine::value::Attributes;
-use crate::ops::apply::step_inputs::{
-    Progress, StepContext, StepInputs, StepWait, WatchedResource,
-};
+use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs, StepWait};
 use crate::ops::apply::waits::{WaitTarget, probed, wait};
+use crate::ops::apply::watched_resources::WatchedResource;
 
 /// How often a drain reports that it still waits. It lasts minutes and nothing else happens, so two lines a minute are enough.
 const REMINDER: Duration = Duration::from_secs(30);
 
-/// Waits for its own `gate`, or for at least one healthy object behind each of the targets that have a health check.
+/// Waits for its own `gate`, or for as many healthy objects as it asks for behind each of the targets that have a health check.
 pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
     match &job.wait {
         StepWait::Condition(gate) => match probed(hands, job, gate).await {
             Ok(()) => StepOutcome::Waited,
             Err(why) => StepOutcome::failed(format!("the `gate` condition was not met: {why}")),
         },
-        StepWait::Serving { of, count, within } => {
-            each_serves(hands, job, of, (*count, *within)).await
-        }
+        StepWait::Serving { of, within } => each_serves(hands, job, of, *within).await,
         _ => StepOutcome::Waited,
     }
 }
@@ -35,11 +32,11 @@ async fn each_serves(
     hands: &StepContext,
     job: &StepInputs,
     of: &[WatchedResource],
-    (count, within): (usize, Option<u64>),
+    within: Option<u64>,
 ) -> StepOutcome {
     for watched in of {
         let (serves, target) = match &watched.kind.serves_when {
-            Some(serves) => (Some(serves), WaitTarget::Serves { watched, serves, count }),
+            Some(serves) => (Some(serves), WaitTarget::Serves { watched, serves }),
             // What contains a member says how long its health may take.
             None => (checked_by(hands, &watched.kind), WaitTarget::Member(watched)),
         };

@@ -1,5 +1,6 @@
 //! Carries a plan out: step after step, under the lease, journaled.
 
+pub mod watched_resources;
 pub mod step_inputs;
 pub mod mutations;
 pub mod waits;
@@ -7,6 +8,7 @@ pub mod gates;
 pub mod execute_step;
 pub mod known_values;
 pub mod executor;
+pub mod open_gates;
 pub mod timing;
 pub mod finish;
 pub mod run;

@@ -9,13 +9,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::address::Address;
 use crate::engine::lang::resolve::ResolvedGate;
-use crate::engine::packets::Family;
 use crate::engine::plan::model::change::Step;
 use crate::engine::retry::Pacing;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome};
 use crate::engine::state::record::Record;
 use crate::engine::value::Attributes;
+use crate::ops::apply::watched_resources::WatchedResource;
 use crate::ops::load::session::Session;
 use crate::store::keep_alive::LeaseGuard;
 
@@ -55,38 +55,12 @@ pub enum StepWait {
     Nothing,
     /// The condition that the stack gives: its `ready`, or its `gate`.
     Condition(ResolvedGate),
-    /// Each of these has to serve, with so many backends, before users are sent to it; within so many seconds, where the stack
-    /// says so.
-    Serving { of: Vec<WatchedResource>, count: usize, within: Option<u64> },
+    /// Each of these has to serve before users are sent to it; within so many seconds, where the stack says so.
+    Serving { of: Vec<WatchedResource>, within: Option<u64> },
     /// Until caches have expired, in milliseconds since the Unix epoch; `None`: counted from the moment when the wait begins.
     Drain { until: Option<i64> },
     /// An item has to arrive between this member of a group and another one.
     Replication { gate: ResolvedGate, peer: Box<WatchedResource> },
-}
-
-/// A recorded object that a gate looks at.
-#[derive(Debug, Clone)]
-pub struct WatchedResource {
-    pub address: Address,
-    pub kind: Kind,
-    pub record: Record,
-    /// What is recorded inside, and serves: one of these has to.
-    pub members: Vec<WatchedResource>,
-    /// Where users come to it.
-    pub front: Option<Box<Front>>,
-}
-
-/// What users come through to an object that a gate looks at.
-#[derive(Debug, Clone)]
-pub struct Front {
-    /// What contains it, and may stand behind filters.
-    pub kind: Kind,
-    pub record: Record,
-    /// The kind of those.
-    pub wall: Kind,
-    pub port: u16,
-    /// The addresses under which they come; `None`: either.
-    pub family: Option<Family>,
 }
 
 /// What a running step tells.

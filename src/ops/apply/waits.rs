@@ -14,9 +14,8 @@ use crate::engine::schema::{ReadinessWait, ServesWhen};
 use crate::engine::state::journal::StepOutcome;
 use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::mutations::{take_outputs, went};
-use crate::ops::apply::step_inputs::{
-    Front, Progress, StepContext, StepInputs, StepWait, WatchedResource,
-};
+use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs, StepWait};
+use crate::ops::apply::watched_resources::{Front, WatchedResource};
 
 /// How long to wait where neither the kind nor the stack says it. A guess: a shorter limit would fail a step that only needs
 /// time, a longer one would delay the message that something hangs.
@@ -107,10 +106,16 @@ pub enum WaitTarget<'a> {
     Serves {
         watched: &'a WatchedResource,
         serves: &'a ServesWhen,
-        count: usize,
     },
     /// A member of a serving set takes users and is healthy.
     Member(&'a WatchedResource),
+}
+
+impl WaitTarget<'_> {
+    /// Whether this run may still add to what it looks at.
+    fn awaits_more(&self) -> bool {
+        matches!(self, Self::Serves { watched, .. } if watched.members.are_coming())
+    }
 }
 
 /// One look of a wait.
@@ -141,9 +146,7 @@ async fn look(
             let answer = hands.session.prober.probe(probe.clone()).await;
             passes(gate, &answer, passed)
         }
-        WaitTarget::Serves { watched, serves, count } => {
-            serves_now(reached(hands, watched, serves, *count).await)
-        }
+        WaitTarget::Serves { watched, serves } => serves_now(reached(hands, watched, serves).await),
         WaitTarget::Member(watched) => serves_now(takes_users(hands, watched).await),
     }
 }
@@ -225,9 +228,8 @@ async fn reached(
     hands: &StepContext,
     watched: &WatchedResource,
     serves: &ServesWhen,
-    count: usize,
 ) -> Result<(), Unserved> {
-    served(hands, watched, serves, count).await?;
+    served(hands, watched, serves).await?;
     let Some(front) = &watched.front else { return Ok(()) };
     let Front { kind, record, wall, port, family } = &**front;
     let provider = &hands.session.provider;
@@ -240,13 +242,13 @@ async fn served(
     hands: &StepContext,
     watched: &WatchedResource,
     serves: &ServesWhen,
-    count: usize,
 ) -> Result<(), Unserved> {
+    let count = watched.count;
     let attributes = told(hands, watched).await?;
     let counts = attributes.get(&serves.attribute).and_then(Value::as_map);
     match counts.and_then(|it| it.get(&serves.member)) {
         Some(Value::Int(healthy)) if usize::try_from(*healthy).is_ok_and(|it| it >= count) => {
-            members_serve(hands, watched, count).await
+            members_serve(hands, watched).await
         }
         Some(Value::Int(_)) => {
             let all: Vec<String> = counts
@@ -263,15 +265,16 @@ async fn served(
 
 /// What is counted as healthy may refuse users: as many of those that state knows have to take them. Where state knows none,
 /// the count is all that can be said.
-async fn members_serve(
-    hands: &StepContext,
-    watched: &WatchedResource,
-    count: usize,
-) -> Result<(), Unserved> {
+async fn members_serve(hands: &StepContext, watched: &WatchedResource) -> Result<(), Unserved> {
+    let members = watched.members.recorded();
+    // Others may have put some there.
+    if members.is_empty() && !watched.members.are_coming() {
+        return Ok(());
+    }
     let mut told = Vec::new();
-    let mut is_silent = true;
+    let mut is_silent = !members.is_empty();
     let mut serving = 0;
-    for member in &watched.members {
+    for member in &members {
         match takes_users(hands, member).await {
             Ok(()) => serving += 1,
             Err(unserved) => {
@@ -279,16 +282,12 @@ async fn members_serve(
                 told.push(format!("`{}`: {}", member.address, unserved.why));
             }
         }
-        if serving >= count {
+        if serving >= watched.count {
             return Ok(());
         }
     }
-    // None that state knows of takes users, and none of those says why: others may have put some there.
-    if told.is_empty() && serving == 0 {
-        Ok(())
-    } else {
-        Err(Unserved { why: told.join("; "), is_silent })
-    }
+    told.insert(0, format!("{serving} of {} required take users", watched.count));
+    Err(Unserved { why: told.join("; "), is_silent: is_silent && serving == 0 })
 }
 
 /// Whether a member of a serving set is told to be healthy, and takes users.
@@ -333,7 +332,8 @@ pub async fn wait(
     let own = Duration::from_secs(limits.within_seconds).max(job.slow.unwrap_or_default());
     let within = job.timeout.unwrap_or(own);
     let began = clock.now();
-    let deadline = began.saturating_add(i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 2));
+    let after = i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 2);
+    let mut deadline = began.saturating_add(after);
     let longest = Duration::from_secs(limits.poll_seconds);
     let pause = || {
         let waited = Duration::from_millis(u64::try_from(clock.now() - began).unwrap_or(0));
@@ -350,7 +350,12 @@ pub async fn wait(
             Polled::NotYet(why) => (why, false),
             Polled::Silent(why) => (why, true),
         };
-        if silence.lasts(is_silent, clock.now()) {
+        // Whoever is still to come may serve; they have their time from then on.
+        let gives_up = !target.awaits_more();
+        if !gives_up {
+            deadline = clock.now().saturating_add(after);
+        }
+        if silence.lasts(is_silent && gives_up, clock.now()) {
             return Err(format!("unreachable: {why}"));
         }
         if is_late(clock.now(), deadline, looks) {

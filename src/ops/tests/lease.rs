@@ -7,7 +7,8 @@ use crate::engine::lang::resolve::{ResolvedGate, ResolvedProbe};
 use crate::engine::plan::model::change::StepCall;
 use crate::engine::schema::Membership;
 use crate::engine::value::Value;
-use crate::ops::apply::step_inputs::{StepInputs, StepWait, WatchedResource};
+use crate::ops::apply::step_inputs::{StepInputs, StepWait};
+use crate::ops::apply::watched_resources::{WatchedMembers, WatchedResource};
 use crate::ops::tests::calls::update;
 use crate::ops::tests::memory::Fault;
 use crate::ops::tests::stage::{NAME, Stage, create, end, name_attributes, take_over};
@@ -60,7 +61,8 @@ fn replication(stage: &Stage, back: bool) -> StepInputs {
         address: from,
         kind: job.kind.clone(),
         record: theirs,
-        members: Vec::new(),
+        count: 1,
+        members: WatchedMembers::default(),
         front: None,
     });
     job.wait = StepWait::Replication { gate, peer };

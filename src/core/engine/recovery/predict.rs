@@ -209,7 +209,7 @@ mod tests {
 
     /// Make, let it serve, direct users, drain, delete.
     fn switch() -> Vec<Step> {
-        let serving = StepCall::Serving { of: Vec::new(), serves: 1 };
+        let serving = StepCall::Serving { of: Vec::new(), serves: BTreeMap::new() };
         let mut steps = vec![
             step(0, StepCall::Ready, &[], 60),
             step(1, serving, &[0], 30),

@@ -1,5 +1,6 @@
 //! The steps of a plan in words: how many, how long their longest row is, and what the gates among them wait for.
 
+use crate::engine::address::Address;
 use crate::engine::plan::model::change::{Plan, Step, StepCall};
 use crate::engine::topological::topological_order;
 use crate::render::lines::{RenderedLine, Sign};
@@ -17,6 +18,13 @@ pub fn gates(plan: &Plan) -> Vec<RenderedLine> {
     told.collect()
 }
 
+fn healthy_behind(holder: &Address, count: Option<&usize>) -> String {
+    match count {
+        None => format!("a healthy target behind {holder}"),
+        Some(count) => format!("{count} healthy targets behind {holder}"),
+    }
+}
+
 fn gate(step: &Step) -> String {
     match &step.call {
         StepCall::Serving { of, .. } if of.is_empty() => {
@@ -26,13 +34,8 @@ fn gate(step: &Step) -> String {
             "serving gate: wait until it is healthy and takes traffic".into()
         }
         StepCall::Serving { of, serves } => {
-            let of: Vec<String> = of.iter().map(ToString::to_string).collect();
-            let targets = if *serves == 1 {
-                "a healthy target".into()
-            } else {
-                format!("{serves} healthy targets")
-            };
-            format!("serving gate: wait for {targets} behind {}", of.join(", "))
+            let of: Vec<String> = of.iter().map(|it| healthy_behind(it, serves.get(it))).collect();
+            format!("serving gate: wait for {}", of.join(", and "))
         }
         StepCall::Replication { from, back: false } => {
             format!(

@@ -1,5 +1,7 @@
 //! One step of a plan: a provider call or a wait, what it waits for, and what it does.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
@@ -101,11 +103,12 @@ pub enum StepCall {
     },
     /// The resource's own `ready` condition.
     Gate,
-    /// What users are about to be directed to serves: its own `gate`, or so many healthy nodes behind each of these.
+    /// What users are about to be directed to serves: its own `gate`, or healthy nodes behind each of these.
     Serving {
         of: Vec<Address>,
-        #[serde(default = "one", skip_serializing_if = "is_one")]
-        serves: usize,
+        /// How many behind each, where more than one has to be healthy.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        serves: BTreeMap<Address, usize>,
     },
     /// An item written to another member of its group arrives at this one; on the way home one written to this one arrives at
     /// the other, since that is where users have written.
@@ -120,15 +123,6 @@ pub enum StepCall {
         /// Of traffic directed by an earlier run: when it is over.
         until: Option<i64>,
     },
-}
-
-fn one() -> usize {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_one(it: &usize) -> bool {
-    *it == 1
 }
 
 impl StepCall {

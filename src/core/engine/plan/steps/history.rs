@@ -147,9 +147,10 @@ impl<'a> History<'a> {
         self.versions.iter().filter(|it| it.is_old)
     }
 
-    /// Whether something of an address takes users when the plan is carried out.
-    pub fn serves_after(&self, address: &Address) -> bool {
-        self.versions.iter().any(|it| it.address == address && it.serves && it.takers.is_empty())
+    /// The addresses of which something takes users when the plan is carried out.
+    pub fn serving_after(&self) -> BTreeSet<&'a Address> {
+        let serving = self.versions.iter().filter(|it| it.serves && it.takers.is_empty());
+        serving.map(|it| it.address).collect()
     }
 
     pub fn takes(&self) -> impl Iterator<Item = &Take<'a>> {

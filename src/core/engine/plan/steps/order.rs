@@ -179,8 +179,16 @@ impl StepBuilder {
         frontiers: &BTreeMap<Address, BTreeSet<usize>>,
         still_used: &BTreeSet<&Address>,
     ) -> BTreeSet<usize> {
-        let waited_for = direction.serving.iter().filter(|it| !quorum.may_follow.contains(*it));
-        let made = waited_for.filter_map(|it| frontiers.get(it)).flatten().copied();
+        let follows = |it: &Address| quorum.may_follow.contains(it);
+        let own: BTreeSet<usize> = direction
+            .serving
+            .iter()
+            .filter(|it| follows(it))
+            .filter_map(|it| Some(self.makes.get(it)?.1))
+            .collect();
+        // Beside its own step a backend may stand behind others, through what does not change; those are waited for.
+        let made = direction.serving.iter().filter_map(|it| frontiers.get(it)).flatten().copied();
+        let made = made.filter(|it| !own.contains(it));
         let goes = direction.shrinks.iter().filter(|it| !still_used.contains(it));
         made.chain(goes.filter_map(|it| Some(self.deletes.get(it)?.1))).collect()
     }
@@ -195,7 +203,9 @@ impl StepBuilder {
     ) {
         let mut before = ready;
         if let Some(of) = &direction.gate {
-            let call = StepCall::Serving { of: of.clone(), serves: quorum.serves };
+            let mut serves = quorum.serves;
+            serves.retain(|it, _| of.contains(it));
+            let call = StepCall::Serving { of: of.clone(), serves };
             let gate = self.gate(directing, call, 30);
             for step in std::mem::take(&mut before) {
                 self.derive(gate, step, OrderingRule::Serve);

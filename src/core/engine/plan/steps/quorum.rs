@@ -23,8 +23,8 @@ pub struct TargetQuorum {
     pub may_follow: BTreeSet<Address>,
     /// How many of those have to be there all the same.
     pub waits: Vec<StepQuorum>,
-    /// How many have to be healthy behind each container; 1 where every one is waited for.
-    pub serves: usize,
+    /// How many have to be healthy behind each container, where that is more than one.
+    pub serves: BTreeMap<Address, usize>,
 }
 
 /// Whether objects of a kind are what serves behind a balancer.
@@ -58,13 +58,15 @@ impl StepBuilder {
         view: &ServingView<'_, '_>,
         frontiers: &BTreeMap<Address, BTreeSet<usize>>,
     ) -> TargetQuorum {
-        let mut quorum = TargetQuorum { serves: 1, ..TargetQuorum::default() };
+        let mut quorum = TargetQuorum::default();
         if direction.quorum == ServingQuorum::All {
             return quorum;
         }
-        for members in backends(stack, &direction.serving, view).values() {
+        for (holder, members) in backends(stack, &direction.serving, view) {
             let needed = direction.quorum.of(members.len());
-            quorum.serves = quorum.serves.max(needed);
+            if needed > 1 {
+                quorum.serves.insert(holder, needed);
+            }
             let is_added = |it: &&&PlannedChange<'_>| it.change.action == Action::Create;
             let added = members.iter().filter(is_added).map(|it| &it.change.address);
             let added: Vec<&Address> = added.collect();

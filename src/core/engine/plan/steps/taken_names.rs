@@ -216,6 +216,9 @@ impl StepBuilder {
             let last = self.last_of_deletion(delete);
             let others: Vec<usize> =
                 self.exclusive.iter().filter(|it| it.1 == make).map(|it| it.0).collect();
+            // A gap would be as long if it waited for some of a group before, and the other did not.
+            let quorums = self.steps[make].quorums.clone();
+            self.steps[delete].quorums.extend(quorums);
             let waits = self.steps[make].waits.clone();
             for wait in waits {
                 let is_own = (delete..=last).contains(&wait)

@@ -28,15 +28,17 @@ pub fn verify(it: &Checked<'_>) -> Vec<Diagnostic> {
     }
     let touches =
         |it: &Change| it.action.destroys() || matches!(it.action, Action::Update | Action::Create);
-    // Where nothing is there yet, nothing has a name and nobody is served.
-    let is_new = it.state.is_none_or(|it| it.records.is_empty());
-    if is_new || !it.changes.iter().any(touches) {
+    if !it.changes.iter().any(touches) {
         return Vec::new();
     }
     let history = History::new(it);
+    let mut refusals = gates(it, &history);
+    // Where nothing is there yet, nothing has a name and nobody is served.
+    if it.state.is_none_or(|it| it.records.is_empty()) {
+        return refusals;
+    }
     let mut ancestors = Ancestors::new(it.steps);
-    let mut refusals = names(it, &history, &mut ancestors);
-    refusals.extend(gates(it, &history));
+    refusals.extend(names(it, &history, &mut ancestors));
     if !it.outage && it.changes.iter().any(|it| it.action.destroys() || it.action == Action::Update)
     {
         refusals.extend(sets(it, &history, &mut ancestors));
@@ -107,9 +109,10 @@ fn gates(it: &Checked<'_>, history: &History<'_>) -> Vec<Diagnostic> {
     for step in it.steps {
         let StepCall::Serving { of, serves } = &step.call else { continue };
         for holder in of.iter().filter(|it| **it != step.address) {
-            let asked = watched.entry(holder).or_insert((step, *serves));
-            if asked.1 < *serves {
-                *asked = (step, *serves);
+            let count = serves.get(holder).copied().unwrap_or(1);
+            let asked = watched.entry(holder).or_insert((step, count));
+            if asked.1 < count {
+                *asked = (step, count);
             }
         }
     }
@@ -125,12 +128,14 @@ fn gates(it: &Checked<'_>, history: &History<'_>) -> Vec<Diagnostic> {
         };
         inside.into_iter().filter(serves).collect()
     };
-    let known =
-        |it2: &Address| it.changes.iter().all(|it| it.address != *it2 || it.unknown.is_none());
+    let unseen = it.changes.iter().filter(|it| it.unknown.is_some());
+    let unseen: BTreeSet<&Address> = unseen.map(|it| &it.address).collect();
+    let serving_after = history.serving_after();
     let told = watched.into_iter().filter_map(|(holder, (step, asked))| {
         let members = members(holder);
-        let serving = members.iter().filter(|it| history.serves_after(it)).count();
-        let never = !members.is_empty() && members.iter().all(known) && serving < asked;
+        let serving = members.iter().filter(|it| serving_after.contains(it)).count();
+        let known = || members.iter().all(|it| !unseen.contains(it));
+        let never = !members.is_empty() && serving < asked && known();
         never.then(|| never_opens(it.stack, step, holder, (serving, asked)))
     });
     told.collect()

@@ -248,7 +248,8 @@ fn call() -> impl Strategy<Value = StepCall> {
         Just(StepCall::Ready),
         any::<bool>().prop_map(|deposed| StepCall::Gone { deposed }),
         Just(StepCall::Gate),
-        vec(address(), 0..3).prop_map(|of| StepCall::Serving { of, serves: 1 }),
+        (vec(address(), 0..3), btree_map(address(), 2..5_usize, 0..2))
+            .prop_map(|(of, serves)| StepCall::Serving { of, serves }),
         (address(), any::<bool>()).prop_map(|(from, back)| StepCall::Replication { from, back }),
         (any::<u64>(), option::of(any::<i64>()))
             .prop_map(|(seconds, until)| StepCall::Drain { seconds, until }),

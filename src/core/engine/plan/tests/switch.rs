@@ -200,25 +200,32 @@ fn plan_switch_under_loss_skips_what_is_frozen() {
     insta::assert_snapshot!(text);
 }
 
-/// The line of the serving gate of `shop`, or of its shift where there is none; then what is refused.
-fn gate_of_shop(overlay: &str, lost: &[&str]) -> String {
-    let plan = plan(&SwitchCase { to: Some(overlay), lost, ..SwitchCase::default() });
-    let told = told(&plan);
-    let gate = told.lines().find(|it| it.contains("serving gate shop"));
+/// What the step that directs the users of a record waits for, its serving gate first; then what is refused.
+fn waits_of_shift(case: &SwitchCase<'_>, address: &str) -> String {
+    let plan = plan(case);
     let name = |at: &usize| format!("{} {}", plan.steps[*at].call.word(), plan.steps[*at].address);
-    let step = plan.steps.iter().find(|it| matches!(it.call, StepCall::Serving { .. }));
-    let quorums = step.iter().flat_map(|it| &it.quorums);
-    let some = quorums
-        .map(|it| format!("{} of {:?}", it.count, it.of.iter().map(name).collect::<Vec<_>>()));
-    let waits = step.iter().flat_map(|it| &it.waits).map(name);
-    let serves = match step.map(|it| &it.call) {
-        Some(StepCall::Serving { serves, .. }) => *serves,
-        _ => 0,
-    };
-    let refused = plan.refusals().map(|it| format!("{}: {}", it.code, it.text));
-    let all: Vec<String> = waits.chain(some).chain(refused).collect();
-    assert!(gate.is_some(), "{told}");
-    format!("{serves} behind {}", all.join("; "))
+    let steps = plan.steps.iter().filter(|it| it.address.to_string() == address);
+    let mut told = Vec::new();
+    for step in steps.filter(|it| it.call.mutates() || matches!(it.call, StepCall::Serving { .. }))
+    {
+        let gated = match &step.call {
+            StepCall::Serving { of, serves } => {
+                let of = of.iter().map(|it| format!("{} {it}", serves.get(it).unwrap_or(&1)));
+                format!(" of {}", of.collect::<Vec<_>>().join(" and "))
+            }
+            _ => String::new(),
+        };
+        let waits = step.waits.iter().map(&name).collect::<Vec<_>>();
+        let some = step.quorums.iter().map(|it| {
+            format!("{} of ({})", it.count, it.of.iter().map(&name).collect::<Vec<_>>().join(", "))
+        });
+        let all: Vec<String> = waits.into_iter().chain(some).collect();
+        let after = if all.is_empty() { "nothing".into() } else { all.join(", ") };
+        told.push(format!("  {}{gated} after {after}\n", step.call.word()));
+    }
+    assert!(!told.is_empty(), "nothing is done with {address}");
+    let refused = plan.refusals().map(|it| format!("  refused {}: {}\n", it.code, it.text));
+    told.into_iter().chain(refused).collect()
 }
 
 /// Users wait for their quorum, not for the whole scale-up: under a loss for one backend, else for all, or as the record says.
@@ -240,9 +247,75 @@ fn plan_switch_waits_for_the_quorum_of_its_target() {
         ("more than there are", 2, ", gate: { serves: 5 }", US),
         ("its own page", 3, ", gate: { http: 'http://${lb_eu.ipv4}/ok', serves: 2 }", US),
     ] {
-        told.push_str(&format!("{name}: {}\n", gate_of_shop(&overlay(size, gate), lost)));
+        let overlay = overlay(size, gate);
+        let case = SwitchCase { to: Some(&overlay), lost, ..SwitchCase::default() };
+        told.push_str(&format!("{name}\n{}", waits_of_shift(&case, "shop")));
     }
     insta::assert_snapshot!(told);
+}
+
+/// Who loses a record is served by the others of its set: those of a lost site at once, those of a living one by all.
+#[test]
+fn plan_switch_withdraws_a_lost_record_before_the_scale_up_is_over() {
+    let two = SITES.replace("outputs:", "  shop_eu: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb_eu.ipv4}', ttl_sec: 300 }\noutputs:");
+    let alone = "variables: { size: 3 }\nresources:\n  shop: null\n";
+    let mut told = String::new();
+    for (name, lost) in [("lost", US), ("planned", &[])] {
+        let case = SwitchCase {
+            applied: &two,
+            base: &two,
+            to: Some(alone),
+            lost,
+            ..SwitchCase::default()
+        };
+        told.push_str(&format!("{name}\n{}", waits_of_shift(&case, "shop")));
+    }
+    insta::assert_snapshot!(told);
+}
+
+/// A loss elsewhere hurries nobody who is served: users of a living site wait for all that they are to be served by.
+#[test]
+fn plan_switch_moves_users_of_a_living_site_to_all_of_the_new_one() {
+    let overlay = "variables: { size: 3 }\nresources:\n  shop: { target: '${lb_eu.ipv4}' }\n";
+    let lost: &[&str] = &["aws:us-east-1"];
+    let case = SwitchCase { to: Some(overlay), lost, ..SwitchCase::default() };
+    insta::assert_snapshot!(waits_of_shift(&case, "shop"));
+}
+
+/// Half of three is two, and half of one is one: each config is asked for its own share.
+#[test]
+fn plan_switch_asks_each_config_for_its_own_share() {
+    let admin = "  admin_eu: { kind: linode.nodebalancer_config, nodebalancer: '${lb_eu}', port: 81, check: http, check_path: /ok, check_timeout: 5 }
+  admin_node: { kind: linode.nodebalancer_node, config: '${admin_eu}', label: admin, address: '192.168.2.0:81' }
+  zone:";
+    let base = SITES.replacen("  zone:", admin, 1);
+    let overlay = "variables: { size: 3 }\nresources:\n  shop: { target: '${lb_eu.ipv4}', gate: { serves: '50%' } }\n";
+    let case = SwitchCase {
+        applied: &base,
+        base: &base,
+        to: Some(overlay),
+        lost: US,
+        ..SwitchCase::default()
+    };
+    insta::assert_snapshot!(waits_of_shift(&case, "shop"));
+}
+
+/// A record that has to go before its successor can be made stays until that may be made: else the name would answer nothing.
+#[test]
+fn plan_switch_keeps_a_record_until_its_successor_may_be_made() {
+    let unchecked = SITES.replace(", check: http, check_path: /ok, check_timeout: 5", "");
+    let cold = unchecked.replace("default: 1", "default: 0");
+    let overlay = "variables: { size: 2 }\nresources:\n  shop: { type: CNAME, target: '${lb_eu.hostname}' }\n";
+    let none = "variables: { size: 0 }\n";
+    let case = SwitchCase {
+        applied: &cold,
+        base: &cold,
+        active: Some(none),
+        to: Some(overlay),
+        lost: US,
+        ..SwitchCase::default()
+    };
+    insta::assert_snapshot!(waits_of_shift(&case, "shop"));
 }
 
 #[test]

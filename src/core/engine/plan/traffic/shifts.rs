@@ -168,7 +168,7 @@ pub fn directions(
         planned,
         at: planned.iter().enumerate().map(|(at, it)| (&it.change.address, at)).collect(),
         sets: sets(planned),
-        quorum: default_quorum(worlds, options),
+        quorum: QuorumDefault::of(worlds, options),
         wanted: DesiredTopology::new(worlds.catalog, worlds.stack),
         recorded: worlds.state.map(|it| RecordedTopology::new(worlds.catalog, it)),
     };
@@ -222,19 +222,30 @@ fn directs(kind: &Kind, change: &Change) -> bool {
     }
 }
 
-/// Under a loss nobody is served until users have moved: the first backend that serves is enough. Where both sites live, or
-/// users go home, they wait for all.
-fn default_quorum(worlds: &PlanInputs<'_>, options: &PlanOptions) -> ServingQuorum {
-    let goes_home = worlds.state.is_some_and(|state| state.home == worlds.stack.overlays);
-    if options.is_switch() && !options.lost.is_empty() && !goes_home {
-        ServingQuorum::Count(1)
-    } else {
-        ServingQuorum::All
+/// What a switch asks of a target whose record says nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum QuorumDefault {
+    /// No switch: what is planned is there, and one backend serves.
+    Planned,
+    /// Users are served where they are, or go home: they wait until all serve.
+    Switch,
+    /// Users of a lost site are not served until they have moved: the first backend that serves is enough.
+    Loss,
+}
+
+impl QuorumDefault {
+    fn of(worlds: &PlanInputs<'_>, options: &PlanOptions) -> Self {
+        let goes_home = worlds.state.is_some_and(|state| state.home == worlds.stack.overlays);
+        match options.is_switch() {
+            false => Self::Planned,
+            true if options.lost.is_empty() || goes_home => Self::Switch,
+            true => Self::Loss,
+        }
     }
 }
 
 struct TrafficView<'a, 'b> {
-    quorum: ServingQuorum,
+    quorum: QuorumDefault,
     worlds: &'a PlanInputs<'b>,
     frozen: &'a Frozen<'b>,
     planned: &'a [PlannedChange<'b>],
@@ -274,7 +285,7 @@ impl TrafficView<'_, '_> {
             withdraws,
             shrinks: self.shrinks(&roots),
             gate: self.gate(it, &serving),
-            quorum: self.quorum(it),
+            quorum: self.quorum(it, true),
             serving,
             ..ShiftDirection::of(it)
         };
@@ -310,6 +321,7 @@ impl TrafficView<'_, '_> {
         ShiftDirection {
             // From one lost place to another nobody is worse off; who is left with a living one is served.
             into_lost: into_lost.filter(|_| !was_lost && !keeps_a_living_one),
+            quorum: self.quorum(it, was_lost || old_roots.is_empty()),
             // Only what stood behind an old target asks for it; chains of records have closures as long as themselves.
             new: if old.is_empty() { BTreeSet::new() } else { self.wanted.closure(roots) },
             old,
@@ -400,12 +412,19 @@ impl TrafficView<'_, '_> {
     }
 
     /// What the record says, else what this switch asks for. Who loses a record is served by the others of its set.
-    fn quorum(&self, it: &PlannedChange<'_>) -> ServingQuorum {
-        if it.change.action == Action::Delete || it.kind.drain.is_none() {
+    /// `unserved`: nobody serves the users whom it moves.
+    fn quorum(&self, it: &PlannedChange<'_>, unserved: bool) -> ServingQuorum {
+        if it.kind.drain.is_none() {
             return ServingQuorum::All;
         }
         let own = it.instance.and_then(|it| it.resource.gate.as_ref()?.serves);
-        own.unwrap_or(self.quorum)
+        let own = own.filter(|_| it.change.action != Action::Delete);
+        own.unwrap_or(match self.quorum {
+            QuorumDefault::Loss if unserved => ServingQuorum::Count(1),
+            QuorumDefault::Planned => ServingQuorum::All,
+            _ if it.change.action == Action::Delete => ServingQuorum::All,
+            QuorumDefault::Switch | QuorumDefault::Loss => ServingQuorum::Percent(100),
+        })
     }
 
     fn is_checked(&self, address: &Address) -> bool {
