@@ -307,3 +307,73 @@ resources:
     home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
     home.run(&["sandbox", "show"]).code(0).shows(&["user_data: right"]).done();
 }
+
+/// A gate or a `ready` condition over a secret is refused before the first call as well: the run would stop when machines are
+/// made and users have not moved.
+#[test]
+fn apply_without_the_secret_of_a_condition_changes_nothing() {
+    const MACHINE: &str =
+        "kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12";
+    let stack = |target: &str, more: &str| {
+        format!(
+            "stack: gated
+variables: {{ token: {{ type: string, sensitive: true }}, fixed: {{ type: string, sensitive: true, default: fixed-horse-7 }} }}
+resources:
+  one: {{ {MACHINE}, label: one, root_pass: '${{vars.fixed}}' }}
+{more}  zone: {{ kind: linode.domain, domain: example.com, soa_email: a@example.com }}
+  shop: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: shop, target: '{target}', ttl_sec: 30, gate: {{ tcp: '${{one.ipv4}}:${{vars.token}}', within: 5m }} }}
+"
+        )
+    };
+    let home = Home::holding("gated", stack("192.0.2.1", ""));
+    home.sandbox(&["apply", "gated", "--yes"])
+        .code(1)
+        .says(&["`shop` cannot be created without its secret `gate`"])
+        .done();
+    assert!(!home.shown().contains("one"), "nothing was made");
+    // The gate waits for what its condition reads, which here is no target of the record.
+    home.sandbox(&["apply", "gated", "--yes", "--var", "token=22"]).code(0).done();
+    home.sandbox(&["plan", "gated", "--detailed-exitcode"]).code(0).done();
+    let before = home.shown();
+    let two = format!(
+        "  two: {{ {MACHINE}, label: two, root_pass: '${{vars.fixed}}', ready: {{ tcp: '${{self.ipv4}}:${{vars.token}}', within: 5m }} }}\n"
+    );
+    for (target, more, why) in [
+        ("192.0.2.2", "", "`shop` cannot be changed without its secret `gate`"),
+        ("192.0.2.1", &*two, "`two` cannot be created without its secret `ready`"),
+    ] {
+        home.stack("gated", stack(target, more));
+        let apply = home.sandbox(&["apply", "gated", "--yes"]).code(1);
+        apply.says(&[why, "set `token` with LIFEBOAT_VAR_token"]).done();
+        assert_eq!(home.shown(), before, "nothing was changed");
+    }
+}
+
+/// What is lost stays as it is recorded, with a fingerprint of its secret: what the layers still give is known all the same.
+#[test]
+fn failover_makes_a_standby_with_the_secret_of_what_is_lost() {
+    const MACHINE: &str = "kind: linode.instance, type: g6-nanode-1, image: linode/debian12";
+    let home = Home::holding(
+        "tiny",
+        format!(
+            "stack: tiny
+variables: {{ pw: {{ type: string, sensitive: true }}, size: {{ type: int, default: 0 }} }}
+resources:
+  web: {{ {MACHINE}, region: us-east, label: web, root_pass: '${{vars.pw}}' }}
+  standby: {{ {MACHINE}, region: eu-central, count: '${{vars.size}}', label: 'standby-${{each.index}}', root_pass: '${{web.root_pass}}' }}
+"
+        ),
+    );
+    home.overlay(
+        "tiny",
+        "eu",
+        "overlay: eu\nassumes_lost: ['linode:us-east']\nvariables: { size: 1 }\n",
+    );
+    let given = ["--var", "pw=Pferd-und-Wagen-3", "--yes"];
+    home.sandbox(&[&["apply", "tiny"], &given[..]].concat()).code(0).done();
+    home.run(&["sandbox", "lose", "linode:us-east"]).code(0).done();
+    let without = home.sandbox(&["failover", "tiny", "--to", "eu", "--yes"]).code(1);
+    without.says(&["`standby[0]` cannot be created without its secret `root_pass`"]).done();
+    let with = home.sandbox(&[&["failover", "tiny", "--to", "eu"], &given[..]].concat()).code(0);
+    with.says(&["standby[0]: created"]).done();
+}

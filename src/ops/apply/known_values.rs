@@ -1,14 +1,11 @@
 //! What expressions know while a run goes on: what is recorded, with the secrets in clear that the layers still give.
-//!
-//! State keeps fingerprints. A value that reads another resource's secret was planned with the secret itself, so the run that
-//! carries the plan out has to see it as well.
 
 use std::sync::Arc;
 
 use crate::engine::address::Address;
 use crate::engine::lang::model::{Instance, Stack};
 use crate::engine::lang::resolve::resolve;
-use crate::engine::plan::draft::refresh::KnownValues;
+use crate::engine::plan::draft::refresh::{KnownValues, recorded_in_clear};
 use crate::engine::schema::Catalog;
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
@@ -50,16 +47,10 @@ pub fn with_secrets(
     record: &Record,
     (key, known): (&LineageKey, &KnownValues),
 ) -> Attributes {
-    let mut object = record.object();
     if !has_secrets(record) {
-        return object;
+        return record.object();
     }
-    let Ok(resolved) = resolve(stack, catalog, instance, known) else { return object };
-    for (name, recorded) in record.attributes.iter().filter(|(_, it)| it.has_withheld()) {
-        let desired = resolved.attributes.get(name);
-        if let Some(desired) = desired.filter(|it| it.sealed(key) == *recorded) {
-            object.insert(name.clone(), desired.clone());
-        }
-    }
-    object
+    let resolved = resolve(stack, catalog, instance, known).ok();
+    let in_clear = resolved.and_then(|it| recorded_in_clear(record, &it.attributes, key));
+    in_clear.unwrap_or_else(|| record.object())
 }

@@ -9,7 +9,7 @@ use crate::engine::lang::model::Instance;
 use crate::engine::lang::resolve::{Resolved, resolve};
 use crate::engine::observed::{Observation, UnknownReason, Unreadable};
 use crate::engine::plan::diff::action::{ResourceState, decide};
-use crate::engine::plan::diff::attributes::{DiffSides, diff, is_missing_secret, uncompared};
+use crate::engine::plan::diff::attributes::{DiffSides, diff, uncompared};
 use crate::engine::plan::draft::plan_builder::{Missing, PlanBuilder};
 use crate::engine::plan::draft::refresh::{promised, record_of};
 use crate::engine::plan::guard::rules;
@@ -89,7 +89,7 @@ impl<'a> PlanBuilder<'a> {
         let change = self.freeze(instance, kind, &resolved, record, domain);
         let address = &instance.address;
         if let Some(record) = record {
-            self.known.put_record(address, record);
+            self.publish_recorded(address, record, &resolved);
         } else {
             self.unavailable.insert(address.clone(), Missing::Lost);
             self.known.put(address.clone(), promised(kind, &resolved.attributes));
@@ -124,7 +124,7 @@ impl<'a> PlanBuilder<'a> {
         let mut change = self.change(instance, kind, &resolved, record, seen);
         self.refuse(instance, kind, &resolved, &change);
         self.defer(instance, kind, &resolved.attributes, &mut change);
-        self.require_secrets(instance, &resolved, &change);
+        self.require_secrets(instance, kind, &resolved, &change);
         let joins = self.join_group(kind, &mut resolved.attributes, &mut change);
         note_move(instance, from, &mut change);
         // Who joins comes back under the name and id that the others know.
@@ -136,9 +136,13 @@ impl<'a> PlanBuilder<'a> {
         if change.unknown.is_some() && unread.is_none() {
             self.miss(&instance.address);
         }
-        self.publish(&instance.address, unread.or(as_recorded), || {
-            remembered(kind, &resolved, record, seen, action, &change)
-        });
+        match unread {
+            Some(record) => self.publish_recorded(&instance.address, record, &resolved),
+            None => self.publish(&instance.address, as_recorded, || {
+                remembered(kind, &resolved, record, seen, action, &change)
+            }),
+        }
+        self.require_secrets_of_conditions(instance, kind, &change);
         if let (Some(record), Some(seen)) = (record.filter(|it| !it.leaving), seen) {
             self.note_drift(&instance.address, kind, record, seen);
         }
@@ -259,37 +263,6 @@ impl<'a> PlanBuilder<'a> {
             return None;
         }
         self.options.others.get(&identity_of(kind, attributes)?).cloned()
-    }
-
-    /// What is made needs every secret; all that are missing are told at once, before any call.
-    fn require_secrets(&mut self, instance: &Instance, resolved: &Resolved, change: &Change) {
-        let kind = self.worlds.catalog.get(&instance.resource.kind);
-        // Beside what changes an update sends what goes together with it.
-        let goes_with = |changed: &String, name: &String| {
-            let together = kind.and_then(|it| Some(&it.attributes.get(changed)?.together));
-            together.is_some_and(|it| it.contains(name))
-        };
-        let is_sent = |name: &String| match change.action {
-            Action::Create | Action::Replace { .. } => true,
-            Action::Update => {
-                let mut changed = change.attributes.iter().map(|it| &it.name);
-                changed.any(|it| it == name || goes_with(it, name))
-            }
-            _ => false,
-        };
-        let unknown = resolved.attributes.iter().filter(|(_, it)| it.has_withheld());
-        for (name, _) in unknown.filter(|(name, _)| is_sent(name)) {
-            let span = resolved.span(name).unwrap_or(instance.resource.span);
-            let variables = self.worlds.stack.variables.iter();
-            let missing = variables.filter(|(_, it)| is_missing_secret(&it.value));
-            let missing: Vec<String> = missing.map(|(name, _)| name.clone()).collect();
-            self.diagnostics.push(rules::missing_secret(
-                instance,
-                name,
-                span,
-                (&missing, change.action),
-            ));
-        }
     }
 
     /// Somebody wants a new one, whatever differs.

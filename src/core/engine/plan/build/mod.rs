@@ -2,6 +2,7 @@
 
 pub mod deferred;
 pub mod defer_unreachable;
+pub mod secrets;
 pub mod declared;
 pub mod orphaned;
 pub mod outputs;

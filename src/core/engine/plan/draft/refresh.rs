@@ -11,7 +11,7 @@ use crate::engine::plan::availability::frozen::Frozen;
 use crate::engine::plan::model::change::LossDeclaration;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::state::record::{Record, State};
-use crate::engine::value::{Attributes, Value};
+use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// One object to look at: by id when recorded, by identity when it would be created.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,6 +86,26 @@ impl Scope for KnownParts<'_> {
         let Record { attributes, outputs, id, .. } = record;
         Some(Parts { attributes, outputs, id })
     }
+}
+
+/// A recorded object, with each secret in clear that the layers give and that is the recorded one; `None`: it holds no secret.
+///
+/// State keeps fingerprints. What reads another resource's secret is planned and made with the secret itself.
+pub fn recorded_in_clear(
+    record: &Record,
+    desired: &Attributes,
+    key: &LineageKey,
+) -> Option<Attributes> {
+    let mut withheld = record.attributes.iter().filter(|(_, it)| it.has_withheld()).peekable();
+    withheld.peek()?;
+    let mut object = record.object();
+    for (name, recorded) in withheld {
+        let desired = desired.get(name).filter(|it| it.sealed(key) == *recorded);
+        if let Some(desired) = desired {
+            object.insert(name.clone(), desired.clone());
+        }
+    }
+    Some(object)
 }
 
 /// An object of which nothing is made yet: what is desired is known, what the cloud makes is open.

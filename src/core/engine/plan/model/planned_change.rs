@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::engine::lang::model::Instance;
 use crate::engine::normalize::{identifying, normalise};
 use crate::engine::ownership_tag::short;
-use crate::engine::plan::model::change::Change;
+use crate::engine::plan::model::change::{Action, Change};
 use crate::engine::schema::{Kind, Rename};
 use crate::engine::state::record::Record;
 use crate::engine::value::{Attributes, Value};
@@ -145,4 +145,15 @@ pub fn set_name(kind: &Kind, attributes: &Attributes) -> String {
         })
         .collect();
     format!("{} {}", kind.kind, parts.join(" "))
+}
+
+/// Whether a change directs users: to something new, or away from something.
+pub fn directs(kind: &Kind, change: &Change) -> bool {
+    match change.action {
+        Action::Create | Action::Delete => !kind.traffic.is_empty(),
+        Action::Update | Action::Replace { .. } => {
+            change.attributes.iter().any(|it| kind.directs(&it.name))
+        }
+        _ => false,
+    }
 }

@@ -207,6 +207,10 @@ impl StepBuilder {
             serves.retain(|it, _| of.contains(it));
             let call = StepCall::Serving { of: of.clone(), serves };
             let gate = self.gate(directing, call, 30);
+            // A condition of its own may read whatever the record needs.
+            let needs = directing.instance.iter().flat_map(|it| &it.needs);
+            let read = needs.filter_map(|(need, _)| Some(self.makes.get(need)?.1));
+            before.extend(read.filter(|_| of.is_empty()));
             for step in std::mem::take(&mut before) {
                 self.derive(gate, step, OrderingRule::Serve);
             }

@@ -9,9 +9,9 @@ use crate::engine::plan::availability::frozen::Frozen;
 use crate::engine::plan::availability::replica_group::{Members, group_name};
 use crate::engine::plan::draft::plan_builder::PlanInputs;
 use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
-use crate::engine::plan::model::change::{Action, Change, TrafficShift};
+use crate::engine::plan::model::change::{Action, TrafficShift};
 use crate::engine::plan::model::options::PlanOptions;
-use crate::engine::plan::model::planned_change::{PlannedChange, set_name};
+use crate::engine::plan::model::planned_change::{PlannedChange, directs, set_name};
 use crate::engine::schema::{Catalog, Drain, Kind};
 use crate::engine::state::journal::PendingOperation;
 use crate::engine::state::record::{MutatingCall, Record, State};
@@ -209,17 +209,6 @@ pub fn left(
         left.retain(|it| !contents.contains(it));
     }
     left
-}
-
-/// Whether a change directs users: to something new, or away from something.
-fn directs(kind: &Kind, change: &Change) -> bool {
-    match change.action {
-        Action::Create | Action::Delete => !kind.traffic.is_empty(),
-        Action::Update | Action::Replace { .. } => {
-            change.attributes.iter().any(|it| kind.directs(&it.name))
-        }
-        _ => false,
-    }
 }
 
 /// What a switch asks of a target whose record says nothing of it.
