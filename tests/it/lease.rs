@@ -200,7 +200,12 @@ fn apply_that_is_asked_to_stop_ends_in_good_order() {
 fn failover_preempts_an_apply_and_waits_for_another_failover() {
     let home = Home::holding("tiny", stack(300));
     let run = |arguments: &[&str]| home.sandbox(arguments);
-    home.overlay("tiny", "eu", "resources:\n  r0: { target: 198.51.100.1 }\n");
+    // One after another, so that the first switch lasts until the second has begun, also on a busy machine.
+    home.overlay(
+        "tiny",
+        "eu",
+        "resources:\n  r0: { target: 198.51.100.1 }\n  r1: { target: 198.51.100.2 }\n",
+    );
     run(&["apply", "tiny", "--yes"]).code(0).done();
     home.stack("tiny", stack(3600));
     // Long enough for two more processes to start meanwhile, on any machine; a request is given up after five seconds.

@@ -96,3 +96,23 @@ fn failover_under_loss_moves_users_to_whichever_backend_comes_to_serve() {
     let changes = home.requests().mutating();
     assert!(place(&changes, "/nodes") < place(&changes, "PUT /v4/domains/"), "{changes}");
 }
+
+/// Also where nothing is made yet: the gate would keep the record from being created.
+#[test]
+fn apply_refuses_a_number_of_backends_that_the_stack_does_not_have() {
+    let home = Home::woocommerce();
+    let file = "stacks/woocommerce/stack.yaml";
+    let stack = std::fs::read_to_string(home.path(file)).unwrap();
+    let five = stack.replace("    name: shop\n", "    name: shop\n    gate: { serves: 5 }\n");
+    assert_ne!(five, stack);
+    home.write(file, five);
+    let apply = home.sandbox(&["apply", "woocommerce", "--yes"]).code(3);
+    apply
+        .shows(&[
+            "Refused [gate_never_opens]",
+            "it requires 5 backends behind",
+            "and 2 would accept users",
+        ])
+        .done();
+    assert!(home.state("woocommerce").is_none_or(|it| it.records.is_empty()));
+}

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 use crate::engine::lang::model::Stack;
 use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
-use crate::engine::plan::model::change::{Action, Change, Step, StepCall};
+use crate::engine::plan::model::change::{Action, Change, DeferReason, Step, StepCall};
 use crate::engine::plan::model::planned_change::{excludes, place_alone, unique_identity};
 use crate::engine::plan::steps::cycle;
 pub use crate::engine::plan::steps::history::Checked;
@@ -128,7 +128,9 @@ fn gates(it: &Checked<'_>, history: &History<'_>) -> Vec<Diagnostic> {
         };
         inside.into_iter().filter(serves).collect()
     };
-    let unseen = it.changes.iter().filter(|it| it.unknown.is_some());
+    // What waits for something that could not be read says nothing either.
+    let waits = |it: &Change| it.deferred.as_ref().is_some_and(|it| it.wait == DeferReason::Unseen);
+    let unseen = it.changes.iter().filter(|it| it.unknown.is_some() || waits(it));
     let unseen: BTreeSet<&Address> = unseen.map(|it| &it.address).collect();
     let serving_after = history.serving_after();
     let told = watched.into_iter().filter_map(|(holder, (step, asked))| {
