@@ -90,11 +90,15 @@ fn failover_under_loss_waits_for_as_many_backends_as_the_record_asks_for() {
 /// The backend that stood ready turns out to be bad: the gate waits for the ones that the switch creates, however long that takes.
 #[test]
 fn failover_under_loss_moves_users_to_whichever_backend_comes_to_serve() {
-    let home = without_home();
-    home.run(&["sandbox", "fault", "unhealthy", "shop-eu-0"]).code(0).done();
-    home.sandbox(&FAILOVER).code(0).says(&["shop: updated target"]).done();
-    let changes = home.requests().mutating();
-    assert!(place(&changes, "/nodes") < place(&changes, "PUT /v4/domains/"), "{changes}");
+    // A gate that waits takes no place of a call.
+    for more in [&[][..], &["--parallel", "1"]] {
+        let home = without_home();
+        home.run(&["sandbox", "fault", "unhealthy", "shop-eu-0"]).code(0).done();
+        let failover = home.sandbox(&[&FAILOVER, more].concat()).code(0);
+        failover.says(&["shop: updated target"]).done();
+        let changes = home.requests().mutating();
+        assert!(place(&changes, "/nodes") < place(&changes, "PUT /v4/domains/"), "{changes}");
+    }
 }
 
 /// Also where nothing is made yet: the gate would keep the record from being created.

@@ -200,6 +200,18 @@ impl Schedule {
         self.stopped = true;
     }
 
+    /// The steps that may have to wait for this one, through however many others.
+    pub fn behind(&self, step: usize) -> BTreeSet<usize> {
+        let mut behind = BTreeSet::new();
+        let mut next = vec![step];
+        while let Some(step) = next.pop() {
+            let counting = self.counted_by[step].iter().map(|it| it.0);
+            let found = self.dependents[step].iter().copied().chain(counting);
+            next.extend(found.filter(|it| behind.insert(*it)));
+        }
+        behind
+    }
+
     pub fn standing(&self, step: usize) -> StepState {
         self.standing[step]
     }
@@ -230,7 +242,7 @@ fn remaining(steps: &[Step]) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::collection::vec;
     use proptest::prelude::{Strategy, any, proptest};
@@ -310,6 +322,15 @@ mod tests {
             (schedule.standing(3), schedule.standing(4)),
             (StepState::Skipped, StepState::Skipped)
         );
+    }
+
+    #[test]
+    fn behind_finds_what_waits_for_a_step_directly_or_through_a_quorum() {
+        let mut steps = with_quorum(1);
+        steps.push(step(4, vec![3], "fast", None, 4));
+        let schedule = schedule(&steps);
+        assert_eq!(schedule.behind(0), BTreeSet::from([3, 4]));
+        assert_eq!(schedule.behind(4), BTreeSet::new());
     }
 
     #[test]

@@ -44,8 +44,12 @@ pub fn limits(session: &Session, pace: Pacing) -> BTreeMap<String, usize> {
     session.provider.at_once().into_iter().map(|(name, own)| (name, limit(own))).collect()
 }
 
-/// The provider of a step's kind; empty for a kind that this version does not know.
+/// The provider of a step's kind; empty for a kind that this version does not know, and for a gate: it only waits, perhaps for
+/// steps that need the place it would take.
 pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
+    if step.call.is_gate() {
+        return String::new();
+    }
     catalog.get(&step.kind).map(|it| it.provider.clone()).unwrap_or_default()
 }
 

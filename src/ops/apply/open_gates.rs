@@ -26,7 +26,7 @@ impl Executor<'_> {
                 kind: it.kind.kind.clone(),
                 id: it.record.id.clone(),
                 members: it.members.clone(),
-                coming: self.adding_to(&it.address),
+                coming: self.adding_to(&it.address, job.step.id),
             })
             .collect();
         for gate in &gates {
@@ -37,10 +37,12 @@ impl Executor<'_> {
         }
     }
 
-    /// Steps that create backends inside an object and have not ended.
-    fn adding_to(&self, holder: &Address) -> Vec<usize> {
+    /// Steps that create backends inside an object and have not ended; what is created only behind the gate cannot open it.
+    fn adding_to(&self, holder: &Address, gate: usize) -> Vec<usize> {
+        let behind = self.schedule.behind(gate);
         let adds = |step: &&Step| {
-            matches!(step.call, StepCall::Create { .. }) && self.is_to_come(step.id) && {
+            let is_create = matches!(step.call, StepCall::Create { .. });
+            is_create && self.is_to_come(step.id) && !behind.contains(&step.id) && {
                 let instance = self.stack.instances.get(&step.address);
                 let kind = self.session.catalog.get(&step.kind).filter(|it| it.serves.is_some());
                 instance.zip(kind).is_some_and(|(instance, kind)| {
