@@ -44,10 +44,10 @@ pub fn limits(session: &Session, pace: Pacing) -> BTreeMap<String, usize> {
     session.provider.at_once().into_iter().map(|(name, own)| (name, limit(own))).collect()
 }
 
-/// The provider of a step's kind; empty for a kind that this version does not know, and for a gate: it only waits, perhaps for
+/// The provider of a step's kind; empty for a kind that this version does not know, and for a gate that only waits, perhaps for
 /// steps that need the place it would take.
 pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
-    if step.call.is_gate() {
+    if matches!(step.call, StepCall::Serving { .. } | StepCall::Drain { .. }) {
         return String::new();
     }
     catalog.get(&step.kind).map(|it| it.provider.clone()).unwrap_or_default()
@@ -70,6 +70,8 @@ pub struct Executor<'a> {
     pub surveyed: BTreeSet<Address>,
     pub created: BTreeSet<Address>,
     pub beside: BTreeSet<Address>,
+    /// Deleted by this plan, sooner or later.
+    pub leaving: BTreeSet<Address>,
     pub schedule: Schedule,
     pub last_of: BTreeMap<Address, usize>,
     pub outcomes: BTreeMap<usize, StepOutcome>,
@@ -123,6 +125,12 @@ impl<'a> Executor<'a> {
             removed: BTreeMap::new(),
             surveyed,
             created: BTreeSet::new(),
+            leaving: plan
+                .changes
+                .iter()
+                .filter(|it| it.action == Action::Delete)
+                .map(|it| it.address.clone())
+                .collect(),
             beside: plan
                 .changes
                 .iter()
@@ -182,6 +190,10 @@ impl<'a> Executor<'a> {
                     continue;
                 }
                 return None;
+            }
+            // Where nothing but gates runs, nothing can come to them any more.
+            if running.len() <= self.open_gates.len() {
+                self.expect_nothing_more();
             }
             tokio::select! {
                 ended = running.join_next() => {

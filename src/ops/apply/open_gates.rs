@@ -77,6 +77,11 @@ impl Executor<'_> {
         self.open_gates = gates;
     }
 
+    /// Tells every gate that waits to give up when its time is over.
+    pub fn expect_nothing_more(&self) {
+        self.open_gates.values().flatten().for_each(|it| it.members.expect_more(false));
+    }
+
     /// A record as a member of an object, by kind and id, if it is inside that and may serve.
     fn member(
         &self,
@@ -85,6 +90,10 @@ impl Executor<'_> {
         (kind, id): (&str, &str),
     ) -> Option<WatchedResource> {
         let own = self.session.catalog.get(&record.kind).filter(|it| it.serves.is_some())?;
+        // What goes when users have moved serves none of them.
+        if self.leaving.contains(address) {
+            return None;
+        }
         let within = container(own, &record.attributes)?;
         (within.kind == kind && within.id == id).then(|| WatchedResource {
             address: address.clone(),

@@ -142,7 +142,9 @@ impl<'a> PlanBuilder<'a> {
                 remembered(kind, &resolved, record, seen, action, &change)
             }),
         }
-        self.require_secrets_of_conditions(instance, kind, &change);
+        let not_ready = record.is_some_and(|it| !it.ready)
+            || matches!(seen, Some(Observation::Exists { ready: false, .. }));
+        self.require_secrets_of_conditions(instance, kind, (&change, not_ready));
         if let (Some(record), Some(seen)) = (record.filter(|it| !it.leaving), seen) {
             self.note_drift(&instance.address, kind, record, seen);
         }
@@ -155,8 +157,7 @@ impl<'a> PlanBuilder<'a> {
             }),
             record,
             instance: Some(instance),
-            not_ready: record.is_some_and(|it| !it.ready)
-                || matches!(seen, Some(Observation::Exists { ready: false, .. })),
+            not_ready,
         });
     }
 

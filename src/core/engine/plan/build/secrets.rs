@@ -55,17 +55,21 @@ impl<'a> PlanBuilder<'a> {
         }
     }
 
-    /// What the run asks on its way: the `ready` of what it creates, and the `gate` of what directs users. A condition that
+    /// What the run asks on its way: the `ready` of what it creates or waits for, and the `gate` of what directs users. A condition that
     /// nobody can ask would stop the run when machines are made and users have not moved.
     pub fn require_secrets_of_conditions(
         &mut self,
         instance: &Instance,
         kind: &Kind,
-        change: &Change,
+        (change, not_ready): (&Change, bool),
     ) {
         let resource = &instance.resource;
-        let creates = matches!(change.action, Action::Create | Action::Replace { .. });
-        let ready = resource.ready.as_deref().filter(|_| creates).map(|it| ("ready", it));
+        let asks = match change.action {
+            Action::Create | Action::Replace { .. } | Action::Await => true,
+            Action::Update => not_ready,
+            _ => false,
+        };
+        let ready = resource.ready.as_deref().filter(|_| asks).map(|it| ("ready", it));
         let moves = change.action != Action::Delete && directs(kind, change);
         let gate = resource.gate.as_deref().filter(|_| moves).map(|it| ("gate", it));
         for (name, condition) in ready.into_iter().chain(gate) {

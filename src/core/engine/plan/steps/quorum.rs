@@ -42,8 +42,9 @@ pub fn backends<'a, 'b>(
     let members = serving.iter().filter_map(|it| view.get(it));
     for it in members.filter(|it| is_backend(it.kind) && view.after(it)) {
         let containers = it.instance.map(|one| declared_containers(stack, one, it.kind));
-        for container in containers.into_iter().flatten() {
-            groups.entry(container).or_default().push(it);
+        // Which of several it is inside only applying tells: it counts nowhere, and is waited for.
+        if let Some([container]) = containers.as_deref() {
+            groups.entry(container.clone()).or_default().push(it);
         }
     }
     groups

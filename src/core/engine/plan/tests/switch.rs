@@ -282,6 +282,39 @@ fn plan_switch_moves_users_of_a_living_site_to_all_of_the_new_one() {
     insta::assert_snapshot!(waits_of_shift(&case, "shop"));
 }
 
+/// Who goes home from a site that is lost is served by nobody: one backend is enough there as well.
+#[test]
+fn plan_switch_home_from_a_lost_site_waits_for_one_backend() {
+    let home = SITES.replace("count: 2, region: us-east", "count: 3, region: us-east");
+    let eu: &[&str] = &["linode:eu-central"];
+    let mut told = String::new();
+    for (name, lost) in [("lost", eu), ("planned", &[])] {
+        let case = SwitchCase {
+            base: &home,
+            active: Some(FAILOVER),
+            to: None,
+            lost,
+            ..SwitchCase::default()
+        };
+        told.push_str(&format!("{name}\n{}", waits_of_shift(&case, "shop")));
+    }
+    insta::assert_snapshot!(told);
+}
+
+/// Which config a member is inside is known where its expression is computed only when it is made: it counts behind none.
+#[test]
+fn plan_switch_counts_no_backend_behind_two_configs() {
+    let two = SITES.replacen(
+        "  zone:",
+        "  other_eu: { kind: linode.nodebalancer_config, nodebalancer: '${lb_eu}', port: 81, check: http, check_path: /ok, check_timeout: 5 }
+  either: { kind: linode.nodebalancer_node, for_each: { a: 80, b: 81 }, config: '${each.value == 80 ? http_eu : other_eu}', label: 'either-${each.key}', address: '192.168.3.1:${each.value}' }
+  zone:",
+        1,
+    );
+    let case = SwitchCase { applied: &two, base: &two, ..SwitchCase::default() };
+    insta::assert_snapshot!(waits_of_shift(&case, "shop"));
+}
+
 /// Half of three is two, and half of one is one: each config is asked for its own share.
 #[test]
 fn plan_switch_asks_each_config_for_its_own_share() {

@@ -168,7 +168,7 @@ pub fn directions(
         planned,
         at: planned.iter().enumerate().map(|(at, it)| (&it.change.address, at)).collect(),
         sets: sets(planned),
-        quorum: QuorumDefault::of(worlds, options),
+        quorum: QuorumDefault::of(options),
         wanted: DesiredTopology::new(worlds.catalog, worlds.stack),
         recorded: worlds.state.map(|it| RecordedTopology::new(worlds.catalog, it)),
     };
@@ -216,18 +216,17 @@ pub fn left(
 enum QuorumDefault {
     /// No switch: what is planned is there, and one backend serves.
     Planned,
-    /// Users are served where they are, or go home: they wait until all serve.
+    /// Nothing is lost: users wait until all serve, also on their way home.
     Switch,
     /// Users of a lost site are not served until they have moved: the first backend that serves is enough.
     Loss,
 }
 
 impl QuorumDefault {
-    fn of(worlds: &PlanInputs<'_>, options: &PlanOptions) -> Self {
-        let goes_home = worlds.state.is_some_and(|state| state.home == worlds.stack.overlays);
+    fn of(options: &PlanOptions) -> Self {
         match options.is_switch() {
             false => Self::Planned,
-            true if options.lost.is_empty() || goes_home => Self::Switch,
+            true if options.lost.is_empty() => Self::Switch,
             true => Self::Loss,
         }
     }
