@@ -28,13 +28,15 @@ pub fn verify(it: &Checked<'_>) -> Vec<Diagnostic> {
     }
     let touches =
         |it: &Change| it.action.destroys() || matches!(it.action, Action::Update | Action::Create);
-    if !it.changes.iter().any(touches) {
+    // Where nothing is there yet, nothing has a name and nobody is served: all that can be wrong is a gate.
+    let is_new = it.state.is_none_or(|it| it.records.is_empty());
+    let has_gates = || it.steps.iter().any(|it| matches!(it.call, StepCall::Serving { .. }));
+    if !it.changes.iter().any(touches) || (is_new && !has_gates()) {
         return Vec::new();
     }
     let history = History::new(it);
     let mut refusals = gates(it, &history);
-    // Where nothing is there yet, nothing has a name and nobody is served.
-    if it.state.is_none_or(|it| it.records.is_empty()) {
+    if is_new {
         return refusals;
     }
     let mut ancestors = Ancestors::new(it.steps);
