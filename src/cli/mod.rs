@@ -66,8 +66,9 @@ pub fn main() -> u8 {
         }
     };
     let code = if code == 0 && out::is_unwritten() { Exit::Failed.code() } else { code };
-    // Calls that were given up must not keep the process, and it is about to end. Nor are its threads let go of one by one: glibc
-    // 2.36 reads the memory of a thread that ends in the middle of `pthread_detach` (a plan of our tests died of it, all said).
+    // Calls that were given up must not keep the process, which is about to end. Dropping the runtime would detach its threads one
+    // by one, and glibc 2.36 seems to read the memory of one that ends meanwhile: a plan in our tests died in `pthread_detach`
+    // after it had printed everything.
     std::mem::forget(runtime);
     code
 }

@@ -129,14 +129,6 @@ impl Executor<'_> {
         let record = self.state.records.get(address);
         let found = record.and_then(|it| Some((it, self.session.catalog.get(&it.kind)?)));
         let (record, kind) = found.ok_or_else(|| format!("`{address}` is not recorded"))?;
-        let watched = |members| WatchedResource {
-            address: address.clone(),
-            kind: kind.clone(),
-            record: record.clone(),
-            count: 1,
-            members,
-            front: None,
-        };
         let members = WatchedMembers::default();
         if kind.serves_when.is_some() {
             let holder = (&*kind.kind, &*record.id);
@@ -145,7 +137,14 @@ impl Executor<'_> {
                 .filter_map(|(address, record)| self.member(address, record, holder))
                 .for_each(|it| members.put(it));
         }
-        Ok(watched(members))
+        Ok(WatchedResource {
+            address: address.clone(),
+            kind: kind.clone(),
+            record: record.clone(),
+            count: 1,
+            members,
+            front: None,
+        })
     }
 
     /// The addresses under which users come by what a step directs.

@@ -216,7 +216,7 @@ impl StepBuilder {
             let last = self.last_of_deletion(delete);
             let others: Vec<usize> =
                 self.exclusive.iter().filter(|it| it.1 == make).map(|it| it.0).collect();
-            // A gap would be as long if it waited for some of a group before, and the other did not.
+            // A record that went before its successor may be made would leave its name without an answer.
             let quorums = self.steps[make].quorums.clone();
             self.steps[delete].quorums.extend(quorums);
             let waits = self.steps[make].waits.clone();

@@ -273,18 +273,18 @@ impl TrafficView<'_, '_> {
             withdraws,
             shrinks: self.shrinks(&roots),
             gate: self.gate(it, &serving),
-            quorum: self.quorum(it, true),
             serving,
             ..ShiftDirection::of(it)
         };
         // Beside what serves already, a new way is one more answer: until it is known everybody comes the old ways.
         let before = it.record.map_or_else(|| self.siblings(it), |record| vec![record]);
-        match (before.is_empty(), &self.recorded) {
+        let direction = match (before.is_empty(), &self.recorded) {
             (false, Some(recorded)) => {
                 self.with_origin(made, it, (&before, recorded), (&roots, into_lost))
             }
             _ => made,
-        }
+        };
+        ShiftDirection { quorum: self.quorum(it, &direction.old_roots), ..direction }
     }
 
     /// The same, with where users come from: what stands behind the old ways, and for how long some still take them.
@@ -309,7 +309,6 @@ impl TrafficView<'_, '_> {
         ShiftDirection {
             // From one lost place to another nobody is worse off; who is left with a living one is served.
             into_lost: into_lost.filter(|_| !was_lost && !keeps_a_living_one),
-            quorum: self.quorum(it, was_lost || old_roots.is_empty()),
             // Only what stood behind an old target asks for it; chains of records have closures as long as themselves.
             new: if old.is_empty() { BTreeSet::new() } else { self.wanted.closure(roots) },
             old,
@@ -400,18 +399,20 @@ impl TrafficView<'_, '_> {
     }
 
     /// What the record says, else what this switch asks for. Who loses a record is served by the others of its set.
-    /// `unserved`: nobody serves the users whom it moves.
-    fn quorum(&self, it: &PlannedChange<'_>, unserved: bool) -> ServingQuorum {
+    fn quorum(&self, it: &PlannedChange<'_>, old_roots: &[Address]) -> ServingQuorum {
         if it.kind.drain.is_none() {
             return ServingQuorum::All;
         }
+        let withdraws = it.change.action == Action::Delete;
         let own = it.instance.and_then(|it| it.resource.gate.as_ref()?.serves);
-        let own = own.filter(|_| it.change.action != Action::Delete);
-        own.unwrap_or(match self.quorum {
-            QuorumDefault::Loss if unserved => ServingQuorum::Count(1),
-            QuorumDefault::Planned => ServingQuorum::All,
-            _ if it.change.action == Action::Delete => ServingQuorum::All,
-            QuorumDefault::Switch | QuorumDefault::Loss => ServingQuorum::Percent(100),
+        let nobody_serves =
+            || old_roots.is_empty() || old_roots.iter().any(|it| self.is_frozen(it));
+        own.filter(|_| !withdraws).unwrap_or_else(|| match self.quorum {
+            QuorumDefault::Loss if nobody_serves() => ServingQuorum::Count(1),
+            QuorumDefault::Switch | QuorumDefault::Loss if !withdraws => {
+                ServingQuorum::Percent(100)
+            }
+            _ => ServingQuorum::All,
         })
     }
 
