@@ -152,8 +152,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::{REPORTS_MAX, Reports};
-    use crate::engine::recovery::report::phases::RunSpan;
-    use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchKind, SwitchReport};
+    use crate::engine::recovery::report::summary::{SwitchKind, SwitchReport};
     use crate::store::folder::FolderBackend;
 
     fn beside(state: &Path) -> Reports {
@@ -161,26 +160,8 @@ mod tests {
     }
 
     fn report(ended: i64) -> SwitchReport {
-        SwitchReport {
-            kind: SwitchKind::Failback,
-            stack: "shop".into(),
-            instance: None,
-            target: "sandbox".into(),
-            from: vec!["eu".into()],
-            to: Vec::new(),
-            lost: Vec::new(),
-            who: "ann".into(),
-            command: "failback shop".into(),
-            span: RunSpan { began: 0, recorded: 0, run_began: 0, ended },
-            complete: true,
-            goals: RecoveryObjectives::default(),
-            earlier: None,
-            idle: None,
-            arrivals: Vec::new(),
-            unchecked: Vec::new(),
-            open: Vec::new(),
-            steps: Vec::new(),
-        }
+        let failover = crate::store::tests::report(0, ended);
+        SwitchReport { kind: SwitchKind::Failback, to: Vec::new(), ..failover }
     }
 
     #[test]

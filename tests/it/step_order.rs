@@ -29,6 +29,13 @@ fn home() -> Home {
     home
 }
 
+/// Both machines are to be replaced; `more`: what else their resource says.
+fn reimage(home: &Home, more: &str) {
+    let other = SHOP.replace("linode/debian12", "linode/ubuntu24.04");
+    let users = "authorized_users: [ops]";
+    home.stack("shop", other.replace(users, &format!("{users}{more}")));
+}
+
 fn position(requests: &[Received], wanted: impl Fn(&Received) -> bool) -> Vec<usize> {
     let found = requests.iter().enumerate().filter(|(_, it)| wanted(it));
     found.map(|(at, _)| at).collect()
@@ -39,14 +46,7 @@ fn position(requests: &[Received], wanted: impl Fn(&Received) -> bool) -> Vec<us
 fn apply_replaces_the_second_of_a_pair_once_the_first_serves() {
     for beside in ["", ", lifecycle: { create_before_destroy: true }"] {
         let home = home();
-        let other = SHOP.replace("linode/debian12", "linode/ubuntu24.04");
-        home.stack(
-            "shop",
-            other.replace(
-                "authorized_users: [ops] }",
-                &format!("authorized_users: [ops]{beside} }}"),
-            ),
-        );
+        reimage(&home, beside);
         home.log_requests();
         home.sandbox(&["apply", "shop", "--yes"])
             .code(0)
@@ -70,10 +70,7 @@ fn apply_waits_for_an_application_that_starts_late() {
         let home = home();
         home.app_starts_after(Duration::from_secs(120));
         home.world.advance(Duration::from_secs(600)).unwrap();
-        let ready =
-            format!("authorized_users: [ops], ready: {{ tcp: '${{self.ipv4}}:22' }}{beside} }}");
-        let other = SHOP.replace("linode/debian12", "linode/ubuntu24.04");
-        home.stack("shop", other.replace("authorized_users: [ops] }", &ready));
+        reimage(&home, &format!(", ready: {{ tcp: '${{self.ipv4}}:22' }}{beside}"));
         home.log_requests();
         home.sandbox(&["apply", "shop", "--yes"]).code(0).done();
         home.users().unharmed(&[NAME], beside);
@@ -87,14 +84,7 @@ fn apply_stops_at_the_first_machine_that_never_becomes_healthy() {
     for (beside, gone) in [("", 1), (", lifecycle: { create_before_destroy: true }", 0)] {
         let home = home();
         home.app_is_broken_by("ubuntu24.04");
-        let other = SHOP.replace("linode/debian12", "linode/ubuntu24.04");
-        home.stack(
-            "shop",
-            other.replace(
-                "authorized_users: [ops] }",
-                &format!("authorized_users: [ops]{beside} }}"),
-            ),
-        );
+        reimage(&home, beside);
         home.log_requests();
         home.sandbox(&["apply", "shop", "--yes"])
             .code(1)

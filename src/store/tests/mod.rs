@@ -11,6 +11,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use crate::engine::recovery::report::phases::RunSpan;
+use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchKind, SwitchReport};
 use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::State;
 use crate::engine::value::LineageKey;
@@ -28,6 +30,30 @@ const STOPPED: LeaseTimes =
 
 const LIVELY: LeaseTimes =
     LeaseTimes { lease: Duration::from_secs(60), heartbeat: Duration::from_millis(5) };
+
+/// The report of a switch without steps that ran from one millisecond to another.
+pub(crate) fn report(began: i64, ended: i64) -> SwitchReport {
+    SwitchReport {
+        kind: SwitchKind::Failover,
+        stack: "shop".into(),
+        instance: None,
+        target: "sandbox".into(),
+        from: Vec::new(),
+        to: vec!["eu".into()],
+        lost: Vec::new(),
+        who: "ann".into(),
+        command: "failover shop --to eu".into(),
+        span: RunSpan { began, recorded: began, run_began: began, ended },
+        complete: true,
+        goals: RecoveryObjectives::default(),
+        earlier: None,
+        idle: None,
+        arrivals: Vec::new(),
+        unchecked: Vec::new(),
+        open: Vec::new(),
+        steps: Vec::new(),
+    }
+}
 
 fn founded() -> JournalEntry {
     JournalEntry::Founded {

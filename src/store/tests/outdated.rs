@@ -4,13 +4,12 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::engine::recovery::report::phases::RunSpan;
-use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchKind, SwitchReport};
 use crate::engine::state::journal::{JournalEntry, fold, replay};
 use crate::engine::state::record::State;
 use crate::engine::value::LineageKey;
 use crate::store::error::StoreError;
 use crate::store::state_store::StateStore;
+use crate::store::tests::report;
 
 const HOUR: i64 = 3_600_000;
 
@@ -214,26 +213,7 @@ fn load_names_file_place_and_last_good_serial_of_damage() {
 #[test]
 fn load_refuses_a_state_that_lacks_a_reported_run() {
     let (_folder, store) = shop();
-    let report = |began: i64| SwitchReport {
-        kind: SwitchKind::Failover,
-        stack: "shop".into(),
-        instance: None,
-        target: "sandbox".into(),
-        from: Vec::new(),
-        to: vec!["eu".into()],
-        lost: Vec::new(),
-        who: "ann".into(),
-        command: "failover shop --to eu".into(),
-        span: RunSpan { began, recorded: began, run_began: began, ended: began + 60_000 },
-        complete: true,
-        goals: RecoveryObjectives::default(),
-        earlier: None,
-        idle: None,
-        arrivals: Vec::new(),
-        unchecked: Vec::new(),
-        open: Vec::new(),
-        steps: Vec::new(),
-    };
+    let report = |began: i64| report(began, began + 60_000);
     store.reports().write(&report(3 * HOUR)).unwrap();
     assert!(store.load().is_ok(), "its last run");
     store.reports().write(&report(5 * HOUR)).unwrap();

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::recovery::report::phases::RunSpan;
-use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchKind, SwitchReport};
 use crate::engine::recovery::watch::WatchMemory;
 use crate::engine::state::journal::replay;
 use crate::engine::state::record::State;
@@ -16,7 +14,7 @@ use crate::store::lease::Lease;
 use crate::store::reports::Reports;
 use crate::store::state_store::StateStore;
 use crate::store::tests::lossy::LossyBackend;
-use crate::store::tests::{bound, founded};
+use crate::store::tests::{bound, founded, report};
 use crate::store::watch::WatchFile;
 
 /// A run that makes more calls than this goes round in a circle.
@@ -187,29 +185,6 @@ fn restore_can_be_made_again_after_a_power_cut() {
     );
 }
 
-fn report(ended: i64) -> SwitchReport {
-    SwitchReport {
-        kind: SwitchKind::Failover,
-        stack: "shop".into(),
-        instance: None,
-        target: "sandbox".into(),
-        from: Vec::new(),
-        to: vec!["eu".into()],
-        lost: Vec::new(),
-        who: "ann".into(),
-        command: "failover shop --to eu".into(),
-        span: RunSpan { began: 0, recorded: 0, run_began: 0, ended },
-        complete: true,
-        goals: RecoveryObjectives::default(),
-        earlier: None,
-        idle: None,
-        arrivals: Vec::new(),
-        unchecked: Vec::new(),
-        open: Vec::new(),
-        steps: Vec::new(),
-    }
-}
-
 /// Fails without the sync of what is put, or of the names after it.
 #[test]
 fn write_of_a_report_survives_a_power_cut() {
@@ -219,7 +194,7 @@ fn write_of_a_report_survives_a_power_cut() {
             let reports = Reports::of(Arc::clone(backend));
             // The second has the name of the first, and gets another.
             for ended in [1_000, 1_001, 5_000] {
-                reports.write(&report(ended))?;
+                reports.write(&report(0, ended))?;
                 told.push(ended);
             }
             Ok(())
