@@ -9,6 +9,7 @@ use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::completion::{self, Completion, Unfinished};
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
+use crate::engine::state::record::Phase;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
@@ -27,8 +28,12 @@ pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
         for it in users(report) {
             talk(&it);
         }
+        let how = match report.phase {
+            Phase::Degraded => "degraded: users have moved, the rest is incomplete",
+            Phase::Settled | Phase::Switching => "incomplete",
+        };
         talk(&format!(
-            "incomplete: {steps} succeeded, {left} remaining; {remedy}run the same command again to resume"
+            "{how}: {steps} succeeded, {left} remaining; {remedy}run the same command again to resume"
         ));
     } else if report.done.is_empty() && !recorded.is_empty() {
         talk(&format!("recorded: {}", recorded.join(", ")));

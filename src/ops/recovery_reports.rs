@@ -47,7 +47,7 @@ pub struct Switching {
 pub fn switching(proposed: &Proposed) -> Option<Switching> {
     let plan = &proposed.plan;
     let state = proposed.state.as_ref()?;
-    let (from, to, before) = match (&plan.switch, state.switching()) {
+    let (from, to, before) = match (&plan.switch, state.unfinished_switch()) {
         (Some((from, to)), _) => (from.clone(), to.clone(), None),
         (None, Some(it))
             if state.active == plan.overlays
@@ -134,7 +134,7 @@ pub fn report(
         who: session.who.clone(),
         command: command.into(),
         span: RunSpan { began, recorded, run_began, ended: run.ended.max(run.began) },
-        complete: run.is_over(),
+        phase: run.phase,
         goals: switching.goals,
         earlier: switching.directed.iter().copied().reduce(later),
         idle,

@@ -175,7 +175,7 @@ fn failover_killed_at_its_very_end_is_ended_and_measured() {
             std::fs::write(beat, r#"{"at":0,"released":false}"#).unwrap();
         }
     }
-    assert_eq!(home.state("shop").unwrap().phase, Phase::Switching);
+    assert_eq!(home.state("shop").unwrap().phase, Phase::Degraded);
     home.sandbox(&["apply", "shop", "--yes"])
         .code(0)
         .says(&["failover of shop to eu: complete", "\n  idle "])

@@ -34,6 +34,7 @@ mod region_losses;
 mod quorum;
 mod deferred;
 mod kill_points;
+mod phases;
 mod crash;
 mod random_lives;
 mod matrix;

@@ -50,9 +50,7 @@ fn failover_under_loss_moves_users_though_the_scale_up_fails() {
         ])
         .done();
     let status = home.sandbox(&["status", SHOP]).code(0);
-    status
-        .shows(&["users: shop points to standby_lb", "phase: switching", "users have moved"])
-        .done();
+    status.shows(&["users: shop points to standby_lb", "phase: degraded: users have moved"]).done();
     home.run(&["sandbox", "heal"]).code(0).done();
     home.sandbox(&["apply", SHOP, "--yes"]).code(0).says(&["standby_node[1]: created"]).done();
     let status = home.sandbox(&["status", SHOP]).code(0);

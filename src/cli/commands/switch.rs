@@ -152,7 +152,7 @@ async fn look_again(
     mut went: Went,
 ) -> Result<Exit, OpsError> {
     let to = ask.overlays.clone().unwrap_or_default();
-    let goes_on = |it: &State| it.switching().is_some() && it.active == to;
+    let goes_on = |it: &State| it.unfinished_switch().is_some() && it.active == to;
     // A no does not pass by itself, and what a gate or a step refused is for people to look at.
     let passes = |it: &Went| {
         let is_unread = matches!(it.ending, Completion::Unread | Completion::Malformed);
@@ -204,7 +204,7 @@ fn is_left(session: &Session, ask: &PlanRequest, to: &[String]) -> Result<bool, 
 
 /// What was begun as planned may turn into a real one on the way: who says so no longer calls it planned.
 fn assume_on_the_way(ask: &mut PlanRequest, state: &State, to: &str) -> Result<(), OpsError> {
-    if state.switching().is_some() && Some(&state.active) == ask.overlays.as_ref() {
+    if state.unfinished_switch().is_some() && Some(&state.active) == ask.overlays.as_ref() {
         let assumed = crate::ops::load::layers::instance_of(&ask.place, to)?.assumes_lost;
         ask.losses = Losses::Also(assumed.into_iter().map(|(name, _)| name).collect());
     }

@@ -7,6 +7,7 @@ use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
 use crate::engine::recovery::report::summary::{
     ObjectiveResult, ObjectiveVerdict, SwitchKind, SwitchReport,
 };
+use crate::engine::state::record::Phase;
 use crate::engine::text::names::{OverlayNames, StackName};
 use crate::render::escape::{code, prose};
 use crate::render::words::{duration, escape_control, moment};
@@ -75,7 +76,7 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
         }
     }
     // What an incomplete run was at when it ended did not come about.
-    if let Some(last) = rows.last_mut().filter(|_| !report.complete) {
+    if let Some(last) = rows.last_mut().filter(|_| !report.phase.is_settled()) {
         last.note.insert_str(0, "unfinished: ");
     }
     rows
@@ -117,14 +118,20 @@ fn compared(what: &str, it: &ObjectiveResult, from: &str) -> String {
 }
 
 fn outcome(report: &SwitchReport) -> &'static str {
-    match (report.complete, report.passed()) {
-        (false, _) if report.idle.is_some() => "incomplete, the process died before it finished",
-        (false, _) => "incomplete",
-        (true, false) => "complete, but an objective was missed",
-        (true, true) if !report.unchecked.is_empty() => {
+    match (report.phase, report.passed()) {
+        (Phase::Degraded, _) if report.idle.is_some() => {
+            "degraded, users have moved; the process died before it finished"
+        }
+        (Phase::Degraded, _) => "degraded, users have moved; capacity or repairs are missing",
+        (Phase::Switching, _) if report.idle.is_some() => {
+            "incomplete, the process died before it finished"
+        }
+        (Phase::Switching, _) => "incomplete",
+        (Phase::Settled, false) => "complete, but an objective was missed",
+        (Phase::Settled, true) if !report.unchecked.is_empty() => {
             "complete, but nothing verified that users are served"
         }
-        (true, true) => "complete",
+        (Phase::Settled, true) => "complete",
     }
 }
 
@@ -323,6 +330,7 @@ mod tests {
     use crate::engine::recovery::report::sample::{planned, report};
     use crate::engine::recovery::report::step_timing::StepResult;
     use crate::engine::recovery::report::summary::SwitchReport;
+    use crate::engine::state::record::Phase;
 
     #[test]
     fn took_has_a_decimal_up_to_a_minute() {
@@ -364,7 +372,7 @@ mod tests {
             (it.started, it.ended, it.became) = (None, None, StepResult::NotDone);
         }
         let failed = SwitchReport {
-            complete: false,
+            phase: Phase::Switching,
             lost: vec!["linode:us-east".into()],
             who: "a\u{1b}[2Jb".into(),
             to: vec!["e|u".into()],

@@ -111,20 +111,22 @@ fn phase(facts: &StatusFacts<'_>) -> String {
             AdvisedCommand::Failback { stack: &facts.name, lost: Vec::new() }
         ),
         (Phase::Settled, _) => "settled, while a fault domain is lost".into(),
-        (Phase::Switching, Some(it)) => {
-            let is_there = |it: &UserRoute| !it.is_to_move && !it.is_lost;
-            let have_moved = !it.directed.is_empty() && facts.ways.iter().all(is_there);
-            let users =
-                if have_moved { "users have moved, the rest is not finished; " } else { "" };
-            format!(
-                "switching from {} since {} by {}; {users}run {} to resume",
+        (phase, Some(it)) => {
+            let apply = AdvisedCommand::Apply { stack: &facts.name };
+            let begun = format!(
+                "from {} since {} by {}",
                 named(&it.from),
                 age(facts, it.since),
-                escape_control(&it.by),
-                AdvisedCommand::Apply { stack: &facts.name }
-            )
+                escape_control(&it.by)
+            );
+            match phase {
+                Phase::Degraded => format!(
+                    "degraded: users have moved, but the rest of the switch is not finished (switching {begun}); run {apply} to finish"
+                ),
+                _ => format!("switching {begun}; users have not all moved; run {apply} to resume"),
+            }
         }
-        (Phase::Switching, None) => "switching".into(),
+        (phase, None) => phase.word().into(),
     }
 }
 
@@ -209,8 +211,13 @@ pub fn json(facts: &StatusFacts<'_>) -> String {
         "target": state.target,
         "active": state.active,
         "home": state.home,
-        "phase": match state.phase { Phase::Settled => "settled", Phase::Switching => "switching" },
-        "switch": state.switch.as_ref().map(|it| json!({ "from": it.from, "since": it.since, "by": it.by })),
+        "phase": state.phase.word(),
+        "switch": state.switch.as_ref().map(|it| json!({
+            "from": it.from,
+            "since": it.since,
+            "by": it.by,
+            "users": if state.phase == Phase::Degraded { "moved" } else { "not moved" },
+        })),
         "users": facts.ways.iter().map(|it| json!({
             "address": it.address.to_string(),
             "target": it.target,

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::engine::recovery::watch::WatchEvent;
+use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::render::words::{count, duration};
 
@@ -62,7 +63,10 @@ fn facts(event: &WatchEvent) -> Vec<(&'static str, Json)> {
             vec![("last_switch", json!(time(*last))), ("until", json!(time(*until)))]
         }
         WatchEvent::Switching { attempt } => vec![("attempt", json!(attempt))],
-        WatchEvent::Switched { milliseconds } => vec![("seconds", json!(seconds(*milliseconds)))],
+        WatchEvent::Switched { milliseconds, degraded } => {
+            let phase = if degraded.is_some() { "degraded" } else { "settled" };
+            vec![("seconds", json!(seconds(*milliseconds))), ("phase", json!(phase))]
+        }
         WatchEvent::SwitchFailed { exit, again, .. } => {
             vec![("exit", json!(exit)), ("again", json!(time(*again)))]
         }
@@ -120,8 +124,15 @@ fn detail(about: &About, event: &WatchEvent) -> String {
         }
         WatchEvent::Switching { attempt: 1 } => format!("switching to {overlay}"),
         WatchEvent::Switching { attempt } => format!("switching to {overlay}, attempt {attempt}"),
-        WatchEvent::Switched { milliseconds } => {
-            format!("switched to {overlay} in {}", duration(seconds(*milliseconds)))
+        WatchEvent::Switched { milliseconds, degraded } => {
+            let switched = format!("switched to {overlay} in {}", duration(seconds(*milliseconds)));
+            match degraded {
+                Some(why) => format!(
+                    "{switched}; users have moved, but the rest of the switch is not finished ({why}): run {} to finish",
+                    AdvisedCommand::Apply { stack: &about.stack }
+                ),
+                None => switched,
+            }
         }
         WatchEvent::SwitchFailed { why, again, .. } => {
             format!("{why}; the next attempt is at {} if the URL is still down", time(*again))
@@ -152,7 +163,8 @@ mod tests {
             WatchEvent::AlreadySwitched,
             WatchEvent::Switching { attempt: 1 },
             WatchEvent::Switching { attempt: 2 },
-            WatchEvent::Switched { milliseconds: 61_000 },
+            WatchEvent::Switched { milliseconds: 61_000, degraded: None },
+            WatchEvent::Switched { milliseconds: 61_000, degraded: Some(why()) },
             WatchEvent::SwitchHeld { why: why() },
             WatchEvent::SwitchFailed { why: why(), exit: Some(1), again: 60_000 },
             WatchEvent::NotSaved { why: why() },

@@ -24,6 +24,7 @@ use crate::engine::plan::draft::refresh::KnownValues;
 use crate::engine::plan::format::same_as_planned::changed;
 use crate::engine::plan::model::change::{Action, Plan, Step, StepCall};
 use crate::engine::plan::model::step_phase::{role, ttl};
+use crate::engine::recovery::users_moved::RemainingTraffic;
 use crate::engine::retry::Pacing;
 use crate::engine::schedule::Schedule;
 use crate::engine::schema::{Catalog, Kind};
@@ -75,6 +76,8 @@ pub struct Executor<'a> {
     pub schedule: Schedule,
     pub last_of: BTreeMap<Address, usize>,
     pub outcomes: BTreeMap<usize, StepOutcome>,
+    /// Until nothing of it is left, users are not where the switch wants them.
+    pub traffic: RemainingTraffic,
     pub times: BTreeMap<usize, Times>,
     /// What serving gates watch while they wait, by step.
     pub open_gates: BTreeMap<usize, Vec<OpenGate>>,
@@ -140,6 +143,7 @@ impl<'a> Executor<'a> {
             schedule: Schedule::new(&plan.steps, provider_of, limits(session, pace)),
             last_of,
             outcomes: BTreeMap::new(),
+            traffic: RemainingTraffic::new(&session.catalog, plan),
             times: BTreeMap::new(),
             open_gates: BTreeMap::new(),
             rules: RefCell::default(),
@@ -155,6 +159,7 @@ impl<'a> Executor<'a> {
     ) -> Option<String> {
         let mut running: JoinSet<StepDone> = JoinSet::new();
         loop {
+            self.record_moved_users(hands).await;
             let broken = || "the journal cannot be written".to_owned();
             let stopped = stop.borrow_and_update().clone();
             let stopped = stopped.or_else(|| hands.pen.broken.load(Relaxed).then(broken));
@@ -207,6 +212,18 @@ impl<'a> Executor<'a> {
         }
     }
 
+    /// The phase of a switch becomes durable as soon as its users are where it wants them: whoever goes on with it then may carry
+    /// other changes, too. Where this cannot be written nothing new starts.
+    async fn record_moved_users(&mut self, hands: &Arc<StepContext>) {
+        if self.state.switching().is_none() || !self.traffic.is_nothing() {
+            return;
+        }
+        let moved = JournalEntry::UsersMoved { at: self.session.clock.now() };
+        if hands.pen.write(vec![moved.clone()]).await.is_ok() {
+            fold(&mut self.state, &moved);
+        }
+    }
+
     /// After a signal, or when the lease or the journal is gone: calls in flight may finish, waits are given up.
     async fn drain(&mut self, running: &mut JoinSet<StepDone>) {
         let deadline = tokio::time::Instant::now() + GRACE;
@@ -252,6 +269,9 @@ impl<'a> Executor<'a> {
         let failed = matches!(done.outcome, StepOutcome::Failed(_) | StepOutcome::InDoubt(_));
         if matches!(step.call, StepCall::Create { .. }) && !failed {
             self.created.insert(step.address.clone());
+        }
+        if !failed {
+            self.traffic.finish(done.step);
         }
         self.schedule.finish(done.step, !failed);
         self.outcomes.insert(done.step, done.outcome);

@@ -15,7 +15,7 @@ use crate::engine::recovery::report::step_timing::StepTiming;
 use crate::engine::retry::Pacing;
 use crate::engine::schedule::StepState;
 use crate::engine::state::journal::{JournalEntry, StepFailure, StepOutcome, fold};
-use crate::engine::state::record::{Record, State};
+use crate::engine::state::record::{Phase, Record, State};
 use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::executor::Executor;
 use crate::ops::load::session::Session;
@@ -48,6 +48,8 @@ pub struct RunResult {
     pub lease_over: Option<LeaseEnd>,
     /// Every step of the plan with its times.
     pub steps: Vec<StepTiming>,
+    /// How far the switch is that it was part of.
+    pub phase: Phase,
     /// In milliseconds since the Unix epoch, on the clock of the world.
     pub began: i64,
     pub ended: i64,
@@ -132,6 +134,7 @@ impl Executor<'_> {
         for entry in &entries {
             fold(&mut self.state, entry);
         }
+        report.phase = self.state.phase;
         entries
     }
 

@@ -12,7 +12,7 @@ use crate::engine::plan::model::change::{Action, Drift, DriftedAttribute, LossDe
 use crate::engine::plan::planner::Intent;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold, replay};
-use crate::engine::state::record::{LostDomain, Phase, Record, State};
+use crate::engine::state::record::{LostDomain, Record, State};
 use crate::engine::value::LineageKey;
 use crate::ops::apply::executor::Executor;
 use crate::ops::apply::finish::{RunRequest, RunResult, record_metadata_updates};
@@ -30,7 +30,7 @@ pub fn is_idle(proposed: &Proposed) -> bool {
     let Some(state) = &proposed.state else { return false };
     // A switch that did everything and was cut off before it could say so is still to be ended; what was said on the command
     // line is remembered also where it is so already.
-    state.phase == Phase::Settled
+    state.phase.is_settled()
         && remembered(&proposed.desired.stack.variables) == state.variables
         && proposed.plan.is_empty()
         && proposed.plan.drift.is_empty()
@@ -169,7 +169,8 @@ fn switched(session: &Session, state: &State, proposed: &Proposed, at: i64) -> V
     let is_new = plan.lost.iter().any(|it| it.recorded.is_none());
     if plan.switch.is_some() || is_new {
         // A further loss does not make one forget where a switch that goes on came from.
-        let from = state.switching().map_or_else(|| state.active.clone(), |it| it.from.clone());
+        let from =
+            state.unfinished_switch().map_or_else(|| state.active.clone(), |it| it.from.clone());
         let (from, to) = plan.switch.clone().unwrap_or((from, state.active.clone()));
         let lost = plan.lost.iter().map(lost).collect();
         let variables = remembered(&proposed.desired.stack.variables);

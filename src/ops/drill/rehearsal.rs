@@ -9,6 +9,7 @@ use crate::engine::recovery::completion::{Completion, Unfinished, ending};
 use crate::engine::recovery::report::phases::RunSpan;
 use crate::engine::recovery::report::step_timing::{Arrival, of_home, with_cleanup};
 use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchReport, unchecked};
+use crate::engine::state::record::Phase;
 use crate::ops::apply::finish::RunResult;
 use crate::ops::drill::cleanup::{Cleaned, clean_up};
 use crate::ops::drill::preview::{Discrepancies, DrillPreview};
@@ -75,12 +76,23 @@ impl DrillRun {
         };
         SwitchReport {
             lost: self.lost.clone(),
-            complete: self.ending() == Completion::Over,
+            phase: self.phase(main),
             arrivals: self.replicated.iter().map(arrival).collect(),
             unchecked: unchecked(&steps),
             open: main.open.iter().map(Unfinished::sentence).collect(),
             steps: with_cleanup(steps, cleanup.steps.clone()),
             ..script.report(session, self.goals, span)
+        }
+    }
+}
+
+impl DrillRun {
+    /// How far the drill came: what is not over is no further than its switch.
+    fn phase(&self, main: &RunResult) -> Phase {
+        match (self.ending(), main.phase) {
+            (Completion::Over, _) => Phase::Settled,
+            (_, Phase::Degraded) => Phase::Degraded,
+            (_, Phase::Settled | Phase::Switching) => Phase::Switching,
         }
     }
 }

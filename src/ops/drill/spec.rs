@@ -10,6 +10,7 @@ use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::report::phases::RunSpan;
 use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchKind, SwitchReport};
 use crate::engine::retry::Pacing;
+use crate::engine::state::record::Phase;
 use crate::ops::apply::finish::{RunRequest, RunResult};
 use crate::ops::apply::run::apply;
 use crate::ops::apply::step_inputs::Progress;
@@ -82,7 +83,7 @@ impl DrillSpec {
             who: session.who.clone(),
             command: self.command.clone(),
             span,
-            complete: false,
+            phase: Phase::Switching,
             goals,
             earlier: None,
             idle: None,

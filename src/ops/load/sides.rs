@@ -7,7 +7,7 @@ use crate::engine::fault_domain::FaultDomains;
 use crate::engine::lang::merge::variables::GivenVariable;
 use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::planner::{Intent, Keep};
-use crate::engine::state::record::{LeftSite, State};
+use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, nearest};
@@ -17,7 +17,7 @@ use crate::ops::error::OpsError;
 use crate::ops::load::layers::{self, DesiredStack};
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::switch_target::{Losses, SwitchTarget, remembered, resolve_target};
+use crate::ops::load::switch_target::{Carries, Losses, SwitchTarget, remembered, resolve_target};
 use crate::ops::load::workspace;
 
 /// What is asked for.
@@ -55,14 +55,7 @@ pub fn sides(
     state: Option<&State>,
 ) -> Result<SwitchSides, OpsError> {
     let desired = wanted(session, ask, state)?;
-    let mut course = resolve_target(state, &desired.stack, &ask.losses);
-    if let Some(state) = state.filter(|it| ask.only_switch && !it.records.is_empty())
-        && course.left.is_empty()
-    {
-        let (overlays, variables) = (state.active.clone(), state.variables.clone());
-        course.from = Some(overlays.clone());
-        course.left.push(LeftSite { overlays, variables });
-    }
+    let course = target(ask, state, &desired);
     let carries_itself = ask.intent == Intent::Apply && !ask.include_pending;
     // What was said on this very command line is part of the switch.
     let given: Vec<GivenVariable> = ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
@@ -78,11 +71,16 @@ pub fn sides(
     Ok(SwitchSides { desired, before, course })
 }
 
+fn target(ask: &PlanRequest, state: Option<&State>, desired: &DesiredStack) -> SwitchTarget {
+    let carries = if ask.only_switch { Carries::SwitchAlone } else { Carries::Everything };
+    resolve_target(state, &desired.stack, &ask.losses, carries)
+}
+
 /// Whether what is asked for has mistakes that show before any lock is taken and any cloud is asked; else what it takes for
 /// lost.
 pub fn check(session: &Session, ask: &PlanRequest, state: &State) -> Result<Vec<String>, OpsError> {
     let desired = wanted(session, ask, Some(state))?;
-    let course = resolve_target(Some(state), &desired.stack, &ask.losses);
+    let course = target(ask, Some(state), &desired);
     Ok(course.lost.into_iter().map(|it| it.fault_domain).collect())
 }
 

@@ -35,9 +35,23 @@ pub struct SwitchTarget {
     pub going_on: Option<SwitchRecord>,
 }
 
+/// What a command carries where it leads to the overlays that are active already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carries {
+    /// A switch and nothing else, to its end: `failover`, `failback`.
+    SwitchAlone,
+    /// A switch until its users have moved; then all that is pending: `apply`, `plan`.
+    Everything,
+}
+
 /// What follows from state, from what was asked, and from what the overlays assume.
-pub fn resolve_target(state: Option<&State>, stack: &Stack, losses: &Losses) -> SwitchTarget {
-    let left = state.map(|it| left(it, &stack.overlays)).unwrap_or_default();
+pub fn resolve_target(
+    state: Option<&State>,
+    stack: &Stack,
+    losses: &Losses,
+    carries: Carries,
+) -> SwitchTarget {
+    let left = state.map(|it| left(it, &stack.overlays, carries)).unwrap_or_default();
     let from = left.first().map(|it| it.overlays.clone());
     let recorded = state.map_or(&[][..], |it| &it.lost);
     let begins = state.is_some_and(|it| it.active != stack.overlays);
@@ -54,8 +68,14 @@ pub fn resolve_target(state: Option<&State>, stack: &Stack, losses: &Losses) -> 
     names.dedup();
     let thaws = recorded.iter().map(|it| it.fault_domain.clone());
     let thaws: Vec<String> = thaws.filter(|it| !names.contains(it)).collect();
-    let unfinished = state.and_then(State::switching);
-    let going_on = unfinished.filter(|_| !begins).cloned();
+    let unfinished = state.and_then(State::unfinished_switch);
+    let mut going_on = unfinished.filter(|_| !begins).cloned();
+    // Where everything is carried, what was allowed to the switch as a whole is allowed to nothing else.
+    let carries_more =
+        carries == Carries::Everything && state.is_some_and(|it| it.switching().is_none());
+    if let Some(switch) = going_on.as_mut().filter(|_| carries_more) {
+        switch.allowed = switch.allowed.of_addresses();
+    }
     let before = unfinished.into_iter().flat_map(|it| it.recovered.iter().cloned());
     let thawed = thaws.iter().cloned().chain(before).filter(|it| !names.contains(it)).collect();
     let loss = |fault_domain: String| {
@@ -72,21 +92,32 @@ pub fn resolve_target(state: Option<&State>, stack: &Stack, losses: &Losses) -> 
     }
 }
 
-/// What a switch to these overlays leaves, each once, where it began first; empty where it is none, or nothing was made yet.
-fn left(state: &State, overlays: &[String]) -> Vec<LeftSite> {
+/// What a switch to these overlays leaves, each once, where it began first; empty where nothing is to be held back: nothing was
+/// made yet, no switch is going on, or its users have moved and everything is carried.
+fn left(state: &State, overlays: &[String], carries: Carries) -> Vec<LeftSite> {
     if state.records.is_empty() {
         return Vec::new();
     }
-    let unfinished = state.switching();
-    let origin = if state.active == overlays {
-        unfinished.map(|it| (&it.from, &it.variables))
-    } else {
-        Some((&state.active, &state.variables))
-    };
-    let origin = origin.map(|(overlays, variables)| LeftSite {
+    let site = |(overlays, variables): (&Vec<String>, &BTreeMap<String, Value>)| LeftSite {
         overlays: overlays.clone(),
         variables: variables.clone(),
-    });
+    };
+    let active = || site((&state.active, &state.variables));
+    let is_there = state.active == overlays;
+    let (unfinished, origin) = match (is_there, carries) {
+        (false, _) => (state.unfinished_switch(), Some(active())),
+        (true, Carries::Everything) => {
+            let switch = state.switching();
+            (switch, switch.map(|it| site((&it.from, &it.variables))))
+        }
+        (true, Carries::SwitchAlone) => {
+            let Some(switch) = state.unfinished_switch() else {
+                // There is no switch to make: what is pending stays so.
+                return vec![active()];
+            };
+            (Some(switch), Some(site((&switch.from, &switch.variables))))
+        }
+    };
     let mut left: Vec<LeftSite> = Vec::new();
     for it in origin.into_iter().chain(unfinished.into_iter().flat_map(SwitchRecord::left)) {
         if it.overlays != overlays && left.iter().all(|known| known.overlays != it.overlays) {
@@ -99,7 +130,7 @@ fn left(state: &State, overlays: &[String]) -> Vec<LeftSite> {
 /// The variables that are remembered for a plan under these overlays: what was said for a switch that is turned before it
 /// ended goes with it.
 pub fn remembered<'a>(state: &'a State, overlays: &[String]) -> &'a BTreeMap<String, Value> {
-    match state.switching() {
+    match state.unfinished_switch() {
         Some(it) if state.active != overlays => {
             it.turned.first().map_or(&it.variables, |it| &it.variables)
         }

@@ -14,6 +14,7 @@ use crate::engine::recovery::watch::{
     Active, Decision, Round, WatchCase, WatchEvent, WatchMemory, WatchOutcome, WatchRules, decide,
     ended, interrupted, observe,
 };
+use crate::engine::state::record::Phase;
 use crate::ops::error::OpsError;
 use crate::ops::load::layers::overlay_file;
 use crate::ops::load::session::{CloudTarget, Session};
@@ -342,8 +343,11 @@ impl<'a> Watcher<'a> {
         };
         // Only a failover can go on with a switch that another began.
         let goes_on = matches!(self.ask.act, Act::Failover { .. });
-        let is_underway = state.switching().is_some() && goes_on;
-        Ok(if is_underway { Active::Underway } else { Active::There })
+        Ok(match state.phase {
+            Phase::Switching if goes_on => Active::Underway,
+            Phase::Degraded if goes_on => Active::Degraded,
+            _ => Active::There,
+        })
     }
 
     fn facts(&self, attempt: u32, detail: String) -> SwitchFacts {

@@ -125,6 +125,7 @@ impl Act {
         // State has the last word: it is done when it says so, and not before.
         match active {
             Active::There => WatchOutcome::Done,
+            Active::Degraded => WatchOutcome::Degraded { why },
             Active::Underway => {
                 let why = format!("{why}; the switch has begun but is not complete");
                 WatchOutcome::Failed { why, exit, moved: true }
@@ -259,11 +260,18 @@ mod tests {
         let failover = Act::Failover { program: PathBuf::new(), lost: Vec::new() };
         let moved = |end, active| match failover.meaning(&end, active) {
             WatchOutcome::Failed { moved, .. } => Some(moved),
-            WatchOutcome::Done | WatchOutcome::Held { .. } | WatchOutcome::Turned { .. } => None,
+            WatchOutcome::Done
+            | WatchOutcome::Degraded { .. }
+            | WatchOutcome::Held { .. }
+            | WatchOutcome::Turned { .. } => None,
         };
         assert_eq!(failover.meaning(&End::Exit(5), Active::There), WatchOutcome::Done);
         assert_eq!(moved(End::Exit(0), Active::Elsewhere), Some(false));
         assert_eq!(moved(End::Exit(1), Active::Underway), Some(true));
+        let degraded = failover.meaning(&End::Exit(1), Active::Degraded);
+        assert!(
+            matches!(degraded, WatchOutcome::Degraded { why } if why.contains("a step or gate failed"))
+        );
         let held = WatchOutcome::Held { active: Active::There };
         assert_eq!(failover.meaning(&End::Exit(4), Active::There), held);
         let exec = Act::Exec { line: String::new(), pass: Vec::new() };

@@ -44,7 +44,7 @@ pub(crate) fn report(began: i64, ended: i64) -> SwitchReport {
         who: "ann".into(),
         command: "failover shop --to eu".into(),
         span: RunSpan { began, recorded: began, run_began: began, ended },
-        complete: true,
+        phase: crate::engine::state::record::Phase::Settled,
         goals: RecoveryObjectives::default(),
         earlier: None,
         idle: None,

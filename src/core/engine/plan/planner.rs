@@ -23,7 +23,7 @@ use crate::engine::plan::traffic::filters::Walls;
 use crate::engine::plan::traffic::shifts::{ShiftDirection, directions, left, replicating};
 use crate::engine::plan::traffic::shut_backends::{ShutBackend, shut};
 use crate::engine::plan::traffic::unchecked_targets::blind;
-use crate::engine::state::record::State;
+use crate::engine::state::record::{Phase, State};
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 
@@ -162,6 +162,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
         instance: stack.instance.clone(),
         switch: switch(stack, state, options),
         overlays: stack.overlays.clone(),
+        phase: phase(state, options),
         lost: options.lost.clone(),
         recovered: options.thaws.clone(),
         bindings: options.bindings.clone(),
@@ -203,8 +204,10 @@ struct Ordered {
 
 fn order(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Ordered {
     let (worlds, options) = (&it.worlds, it.options);
-    let is_resumed = options.is_switch()
-        && worlds.state.is_some_and(|state| state.active == worlds.stack.overlays);
+    let is_resumed = worlds.state.is_some_and(|state| {
+        let goes_on = options.is_switch() || state.unfinished_switch().is_some();
+        goes_on && state.active == worlds.stack.overlays
+    });
     // Only a switch asks whether the other side has the data.
     let replicating =
         if options.is_switch() { replicating(worlds, &it.planned) } else { Vec::new() };
@@ -219,6 +222,12 @@ fn order(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Ordered {
     };
     let (steps, refusals) = steps(&it.planned, &constraints);
     Ordered { steps, refusals }
+}
+
+/// How far a switch is that began before; a destroy ends none.
+fn phase(state: Option<&State>, options: &PlanOptions) -> Phase {
+    let state = state.filter(|_| options.intent == Intent::Apply);
+    state.map(|it| it.phase).unwrap_or_default()
 }
 
 /// The overlays that are left and those that become active, where they differ.

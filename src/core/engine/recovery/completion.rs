@@ -9,7 +9,7 @@ use crate::engine::plan::diff::attributes::drift;
 use crate::engine::plan::model::change::{Change, DeferReason, Foreign, Intent, Plan, Stray};
 use crate::engine::plan::traffic::stray;
 use crate::engine::schema::Catalog;
-use crate::engine::state::record::{Phase, State};
+use crate::engine::state::record::State;
 use crate::engine::value::Value;
 
 /// Something that keeps a run from being over, whatever became of its steps.
@@ -104,7 +104,7 @@ pub fn ending(open: &[Unfinished], is_made: bool) -> Completion {
 
 /// Whether state says that a switch to these overlays is over.
 pub fn is_recorded(state: &State, overlays: &[String]) -> bool {
-    state.phase == Phase::Settled && state.active == overlays
+    state.phase.is_settled() && state.active == overlays
 }
 
 /// Where users were not observed where state says that they were directed: each name that others remember.

@@ -5,10 +5,11 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::address::Address;
 use crate::engine::state::journal::JournalEntry;
-use crate::engine::state::record::{Record, State};
+use crate::engine::state::record::{Phase, Record, State};
 
-/// The version that this program writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+/// The newest version that this program reads. What says nothing new is written as the oldest version that can say it, so
+/// that an older program goes on reading it: a state and an entry of 1.5 and before are version 1.
+pub const VERSION: u32 = 2;
 
 /// Why bytes are not a state or an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +72,8 @@ fn damaged(line: usize) -> impl FnOnce(serde_json::Error) -> CodecError {
 
 /// The bytes of a snapshot: a header, a line per record, a last line.
 pub fn encode_state(state: &State) -> Vec<u8> {
-    let mut text = seal(&json(&Header { version: VERSION, state }));
+    let version = if state.phase == Phase::Degraded { 2 } else { 1 };
+    let mut text = seal(&json(&Header { version, state }));
     for (address, record) in &state.records {
         text.push_str(&seal(&json(&RecordLine { address, record })));
     }
@@ -111,7 +113,8 @@ pub fn decode_state(bytes: &[u8]) -> Result<State, CodecError> {
 
 /// One line of the journal.
 pub fn encode_entry(sequence: u64, entry: &JournalEntry) -> String {
-    seal(&json(&EntryLine { version: VERSION, sequence, entry }))
+    let version = if matches!(entry, JournalEntry::UsersMoved { .. }) { 2 } else { 1 };
+    seal(&json(&EntryLine { version, sequence, entry }))
 }
 
 /// What a journal holds before its end, or before what is damaged.

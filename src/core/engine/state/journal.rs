@@ -86,6 +86,10 @@ pub enum JournalEntry {
         until: Option<i64>,
         directed: ShiftRecord,
     },
+    /// The users of a switch are where it wants them; what follows is capacity and repairs. Since format 2.
+    UsersMoved {
+        at: i64,
+    },
     /// Durable before the request leaves.
     #[serde(rename = "began")]
     Pending(PendingOperation),
@@ -227,6 +231,11 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
                 switch.directed.push(*directed);
             }
         }
+        JournalEntry::UsersMoved { .. } => {
+            if state.switching().is_some() {
+                state.phase = Phase::Degraded;
+            }
+        }
         JournalEntry::Pending(begun) => {
             state.pending.insert(begun.address.clone(), begun.clone());
         }
@@ -258,7 +267,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
     else {
         return;
     };
-    let unfinished = state.switching().cloned();
+    let unfinished = state.unfinished_switch().cloned();
     let is_lost = |name: &String| lost.iter().any(|it| it.fault_domain == *name);
     let known = state.lost.iter().map(|it| it.fault_domain.clone());
     let before = unfinished.iter().flat_map(|it| it.recovered.iter().cloned());

@@ -34,7 +34,7 @@ pub struct State {
     /// The overlays in force.
     pub active: Vec<String>,
     pub phase: Phase,
-    /// The switch that is going on, while the phase says so.
+    /// The switch that began and has not ended: until the phase is settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch: Option<SwitchRecord>,
     pub lost: Vec<LostDomain>,
@@ -59,11 +59,31 @@ pub struct State {
     pub is_restored: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How far a switch is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
+    /// No switch is going on.
+    #[default]
     Settled,
+    /// Users are not all where the switch wants them.
     Switching,
+    /// Users are where the switch wants them; capacity or repairs are missing. It holds no other change back any more.
+    Degraded,
+}
+
+impl Phase {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::Switching => "switching",
+            Self::Degraded => "degraded",
+        }
+    }
+
+    pub fn is_settled(&self) -> bool {
+        *self == Self::Settled
+    }
 }
 
 /// A switch that began and has not ended.
@@ -149,6 +169,14 @@ impl Allowances {
     /// Nothing beyond what holds anyway.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// What was allowed to certain resources alone, and says nothing about any other.
+    #[must_use]
+    pub fn of_addresses(&self) -> Self {
+        let (delete, replace, revert) =
+            (self.delete.clone(), self.replace.clone(), self.revert.clone());
+        Self { delete, replace, revert, ..Self::default() }
     }
 
     /// All that either allows.
@@ -333,9 +361,14 @@ impl State {
         StackName { stack: &self.stack, workspace: self.instance.as_deref() }.to_string()
     }
 
-    /// The switch that began and has not ended.
+    /// The switch that has still to move users.
     pub fn switching(&self) -> Option<&SwitchRecord> {
         self.switch.as_ref().filter(|_| self.phase == Phase::Switching)
+    }
+
+    /// The switch that began and has not ended, whether or not its users have moved.
+    pub fn unfinished_switch(&self) -> Option<&SwitchRecord> {
+        self.switch.as_ref().filter(|_| !self.phase.is_settled())
     }
 
     pub fn new(

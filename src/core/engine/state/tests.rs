@@ -139,6 +139,7 @@ fn entry() -> impl Strategy<Value = JournalEntry> {
                 who: "w".into()
             }
         ),
+        any::<i64>().prop_map(|at| JournalEntry::UsersMoved { at }),
         (any::<bool>(), attributes(), any::<i64>()).prop_map(|(complete, outputs, at)| {
             JournalEntry::RunEnded {
                 at,
@@ -192,7 +193,8 @@ fn state() -> impl Strategy<Value = State> {
             state.outputs = outputs;
             state.home = vec!["home".into()];
             if is_switching {
-                state.phase = Phase::Switching;
+                state.phase =
+                    if state.serial.is_multiple_of(2) { Phase::Switching } else { Phase::Degraded };
                 let fault_domain = "linode:us-east".into();
                 state.lost = vec![LostDomain { fault_domain, since: 5, by: "someone".into() }];
                 let run = RunRecord {
@@ -282,6 +284,12 @@ fn fold_remembers_where_a_preempted_switch_began() {
     fold(&mut state, &to("c", "b", 5));
     fold(&mut state, &to("b", "c", 6));
     assert_eq!(state.switching().unwrap().left().len(), 4);
+    // Its users have moved: it goes on, and where it began is still known. A further loss may move them again.
+    fold(&mut state, &JournalEntry::UsersMoved { at: 7 });
+    assert_eq!((state.switching(), state.phase), (None, Phase::Degraded));
+    assert_eq!(state.unfinished_switch().unwrap().left().len(), 4);
+    fold(&mut state, &to("b", "c", 8));
+    assert_eq!(state.switching().unwrap().left().len(), 4);
     let ended = JournalEntry::RunEnded {
         at: 9,
         complete: true,
@@ -290,7 +298,10 @@ fn fold_remembers_where_a_preempted_switch_began() {
         outputs: Attributes::new(),
     };
     fold(&mut state, &ended);
-    assert_eq!((state.switching(), &state.active), (None, &names("c")));
+    assert_eq!((state.unfinished_switch(), &state.active), (None, &names("c")));
+    // Without a switch nobody was to move.
+    fold(&mut state, &JournalEntry::UsersMoved { at: 10 });
+    assert_eq!(state.phase, Phase::Settled);
 }
 
 proptest! {
@@ -355,6 +366,22 @@ proptest! {
     }
 }
 
+/// An older program goes on reading what it can understand, and says of the rest that it is newer.
+#[test]
+fn encode_writes_the_oldest_version_that_can_say_it() {
+    let mut state = State::new("shop", None, "clouds", "l", LineageKey(vec![1]));
+    let version = |bytes: &[u8], version: u32| {
+        String::from_utf8_lossy(bytes).contains(&format!("{{\"version\":{version},"))
+    };
+    assert!(version(&encode_state(&state), 1));
+    state.phase = Phase::Degraded;
+    assert!(version(&encode_state(&state), VERSION));
+    let recovered =
+        JournalEntry::Recovered { fault_domain: "aws:x".into(), at: 1, who: "w".into() };
+    assert!(version(encode_entry(1, &recovered).as_bytes(), 1));
+    assert!(version(encode_entry(1, &JournalEntry::UsersMoved { at: 1 }).as_bytes(), VERSION));
+}
+
 /// Journals from before leases could be taken over are written and read as they were.
 #[test]
 fn encode_entry_omits_preempted_of_a_free_lease() {
@@ -371,7 +398,7 @@ fn decode_state_tells_a_newer_version_from_damage() {
     let text = String::from_utf8(encode_state(&state)).unwrap();
     let (first, rest) = text.split_once('\n').unwrap();
     let json = first.split_once(' ').unwrap().1;
-    let newer = json.replacen(&format!("\"version\":{VERSION}"), "\"version\":99", 1);
+    let newer = json.replacen("\"version\":1", "\"version\":99", 1);
     assert_ne!(newer, json);
     let sum = <sha2::Sha256 as sha2::Digest>::digest(newer.as_bytes());
     let sum = data_encoding::HEXLOWER.encode(&sum[..4]);

@@ -7,6 +7,7 @@ use crate::engine::plan::model::change::{
     Action, AttributeChange, Change, DeferReason, Drift, Intent, Note, Plan, StepCall,
 };
 use crate::engine::plan::model::forecast::Forecast;
+use crate::engine::state::record::Phase;
 use crate::engine::text::diagnostic::Severity;
 use crate::engine::text::names::StackName;
 use crate::render::lines::{LineLimits, RenderedLine, Sign, attribute, difference, is_short};
@@ -200,6 +201,12 @@ fn header(plan: &Plan) -> String {
     } else if !plan.overlays.is_empty() {
         header.push_str(&format!(", overlay {}", overlays(&plan.overlays)));
     }
+    header.push_str(match plan.phase {
+        _ if plan.switch.is_some() => "",
+        Phase::Settled => "",
+        Phase::Switching => ", switching",
+        Phase::Degraded => ", degraded (users have moved)",
+    });
     if plan.bindings.intent == Intent::Destroy {
         header.push_str(", destroy");
     }
@@ -234,9 +241,12 @@ fn summary(plan: &Plan) -> String {
     rest.extend((it.left_behind > 0).then(|| format!("{} orphaned", it.left_behind)));
     rest.extend((it.drift > 0).then(|| format!("{} changed outside of lifeboat", it.drift)));
     let rest = rest.join(", ");
-    if plan.is_empty() && it.forget + it.moved + it.await_ == 0 {
+    if plan.changes_nothing() && it.forget + it.moved + it.await_ == 0 {
         let why = match (verdict(plan), it.unseen, it.frozen) {
             (Some(_), ..) => "No changes. Planning failed".to_owned(),
+            (None, 0, _) if !plan.is_empty() => {
+                "No changes to resources. Applying this plan ends the switch".to_owned()
+            }
             (None, 0, 0) => "No changes. Your infrastructure matches the configuration".into(),
             (None, 0, _) => {
                 "No changes. Everything outside the lost fault domains matches the configuration"
@@ -332,11 +342,13 @@ fn notices(plan: &Plan) -> Vec<Notice> {
 /// What guards let through: a saved plan carries it, so who reviews one sees it.
 fn allowed(plan: &Plan) -> Option<Notice> {
     let it = &plan.allowed;
-    let mut flags: Vec<String> = it
-        .delete
-        .iter()
-        .map(|it| format!("--allow-delete '{}'", escape_control(&it.to_string())))
-        .collect();
+    let named = |flag: &'static str, all: &[Address]| -> Vec<String> {
+        let quoted = |it: &Address| format!("{flag} '{}'", escape_control(&it.to_string()));
+        all.iter().map(quoted).collect()
+    };
+    let mut flags = named("--allow-delete", &it.delete);
+    flags.extend(named("--allow-replace", &it.replace));
+    flags.extend(named("--revert-drift", &it.revert));
     flags.extend(it.destroys.map(|it| format!("--allow-destroys {it}")));
     flags.extend(it.absent.map(|it| format!("--allow-absent {it}")));
     flags.extend(it.outage.then(|| "--allow-outage".to_owned()));

@@ -13,7 +13,7 @@ use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// What this program writes. A newer minor version only adds what an older reader may ignore;
 /// a newer major version is refused.
-pub const FORMAT_VERSION: &str = "1.5";
+pub const FORMAT_VERSION: &str = "1.6";
 const MAJOR: &str = "1";
 
 /// When, by whom and with what a plan was made: outside its digest.

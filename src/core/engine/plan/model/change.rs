@@ -9,7 +9,7 @@ use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::plan::model::shapes::{overlay_change, recorded_loss, unseen};
 pub use crate::engine::plan::model::step::{Step, StepCall, StepQuorum, TrafficShift};
 use crate::engine::schema::Sort;
-use crate::engine::state::record::Allowances;
+use crate::engine::state::record::{Allowances, Phase};
 use crate::engine::text::diagnostic::{Diagnostic, Severity, Span};
 use crate::engine::value::Value;
 
@@ -22,6 +22,9 @@ pub struct Plan {
     #[serde(with = "overlay_change")]
     pub switch: Option<(Vec<String>, Vec<String>)>,
     pub overlays: Vec<String>,
+    /// How far the switch is that began before this plan. Since format 1.6.
+    #[serde(default, skip_serializing_if = "Phase::is_settled")]
+    pub phase: Phase,
     /// The fault domains that are treated as lost: recorded ones, and those that this plan would record.
     #[serde(default)]
     pub lost: Vec<LossDeclaration>,
@@ -362,8 +365,13 @@ impl Plan {
         summary
     }
 
-    /// Whether applying would do anything, a switch of overlays included.
+    /// Whether applying would do anything, a switch of overlays included, also one that has still to be ended.
     pub fn is_empty(&self) -> bool {
+        self.changes_nothing() && self.phase.is_settled()
+    }
+
+    /// Whether applying would change neither the clouds nor what is recorded of them.
+    pub fn changes_nothing(&self) -> bool {
         self.steps.is_empty()
             && self.outputs.is_empty()
             && self.switch.is_none()

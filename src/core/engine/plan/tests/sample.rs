@@ -12,7 +12,7 @@ use crate::engine::plan::model::change::{
     StepCall, TrafficShift,
 };
 use crate::engine::schema::Sort;
-use crate::engine::state::record::Allowances;
+use crate::engine::state::record::{Allowances, Phase};
 use crate::engine::text::diagnostic::Severity;
 use crate::engine::value::{Attributes, Value};
 
@@ -347,12 +347,14 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
     );
     let losses = (vec(any_loss(), 0..3), vec(text(), 0..2), vec(any_stale(), 0..2));
     let allowed = (vec(address(), 0..2), option::of(any::<usize>()), any::<bool>(), any::<bool>());
+    let phase = prop_oneof![Just(Phase::Settled), Just(Phase::Switching), Just(Phase::Degraded)];
     let allowed = allowed.prop_map(|(delete, destroys, outage, pending)| {
         (Allowances { delete, destroys, outage, ..Allowances::default() }, pending)
     });
-    let losses = (losses, allowed);
+    let losses = (losses, allowed, phase);
     (head, bindings(), body, any_steps(), vec(any_note(), 0..3), losses).prop_map(
-        |(head, bindings, body, steps, notes, (losses, allowed))| Plan {
+        |(head, bindings, body, steps, notes, (losses, allowed, phase))| Plan {
+            phase,
             allowed: allowed.0,
             include_pending: allowed.1,
             replace: Vec::new(),

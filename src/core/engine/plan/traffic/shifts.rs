@@ -154,7 +154,7 @@ pub fn directions(
         let state = worlds.state.iter();
         // A switch that goes on still has to know what it took its users from, remembered or not.
         state.flat_map(|state| {
-            let goes_on = state.switching().is_some();
+            let goes_on = state.unfinished_switch().is_some();
             state.draining.iter().filter(move |it| goes_on || it.until > options.now)
         })
     };

@@ -30,6 +30,7 @@ use crate::engine::recovery::report::step_timing::{Arrival, StepResult, StepTimi
 use crate::engine::recovery::report::summary::{
     ObjectiveResult, ObjectiveVerdict, RecoveryObjectives, SwitchKind, SwitchReport, Unchecked,
 };
+use crate::engine::state::record::Phase;
 
 /// What this program writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
@@ -72,6 +73,9 @@ struct ReportJson {
     run_began_at: i64,
     ended_at: i64,
     complete: bool,
+    /// Older reports say `complete` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    phase: Option<Phase>,
     #[serde(default)]
     passed: bool,
     #[serde(default)]
@@ -214,7 +218,8 @@ impl From<&SwitchReport> for ReportJson {
             recorded_at: Some(it.span.recorded).filter(|at| *at != it.span.began),
             run_began_at: it.span.run_began,
             ended_at: it.span.ended,
-            complete: it.complete,
+            complete: it.phase.is_settled(),
+            phase: Some(it.phase),
             passed: it.passed(),
             directed: measured.directed.map(|it| seconds(since(it.at))),
             dns_bound: measured.directed.map(|it| seconds(it.dns_bound.saturating_mul(1_000))),
@@ -324,7 +329,11 @@ impl ReportJson {
             who: self.who,
             command: self.command,
             span,
-            complete: self.complete,
+            phase: self.phase.unwrap_or(if self.complete {
+                Phase::Settled
+            } else {
+                Phase::Switching
+            }),
             goals: RecoveryObjectives {
                 rto: self.objectives.rto.objective,
                 rpo: self.objectives.rpo.objective,

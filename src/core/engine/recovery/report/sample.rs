@@ -5,6 +5,7 @@ use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::recovery::report::phases::RunSpan;
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
 use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchKind, SwitchReport};
+use crate::engine::state::record::Phase;
 
 /// `2026-11-24T12:00:00Z`
 pub const BEGAN: i64 = 1_795_521_600_000;
@@ -64,7 +65,7 @@ pub fn report(steps: Vec<StepTiming>, ended: i64) -> SwitchReport {
             run_began: BEGAN,
             ended: BEGAN + ended * 1_000,
         },
-        complete: true,
+        phase: Phase::Settled,
         goals: RecoveryObjectives { rto: Some(900), rpo: Some(60) },
         earlier: None,
         idle: None,

@@ -3,6 +3,7 @@
 use crate::engine::address::Address;
 use crate::engine::recovery::report::phases::{Gap, Measured, RunSpan, ShiftRecord, measure};
 use crate::engine::recovery::report::step_timing::{Arrival, StepResult, StepTiming};
+use crate::engine::state::record::Phase;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SwitchKind {
@@ -53,7 +54,8 @@ pub struct SwitchReport {
     pub who: String,
     pub command: String,
     pub span: RunSpan,
-    pub complete: bool,
+    /// How far it came: settled when it is complete, degraded when only its users have moved.
+    pub phase: Phase,
     pub goals: RecoveryObjectives,
     /// When an earlier run of the same switch directed users.
     pub earlier: Option<ShiftRecord>,
@@ -192,7 +194,7 @@ impl SwitchReport {
 
     /// Everything was done, and no objective is known to be missed.
     pub fn passed(&self) -> bool {
-        self.complete && !self.rto().is_missed() && !self.rpo().is_missed()
+        self.phase.is_settled() && !self.rto().is_missed() && !self.rpo().is_missed()
     }
 }
 

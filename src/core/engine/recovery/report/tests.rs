@@ -14,6 +14,7 @@ use crate::engine::recovery::report::step_timing::{Arrival, StepResult, StepTimi
 use crate::engine::recovery::report::summary::{
     ObjectiveVerdict, RecoveryObjectives, SwitchKind, SwitchReport, Unchecked, unchecked,
 };
+use crate::engine::state::record::Phase;
 
 /// Everything that is worked out, in one line.
 fn told(report: &SwitchReport) -> String {
@@ -105,7 +106,7 @@ fn rto_is_not_measured_when_the_gate_stays_closed() {
     for it in &mut steps[4..] {
         (it.started, it.ended, it.became) = (None, None, StepResult::NotDone);
     }
-    let failed = SwitchReport { complete: false, ..report(steps, 341) };
+    let failed = SwitchReport { phase: Phase::Switching, ..report(steps, 341) };
     insta::assert_snapshot!(told(&failed), @"prepare 41 gate 300; not directed; path [0, 3]; rto not measured, traffic was not shifted; rpo met; passed false");
     // What is not over and longer than it may take is missed already.
     let slow = SwitchReport {
@@ -184,7 +185,8 @@ fn with_cleanup_of_a_drill_is_told_with_its_arrivals() {
     for it in &mut steps[3..] {
         (it.started, it.ended, it.became) = (None, None, StepResult::NotDone);
     }
-    let failed = SwitchReport { complete: false, ..report(with_cleanup(steps, cleanup), 726) };
+    let failed =
+        SwitchReport { phase: Phase::Switching, ..report(with_cleanup(steps, cleanup), 726) };
     insta::assert_snapshot!(told(&failed), @"prepare 670 gate 30 cleanup 26; not directed; path [0, 1, 2]; rto not measured, traffic was not shifted; rpo not measured, the run had no replication gate; passed false");
 }
 
@@ -252,8 +254,9 @@ fn any_report() -> impl Strategy<Value = SwitchReport> {
     let steps = vec(any_timed(), 0..9);
     let idle = (-9_000..90_000_i64, 0..90_000_i64)
         .prop_map(|(at, length)| Gap { from: BEGAN + at, to: BEGAN + at + length });
-    (span, goals, (earlier, option::of(idle)), steps, any::<bool>()).prop_map(
-        |(span, (rto, rpo), (earlier, idle), mut steps, complete)| {
+    let phase = select(vec![Phase::Settled, Phase::Degraded, Phase::Switching]);
+    (span, goals, (earlier, option::of(idle)), steps, phase).prop_map(
+        |(span, (rto, rpo), (earlier, idle), mut steps, phase)| {
             let count = steps.len();
             for (at, it) in steps.iter_mut().enumerate() {
                 it.id = at;
@@ -264,7 +267,7 @@ fn any_report() -> impl Strategy<Value = SwitchReport> {
                 goals: RecoveryObjectives { rto, rpo },
                 earlier,
                 idle,
-                complete,
+                phase,
                 ..report(steps, 0)
             }
         },

@@ -52,6 +52,8 @@ pub enum WatchEvent {
     },
     Switched {
         milliseconds: i64,
+        /// Users have moved, and why the rest of the switch did not end well.
+        degraded: Option<String>,
     },
     /// Somebody else is at it; the next round looks again.
     SwitchHeld {

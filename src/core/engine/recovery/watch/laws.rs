@@ -22,10 +22,11 @@ struct ProbeRound {
 
 fn step() -> impl Strategy<Value = ProbeRound> {
     let letter = prop_oneof![3 => Just('g'), 6 => Just('b'), 2 => Just('c')];
-    let active = prop_oneof![8 => Just(Active::Elsewhere), 1 => Just(Active::Underway), 1 => Just(Active::There)];
+    let active = prop_oneof![8 => Just(Active::Elsewhere), 1 => Just(Active::Underway), 1 => Just(Active::Degraded), 1 => Just(Active::There)];
     let failed = |moved| WatchOutcome::Failed { why: "exit 1".into(), exit: Some(1), moved };
     let outcome = prop_oneof![
         4 => Just(WatchOutcome::Done),
+        1 => Just(WatchOutcome::Degraded { why: "x".into() }),
         1 => Just(failed(true)),
         1 => Just(failed(false)),
         1 => Just(WatchOutcome::Held { active: Active::Elsewhere }),
@@ -124,7 +125,9 @@ proptest! {
                 prop_assert!(led.at >= at + rules.cooldown || again || underway, "{} after {at}", led.at);
             }
             match step.outcome {
-                WatchOutcome::Done | WatchOutcome::Turned { .. } => {
+                WatchOutcome::Done
+                | WatchOutcome::Degraded { .. }
+                | WatchOutcome::Turned { .. } => {
                     last = Some((led.at, led.outage, false));
                 }
                 WatchOutcome::Failed { moved: true, .. } => last = Some((led.at, led.outage, true)),
@@ -137,7 +140,7 @@ proptest! {
     fn decide_never_switches_to_what_is_active(rules in limits(), steps in steps()) {
         let (led, _) = run(&rules, &steps, |_| false);
         for (step, led) in steps.iter().zip(&led) {
-            prop_assert!(!led.switched || step.active != Active::There);
+            prop_assert!(!led.switched || !step.active.is_there());
         }
     }
 

@@ -52,9 +52,18 @@ pub struct WatchCase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Active {
     Elsewhere,
-    /// The switch to it began and is not settled.
+    /// The switch to it began and has not moved its users.
     Underway,
+    /// Users are there; capacity or repairs are missing, which is for people to look at.
+    Degraded,
     There,
+}
+
+impl Active {
+    /// Whether users are there.
+    pub fn is_there(self) -> bool {
+        matches!(self, Self::Degraded | Self::There)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +79,10 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchOutcome {
     Done,
+    /// Users have moved; the rest of the switch did not end well, and why.
+    Degraded {
+        why: String,
+    },
     /// Somebody else was at it; nothing was done. What state says since.
     Held {
         active: Active,
@@ -165,7 +178,7 @@ pub fn decide(
     let last_switch = memory.last_switch;
     let Some(outage) = memory.outage.as_mut() else { return (None, Decision::Wait) };
     match active {
-        Active::There => return (outage.already(), Decision::Wait),
+        Active::Degraded | Active::There => return (outage.already(), Decision::Wait),
         // Half a switch is worse than either side; to finish it is no second one.
         Active::Underway => {}
         Active::Elsewhere => {
@@ -192,18 +205,22 @@ pub fn ended(memory: &mut WatchMemory, at: i64, outcome: WatchOutcome) -> Option
     let begun = memory.begun.take()?;
     let pause = memory.outage.as_ref().map_or(FIRST_PAUSE, |it| pause(it.attempts));
     match outcome {
-        WatchOutcome::Done => {
+        WatchOutcome::Done | WatchOutcome::Degraded { .. } => {
             memory.last_switch = Some(begun);
             if let Some(outage) = memory.outage.as_mut() {
                 outage.last_attempt = None;
                 outage.attempts = 0;
             }
-            Some(WatchEvent::Switched { milliseconds: at - begun })
+            let degraded = match outcome {
+                WatchOutcome::Degraded { why } => Some(why),
+                _ => None,
+            };
+            Some(WatchEvent::Switched { milliseconds: at - begun, degraded })
         }
         WatchOutcome::Held { active } => {
             let outage = memory.outage.as_mut()?;
             outage.attempts = outage.attempts.saturating_sub(1);
-            if active == Active::There {
+            if active.is_there() {
                 return outage.already();
             }
             Some(WatchEvent::SwitchHeld { why: "another process holds the lease".into() })
@@ -240,7 +257,7 @@ pub fn interrupted(
     moved: bool,
 ) -> Option<WatchEvent> {
     memory.begun?;
-    if active == Active::There {
+    if active.is_there() {
         return ended(memory, at, WatchOutcome::Done);
     }
     let why = "watch was terminated during the switch".to_owned();

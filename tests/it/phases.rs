@@ -1,0 +1,220 @@
+//! The phases of a switch: users are on their way, users have moved and the rest is missing, everything is done.
+
+use lifeboat::engine::state::record::Phase;
+
+use crate::harness::{Home, Output};
+use crate::kill_points::at_each_change;
+
+const SHOP: &str = "woocommerce";
+const FAILOVER: [&str; 5] = ["failover", SHOP, "--to", "failover_eu", "--yes"];
+const STACK: &str = "stacks/woocommerce/stack.yaml";
+
+/// What keeps a failover of the shop in a phase.
+fn fault(phase: Phase) -> Option<&'static str> {
+    match phase {
+        Phase::Settled => None,
+        Phase::Switching => Some("PUT /domains 503 times=100000"),
+        Phase::Degraded => Some("POST /linode/instances 503 times=100000"),
+    }
+}
+
+/// The shop, failed over under the loss of its home, in a phase.
+fn failed_over(phase: Phase) -> Home {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
+    home.lose("linode:us-east");
+    home.lose("aws:us-east-1");
+    if let Some(it) = fault(phase) {
+        home.fault(it);
+    }
+    let code = i32::from(phase != Phase::Settled);
+    home.sandbox(&FAILOVER).code(code).done();
+    assert_eq!(home.state(SHOP).unwrap().phase, phase);
+    home
+}
+
+/// What a command does in each of the phases, in the order settled, degraded, switching.
+struct Row {
+    arguments: &'static [&'static str],
+    /// What keeps the switch from its end is over when it is typed.
+    is_mended: bool,
+    /// Home answers again when it is typed.
+    has_recovered: bool,
+    exits: [i32; 3],
+    says: [&'static str; 3],
+    /// The phase after it.
+    then: [Phase; 3],
+    /// The overlays that are active after it.
+    active: &'static [&'static str],
+}
+
+const PHASES: [Phase; 3] = [Phase::Settled, Phase::Degraded, Phase::Switching];
+const SETTLED: [Phase; 3] = [Phase::Settled; 3];
+const AWAY: &[&str] = &["failover_eu"];
+
+/// Of a command that is typed while everything is as the failover left it.
+const fn row(arguments: &'static [&'static str], exits: [i32; 3], says: [&'static str; 3]) -> Row {
+    Row {
+        arguments,
+        is_mended: false,
+        has_recovered: false,
+        exits,
+        says,
+        then: PHASES,
+        active: AWAY,
+    }
+}
+
+const TABLE: [Row; 12] = [
+    row(
+        &["plan", SHOP, "--detailed-exitcode"],
+        [0, 2, 2],
+        ["No changes.", ", degraded (users have moved)", ", switching"],
+    ),
+    row(
+        &["status", SHOP],
+        [0; 3],
+        ["phase: settled", "phase: degraded: users have moved", "phase: switching from base"],
+    ),
+    row(
+        &["status", SHOP, "--format", "json"],
+        [0; 3],
+        ["\"phase\": \"settled\"", "\"users\": \"moved\"", "\"users\": \"not moved\""],
+    ),
+    row(&["apply", SHOP, "--yes"], [0, 1, 1], ["", "degraded: ", "incomplete: "]),
+    row(
+        &["apply", SHOP, "-o", "base", "--yes"],
+        [3; 3],
+        [
+            "lifeboat failback woocommerce",
+            "lifeboat failback woocommerce",
+            "lifeboat failback woocommerce",
+        ],
+    ),
+    row(
+        &["failback", SHOP, "--yes"],
+        [3; 3],
+        ["is still unreachable", "is still unreachable", "is still unreachable"],
+    ),
+    Row {
+        is_mended: true,
+        then: SETTLED,
+        ..row(
+            &["apply", SHOP, "--yes"],
+            [0; 3],
+            ["", "standby[1]: created", "shop: updated target"],
+        )
+    },
+    Row {
+        is_mended: true,
+        then: SETTLED,
+        ..row(&FAILOVER, [0; 3], ["already", "standby[1]: created", "shop: updated target"])
+    },
+    Row {
+        is_mended: true,
+        has_recovered: true,
+        then: SETTLED,
+        active: &[],
+        ..row(&["failback", SHOP, "--yes"], [0; 3], ["complete", "complete", "complete"])
+    },
+    Row {
+        has_recovered: true,
+        ..row(&["recovered", SHOP, "aws:us-east-1"], [0; 3], ["has recovered"; 3])
+    },
+    Row {
+        is_mended: true,
+        has_recovered: true,
+        ..row(
+            &["drill", SHOP, "--to", "drill_eu", "--yes"],
+            [0; 3],
+            ["drill of woocommerce@drill"; 3],
+        )
+    },
+    // What is declared lost stays, and the switch with it.
+    Row {
+        is_mended: true,
+        has_recovered: true,
+        ..row(&["destroy", SHOP, "--yes"], [5; 3], ["remaining: "; 3])
+    },
+];
+
+fn check(row: &Row, at: usize, left: &Home) {
+    let home = left.copy();
+    if row.is_mended || row.has_recovered {
+        home.world.heal(None).unwrap();
+    }
+    if !row.has_recovered {
+        home.lose("linode:us-east");
+        home.lose("aws:us-east-1");
+    }
+    if let Some(it) = fault(PHASES[at]).filter(|_| !row.is_mended) {
+        home.fault(it);
+    }
+    let output: Output = home.sandbox(row.arguments).code(row.exits[at]);
+    let all = format!("{output}");
+    assert!(all.contains(row.says[at]), "{:?}: {} is not said\n{all}", PHASES[at], row.says[at]);
+    output.done();
+    let state = home.state(SHOP).unwrap();
+    assert_eq!(
+        (state.phase, state.active),
+        (row.then[at], row.active.iter().map(|it| (*it).to_owned()).collect()),
+        "{all}"
+    );
+}
+
+#[test]
+fn commands_have_one_right_outcome_in_each_phase_of_a_failover() {
+    for (at, phase) in PHASES.into_iter().enumerate() {
+        let left = failed_over(phase);
+        for row in &TABLE {
+            check(row, at, &left);
+        }
+    }
+}
+
+/// Users wait for nothing in it any more, so it holds no other change back.
+#[test]
+fn apply_carries_a_fix_while_degraded_but_not_while_switching() {
+    for (phase, arrives) in [(Phase::Degraded, true), (Phase::Switching, false)] {
+        let home = failed_over(phase);
+        let stack = std::fs::read_to_string(home.path(STACK)).unwrap();
+        let fixed = stack.replace("ports: '80', addresses", "ports: '80,443', addresses");
+        assert_ne!(fixed, stack);
+        home.write(STACK, fixed);
+        home.log_requests();
+        home.sandbox(&["apply", SHOP, "--yes"]).code(1).done();
+        let walls = home.requests().mutating().with("/networking/firewalls/");
+        assert_eq!(!walls.0.is_empty(), arrives, "{phase:?}: {walls}");
+        // The same failover goes on with the switch alone.
+        if phase == Phase::Degraded {
+            let again = stack.replace("ports: '80', addresses", "ports: '80,8443', addresses");
+            home.write(STACK, again);
+            home.log_requests();
+            home.sandbox(&FAILOVER).code(1).done();
+            home.requests().mutating().with("/networking/firewalls/").none();
+        }
+    }
+}
+
+/// Wherever it is killed, the phase says whether users have moved, and they never go back.
+#[test]
+fn failover_killed_at_each_change_leaves_the_phase_that_its_users_are_in() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
+    home.lose("linode:us-east");
+    home.lose("aws:us-east-1");
+    let targets = |home: &Home| home.world.show().unwrap()["linode"]["domains"].to_string();
+    let at_home = targets(&home);
+    at_each_change(&home, &FAILOVER[..4], |home, said| {
+        let state = home.state(SHOP).unwrap();
+        let has_moved = targets(home) != at_home;
+        // The last call may have been carried out without a word of it.
+        assert!(has_moved || state.phase == Phase::Switching, "{said}: {:?}", state.phase);
+        home.log_requests();
+        home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
+        let moves = home.requests().mutating().with("PUT /v4/domains/");
+        assert!(state.phase == Phase::Switching || moves.0.is_empty(), "{said}: {moves}");
+        assert_ne!(targets(home), at_home, "{said}");
+        assert_eq!(home.state(SHOP).unwrap().phase, Phase::Settled, "{said}");
+    });
+}
