@@ -1,5 +1,6 @@
 //! Opens what commands work with: the place, the variables, the session, who is asking.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -177,7 +178,24 @@ fn allowed(allow: &AllowArgs) -> Result<Allowances, OpsError> {
         absent: allow.allow_absent,
         outage: allow.allow_outage,
         group_changes: allow.allow_group_changes,
+        skip_gates: skipped(allow)?,
     })
+}
+
+/// The longest reason that is kept: some lines. A longer one is a file by mistake.
+const BECAUSE_BYTES_MAX: usize = 1_000;
+
+/// Which gates are skipped, and the one reason for all of them.
+fn skipped(allow: &AllowArgs) -> Result<BTreeMap<Address, String>, OpsError> {
+    let because = allow.because.as_deref().unwrap_or_default().trim();
+    if !allow.skip_gate.is_empty() && (because.is_empty() || because.len() > BECAUSE_BYTES_MAX) {
+        return Err(OpsError::usage(
+            "`--because` gives no reason, or one that is too long",
+            format!("say in up to {BECAUSE_BYTES_MAX} bytes why the gate is skipped"),
+        ));
+    }
+    let all = addresses(&allow.skip_gate)?.into_iter();
+    Ok(all.map(|it| (it, because.to_owned())).collect())
 }
 
 /// The clouds or the sandbox, as the flags say.

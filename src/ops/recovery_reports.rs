@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::engine::lang::model::Stack;
-use crate::engine::plan::model::change::{Plan, Step};
+use crate::engine::plan::model::change::{Plan, SkippedGate, Step};
 use crate::engine::plan::model::forecast::{Forecast, SummedSteps};
 use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::plan::model::step_phase::role;
@@ -140,9 +140,21 @@ pub fn report(
         idle,
         arrivals: Vec::new(),
         unchecked: led,
+        skipped_gates: skipped_gates(&before, run),
         open: run.open.iter().map(Unfinished::sentence).collect(),
         steps,
     }
+}
+
+/// What this run and earlier ones of the same switch did not wait for, each once.
+fn skipped_gates(before: &[SwitchReport], run: &RunResult) -> Vec<SkippedGate> {
+    let mut all: Vec<SkippedGate> = Vec::new();
+    for it in before.iter().flat_map(|it| &it.skipped_gates).chain(&run.skipped_gates) {
+        if all.iter().all(|one| one.address != it.address) {
+            all.push(it.clone());
+        }
+    }
+    all
 }
 
 /// The run that began a switch, where it was cut off and this one is the first after it. Any other history is told as one time.

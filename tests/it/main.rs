@@ -32,6 +32,7 @@ mod switch;
 mod active_active;
 mod region_losses;
 mod quorum;
+mod gates;
 mod deferred;
 mod kill_points;
 mod phases;

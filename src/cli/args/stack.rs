@@ -117,6 +117,12 @@ pub struct AllowArgs {
     /// Allow changes to every member of a DynamoDB group while one of its members is lost
     #[arg(help_heading = "Allowances", long)]
     pub allow_group_changes: bool,
+    /// Do not wait for the gate of this resource; users are sent to it whether or not it serves (repeatable)
+    #[arg(help_heading = "Allowances", long, value_name = "ADDRESS", requires = "because", add = ArgValueCompleter::new(complete::addresses))]
+    pub skip_gate: Vec<String>,
+    /// Why gates are skipped; it is kept in the journal and in the report
+    #[arg(help_heading = "Allowances", long, value_name = "TEXT", requires = "skip_gate")]
+    pub because: Option<String>,
 }
 
 /// How fast a run goes.

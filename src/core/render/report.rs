@@ -120,9 +120,9 @@ fn compared(what: &str, it: &ObjectiveResult, from: &str) -> String {
 fn outcome(report: &SwitchReport) -> &'static str {
     match (report.phase, report.passed()) {
         (Phase::Degraded, _) if report.idle.is_some() => {
-            "degraded, users have moved; the process died before it finished"
+            "degraded: users have moved, and the process died before it finished the rest"
         }
-        (Phase::Degraded, _) => "degraded, users have moved; capacity or repairs are missing",
+        (Phase::Degraded, _) => "degraded: users have moved, the rest is incomplete",
         (Phase::Switching, _) if report.idle.is_some() => {
             "incomplete, the process died before it finished"
         }
@@ -148,6 +148,24 @@ fn unchecked(report: &SwitchReport, shown: impl Fn(&str) -> String) -> Vec<Strin
     told.collect()
 }
 
+/// A name in a line of text.
+fn quoted(it: &str) -> String {
+    format!("`{}`", escape_control(it))
+}
+
+/// Gates that it did not wait for, one a line, likewise.
+fn skipped(
+    report: &SwitchReport,
+    shown: impl Fn(&str) -> String,
+    said: impl Fn(&str) -> String,
+) -> Vec<String> {
+    let told = report.skipped_gates.iter().map(|it| {
+        let address = shown(&it.address.to_string());
+        format!("the gate of {address} was skipped: {}", said(&it.because))
+    });
+    told.collect()
+}
+
 /// What a run says at its end: the phases, one a line, and the objectives.
 pub fn paragraph(report: &SwitchReport) -> String {
     let mut lines = vec![format!("{}: {}", title(report), outcome(report))];
@@ -156,7 +174,6 @@ pub fn paragraph(report: &SwitchReport) -> String {
     }
     lines.push(format!("  {}", compared(recovery(report), &report.rto(), counted_from(report))));
     lines.push(format!("  {}", compared("data behind", &report.rpo(), "")));
-    let quoted = |it: &str| format!("`{}`", escape_control(it));
     lines.extend(unchecked(report, quoted).into_iter().map(|it| format!("  {it}")));
     lines.join("\n")
 }
@@ -164,6 +181,7 @@ pub fn paragraph(report: &SwitchReport) -> String {
 /// Everything, for people.
 pub fn text(report: &SwitchReport) -> String {
     let mut lines = vec![paragraph(report)];
+    lines.extend(skipped(report, quoted, escape_control).into_iter().map(|it| format!("  {it}")));
     lines.extend(report.open.iter().map(|it| format!("  incomplete: {}", escape_control(it))));
     lines.push(format!("  {}", circumstances(report)));
     lines.push(format!(
@@ -250,7 +268,9 @@ pub fn markdown(report: &SwitchReport) -> String {
         text.push_str(&format!("| {what} | {objective} | {measured} | {verdict} |\n"));
     }
     let open = report.open.iter().map(|it| format!("incomplete: {}", prose(it)));
-    let aside: Vec<String> = unchecked(report, code).into_iter().chain(open).collect();
+    let skipped = skipped(report, code, prose);
+    let aside: Vec<String> =
+        unchecked(report, code).into_iter().chain(skipped).chain(open).collect();
     if !aside.is_empty() {
         text.push('\n');
     }

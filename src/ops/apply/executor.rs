@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 use crate::engine::address::Address;
 use crate::engine::containment::declared_containers;
 use crate::engine::lang::model::{Gate, Instance, Resource, Stack};
-use crate::engine::lang::resolve::{ResolvedGate, ResolvedProbe, resolve, resolve_gate};
+use crate::engine::lang::resolve::{ResolvedGate, resolve, resolve_gate};
 use crate::engine::lang::validate::attribute_reads::Around;
 use crate::engine::lang::validate::implied::forms;
 use crate::engine::lang::validate::kind_rules::KindRules;
@@ -349,28 +349,28 @@ impl<'a> Executor<'a> {
         kind: &'a Kind,
         instance: Option<&Instance>,
     ) -> Result<StepWait, String> {
-        let own = |gate: fn(&Resource) -> Option<&Gate>| match instance {
-            Some(it) => self.gate(it, gate(&it.resource)),
+        let own = |gate: &dyn Fn(&Arc<Resource>) -> Option<Gate>| match instance {
+            Some(it) => self.gate(it, gate(&it.resource).as_ref()),
             None => Ok(None),
         };
         let condition =
             |gate: Option<ResolvedGate>| gate.map_or(StepWait::Nothing, StepWait::Condition);
         match &step.call {
-            StepCall::Gate => own(|it| it.ready.as_deref()).map(condition),
-            StepCall::Serving { of, .. } if of.is_empty() => {
-                own(|it| it.gate.as_deref()).map(condition)
+            StepCall::Gate => own(&|it| it.ready.as_deref().cloned()).map(condition),
+            StepCall::Serving { of, probe, .. } if of.is_empty() => {
+                own(&|it| it.gates.probes().nth(*probe).cloned()).map(condition)
             }
-            StepCall::Serving { of, serves } => {
-                let own = own(|it| it.gate.as_deref())?;
-                let within = own.filter(|it| it.probe == ResolvedProbe::Health);
+            StepCall::Serving { of, serves, .. } => {
+                let health = instance.and_then(|it| it.resource.gates.health());
                 Ok(StepWait::Serving {
                     of: self.serving(step, kind, instance, (of, serves))?,
-                    within: within.map(|it| it.within_seconds),
+                    within: health.map(|it| it.within_seconds),
+                    times: health.map_or(1, |it| it.times),
                 })
             }
             StepCall::Replication { from, .. } => {
                 let peer = Box::new(self.watched(from)?);
-                let gate = own(|it| it.gate.as_deref())?;
+                let gate = own(&|it| it.gates.replication().cloned())?;
                 Ok(gate.map_or(StepWait::Nothing, |gate| StepWait::Replication { gate, peer }))
             }
             StepCall::Drain { until, .. } => {

@@ -8,7 +8,7 @@ use crate::engine::lang::model::Stack;
 use crate::engine::lang::resolve::resolve_output;
 use crate::engine::plan::diff::attributes::{is_missing_secret, seal};
 use crate::engine::plan::draft::refresh::promised;
-use crate::engine::plan::model::change::{Action, DeferReason, Plan};
+use crate::engine::plan::model::change::{Action, DeferReason, Plan, SkippedGate};
 use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::completion::{Completion, Unfinished, ending, open};
 use crate::engine::recovery::report::step_timing::StepTiming;
@@ -48,6 +48,8 @@ pub struct RunResult {
     pub lease_over: Option<LeaseEnd>,
     /// Every step of the plan with its times.
     pub steps: Vec<StepTiming>,
+    /// Gates that it did not wait for.
+    pub skipped_gates: Vec<SkippedGate>,
     /// How far the switch is that it was part of.
     pub phase: Phase,
     /// In milliseconds since the Unix epoch, on the clock of the world.
@@ -85,6 +87,7 @@ impl Executor<'_> {
         let mut report =
             RunResult { stopped, steps: self.timed(), began, ended, ..RunResult::default() };
         report.open = open(self.plan);
+        report.skipped_gates.clone_from(&self.plan.skipped_gates);
         for step in &self.plan.steps {
             let what = (step.address.clone(), step.call.phrase());
             match (self.schedule.standing(step.id), self.outcomes.get(&step.id)) {

@@ -21,9 +21,11 @@ pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
     match &job.wait {
         StepWait::Condition(gate) => match probed(hands, job, gate).await {
             Ok(()) => StepOutcome::Waited,
-            Err(why) => StepOutcome::failed(format!("the `gate` condition was not met: {why}")),
+            Err(why) => closed(job, &format!("the `gate` condition was not met: {why}")),
         },
-        StepWait::Serving { of, within } => each_serves(hands, job, of, *within).await,
+        StepWait::Serving { of, within, times } => {
+            each_serves(hands, job, of, (*within, *times)).await
+        }
         _ => StepOutcome::Waited,
     }
 }
@@ -32,11 +34,13 @@ async fn each_serves(
     hands: &StepContext,
     job: &StepInputs,
     of: &[WatchedResource],
-    within: Option<u64>,
+    (within, times): (Option<u64>, u32),
 ) -> StepOutcome {
     for watched in of {
         let (serves, target) = match &watched.kind.serves_when {
-            Some(serves) => (Some(serves), WaitTarget::Serves { watched, serves }),
+            Some(serves) => {
+                (Some(serves), WaitTarget::Serves { watched, serves, times, passed: 0 })
+            }
             // What contains a member says how long its health may take.
             None => (checked_by(hands, &watched.kind), WaitTarget::Member(watched)),
         };
@@ -46,8 +50,7 @@ async fn each_serves(
             poll_seconds: serves.poll_seconds,
         };
         if let Err(why) = wait(hands, job, limits, target).await {
-            let why = format!("`{}` does not serve: {why}", watched.address);
-            return StepOutcome::failed(why);
+            return closed(job, &format!("`{}` does not serve: {why}", watched.address));
         }
     }
     StepOutcome::Waited
@@ -83,8 +86,19 @@ pub async fn replication(
             *arrived = Some(took);
             StepOutcome::Waited
         }
-        Err(why) => StepOutcome::failed(format!("the `replication` condition was not met: {why}")),
+        Err(why) => closed(job, &format!("the `replication` condition was not met: {why}")),
     }
+}
+
+/// What was seen last, and what can be done; where it only waits for what this very run disturbed, that is to serve again.
+fn closed(job: &StepInputs, why: &str) -> StepOutcome {
+    if !job.step.holds_users_back() {
+        return StepOutcome::failed(why.to_owned());
+    }
+    let address = &job.step.address;
+    StepOutcome::failed(format!(
+        "{why}; users stay where they are: correct it and run the same command again, or send them on without this gate by adding `--skip-gate '{address}' --because 'REASON'`"
+    ))
 }
 
 fn members(watched: &WatchedResource) -> Attributes {

@@ -8,7 +8,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::engine::address::Address;
 use crate::engine::lang::merge::variables::remembered;
 use crate::engine::observed::Observation;
-use crate::engine::plan::model::change::{Action, Drift, DriftedAttribute, LossDeclaration};
+use crate::engine::plan::model::change::{
+    Action, Drift, DriftedAttribute, LossDeclaration, SkippedGate,
+};
 use crate::engine::plan::planner::Intent;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold, replay};
@@ -149,6 +151,12 @@ fn open_run(
         variables,
     });
     fresh.extend(switched);
+    let skipped = proposed.plan.skipped_gates.iter().cloned();
+    fresh.extend(skipped.map(|SkippedGate { address, because }| JournalEntry::GateSkipped {
+        address,
+        because,
+        at,
+    }));
     fresh.extend(refreshed(session, &state, proposed, at));
     for entry in &fresh {
         fold(&mut state, entry);

@@ -55,8 +55,9 @@ pub enum StepWait {
     Nothing,
     /// The condition that the stack gives: its `ready`, or its `gate`.
     Condition(ResolvedGate),
-    /// Each of these has to serve before users are sent to it; within so many seconds, where the stack says so.
-    Serving { of: Vec<WatchedResource>, within: Option<u64> },
+    /// Each of these has to serve before users are sent to it, so many times in a row; within so many seconds, where the stack
+    /// says so.
+    Serving { of: Vec<WatchedResource>, within: Option<u64>, times: u32 },
     /// Until caches have expired, in milliseconds since the Unix epoch; `None`: counted from the moment when the wait begins.
     Drain { until: Option<i64> },
     /// An item has to arrive between this member of a group and another one.

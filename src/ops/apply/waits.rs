@@ -102,10 +102,12 @@ pub enum WaitTarget<'a> {
         probe: Probe,
         passed: u32,
     },
-    /// So many of what it counts are healthy and take users.
+    /// So many of what it counts are healthy and take users, as many times in a row as is asked.
     Serves {
         watched: &'a WatchedResource,
         serves: &'a ServesWhen,
+        times: u32,
+        passed: u32,
     },
     /// A member of a serving set takes users and is healthy.
     Member(&'a WatchedResource),
@@ -146,7 +148,9 @@ async fn look(
             let answer = hands.session.prober.probe(probe.clone()).await;
             passes(gate, &answer, passed)
         }
-        WaitTarget::Serves { watched, serves } => serves_now(reached(hands, watched, serves).await),
+        WaitTarget::Serves { watched, serves, times, passed } => {
+            in_a_row(serves_now(reached(hands, watched, serves).await), *times, passed)
+        }
         WaitTarget::Member(watched) => serves_now(takes_users(hands, watched).await),
     }
 }
@@ -172,17 +176,26 @@ fn is_gone(seen: Result<ReadResult, ProviderError>) -> Polled {
     }
 }
 
-/// One bad answer begins the row anew.
 fn passes(gate: &ResolvedGate, answer: &ProbeAnswer, passed: &mut u32) -> Polled {
-    if !accepts(&gate.probe, answer) {
+    let polled = if accepts(&gate.probe, answer) {
+        Polled::Yes(Attributes::new())
+    } else {
+        Polled::NotYet(describe(answer))
+    };
+    in_a_row(polled, gate.times, passed)
+}
+
+/// It holds once it was seen so many times in a row; one bad answer begins the row anew.
+fn in_a_row(polled: Polled, times: u32, passed: &mut u32) -> Polled {
+    if !matches!(polled, Polled::Yes(_)) {
         *passed = 0;
-        return Polled::NotYet(describe(answer));
+        return polled;
     }
     *passed += 1;
-    if *passed >= gate.times {
-        return Polled::Yes(Attributes::new());
+    if *passed >= times {
+        return polled;
     }
-    Polled::NotYet(format!("it passed {passed} of {} times", gate.times))
+    Polled::NotYet(format!("it passed {passed} of {times} times"))
 }
 
 fn serves_now(seen: Result<(), Unserved>) -> Polled {

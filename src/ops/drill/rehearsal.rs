@@ -79,6 +79,7 @@ impl DrillRun {
             phase: self.phase(main),
             arrivals: self.replicated.iter().map(arrival).collect(),
             unchecked: unchecked(&steps),
+            skipped_gates: main.skipped_gates.clone(),
             open: main.open.iter().map(Unfinished::sentence).collect(),
             steps: with_cleanup(steps, cleanup.steps.clone()),
             ..script.report(session, self.goals, span)

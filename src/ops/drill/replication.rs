@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cloud::provider::MemberRead;
 use crate::engine::address::Address;
-use crate::engine::lang::model::{GateProbe, Stack};
+use crate::engine::lang::model::Stack;
 use crate::engine::plan::availability::replica_group::{Members, group_name};
 use crate::engine::schema::Kind;
 use crate::engine::state::record::{Record, State};
@@ -24,10 +24,7 @@ impl DrillContext<'_> {
         let store = self.session.store(&self.script.ask.place);
         let leased = store.lease(&self.session.who, &self.script.command, at);
         for (address, instance) in &stack.instances {
-            let gate = instance.resource.gate.as_ref();
-            let Some(gate) = gate.filter(|it| matches!(it.probe, GateProbe::Replication)) else {
-                continue;
-            };
+            let Some(gate) = instance.resource.gates.replication() else { continue };
             let state = match &leased {
                 Ok((_, Some(state))) => state,
                 Ok((_, None)) => continue,

@@ -89,6 +89,7 @@ impl DrillSpec {
             idle: None,
             arrivals: Vec::new(),
             unchecked: Vec::new(),
+            skipped_gates: Vec::new(),
             open: Vec::new(),
             steps: Vec::new(),
         }

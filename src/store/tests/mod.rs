@@ -50,6 +50,7 @@ pub(crate) fn report(began: i64, ended: i64) -> SwitchReport {
         idle: None,
         arrivals: Vec::new(),
         unchecked: Vec::new(),
+        skipped_gates: Vec::new(),
         open: Vec::new(),
         steps: Vec::new(),
     }

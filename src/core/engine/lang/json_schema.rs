@@ -103,6 +103,37 @@ fn object(made: Value) -> Map<String, Value> {
     }
 }
 
+/// One gate, or a `ready` condition.
+fn gate() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "oneOf": [
+            { "required": ["tcp"] },
+            { "required": ["http"] },
+            { "required": ["replication"] },
+            {
+                "anyOf": [{ "required": ["serves"] }, { "required": ["health"] }],
+                "not": { "anyOf": [{ "required": ["tcp"] }, { "required": ["http"] }, { "required": ["replication"] }] },
+            },
+        ],
+        "properties": {
+            "tcp": { "type": "string", "description": "host:port that must accept a connection" },
+            "http": { "type": "string", "description": "URL that must answer" },
+            "replication": { "const": true, "description": "What one member of the group is told, another one knows." },
+            "health": { "type": "boolean", "description": "Whether the health checks behind what users are sent to are waited for, which they are unless this is false." },
+            "expect": { "type": "integer", "minimum": 100, "maximum": 599 },
+            "body": { "type": "string" },
+            "times": { "type": "integer", "minimum": 1, "maximum": 1000 },
+            "within": { "$ref": "#/$defs/duration" },
+            "serves": {
+                "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": "^([1-9][0-9]?|100)%$" }],
+                "description": "How many of the backends wanted have to serve before users are sent to them."
+            },
+        },
+    })
+}
+
 /// The maps with fixed keys inside stacks and resources.
 fn blocks() -> Map<String, Value> {
     let texts = json!({ "type": "array", "items": { "type": "string" } });
@@ -126,28 +157,10 @@ fn blocks() -> Map<String, Value> {
                 "rpo": { "anyOf": [{ "$ref": "#/$defs/duration" }, { "type": "null" }], "description": "Maximum age of the latest data that may be lost." },
             },
         },
-        "gate": {
-            "type": "object",
-            "additionalProperties": false,
-            "oneOf": [
-                { "required": ["tcp"] },
-                { "required": ["http"] },
-                { "required": ["replication"] },
-                { "required": ["serves"], "not": { "anyOf": [{ "required": ["tcp"] }, { "required": ["http"] }, { "required": ["replication"] }] } },
-            ],
-            "properties": {
-                "tcp": { "type": "string", "description": "host:port that must accept a connection" },
-                "http": { "type": "string", "description": "URL that must answer" },
-                "replication": { "const": true, "description": "What one member of the group is told, another one knows." },
-                "expect": { "type": "integer", "minimum": 100, "maximum": 599 },
-                "body": { "type": "string" },
-                "times": { "type": "integer", "minimum": 1, "maximum": 1000 },
-                "within": { "$ref": "#/$defs/duration" },
-                "serves": {
-                    "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": "^([1-9][0-9]?|100)%$" }],
-                    "description": "How many of the backends wanted have to serve before users are sent to them."
-                },
-            },
+        "gate": gate(),
+        "gates": {
+            "anyOf": [{ "$ref": "#/$defs/gate" }, { "type": "array", "minItems": 1, "maxItems": 16, "items": { "$ref": "#/$defs/gate" } }],
+            "description": "Each of these has to hold before users are sent to it, and so have the health checks behind it.",
         },
         "lifecycle": {
             "type": "object",
@@ -191,11 +204,15 @@ fn of_kind(kind: &Kind, in_overlay: bool) -> Value {
     );
     properties.insert("moved_from".into(), maybe_null(json!({ "type": "string" })));
     for (name, of) in
-        [("lifecycle", "lifecycle"), ("ready", "gate"), ("gate", "gate"), ("timeouts", "timeouts")]
+        [("lifecycle", "lifecycle"), ("ready", "gate"), ("gate", "gates"), ("timeouts", "timeouts")]
     {
         properties.insert(
             name.into(),
-            if in_overlay { json!({ "type": ["object", "null"] }) } else { reference(of) },
+            match (in_overlay, name) {
+                (false, _) => reference(of),
+                (true, "gate") => json!({ "type": ["object", "array", "null"] }),
+                (true, _) => json!({ "type": ["object", "null"] }),
+            },
         );
     }
     let mut required = vec!["kind".to_owned()];

@@ -257,7 +257,7 @@ fn finish(
         for given in resource.attributes.values() {
             expressions(&given.term, &mut all);
         }
-        for gate in resource.ready.iter().chain(&resource.gate) {
+        for gate in resource.ready.as_deref().into_iter().chain(&resource.gates.0) {
             gate.target().into_iter().for_each(|it| expressions(it, &mut all));
         }
         all.retain(|it| !it.files().is_empty());

@@ -112,7 +112,7 @@ pub struct Resource {
     pub lifecycle: Lifecycle,
     /// Few have one, and it is large.
     pub ready: Option<Box<Gate>>,
-    pub gate: Option<Box<Gate>>,
+    pub gates: Gates,
     /// Seconds per operation: `create`, `update`, `delete`.
     pub timeouts: BTreeMap<String, u64>,
     pub moved_from: Option<Address>,
@@ -180,6 +180,38 @@ pub struct Gate {
     pub serves: Option<ServingQuorum>,
 }
 
+/// What has to hold before users are sent to a resource, or its group's data is relied on: each of these, and the health checks
+/// behind what users are sent to, unless these are switched off.
+#[derive(Debug, Clone, Default)]
+pub struct Gates(pub Vec<Gate>);
+
+impl Gates {
+    /// Those that probe an address of the stack's own, in their order.
+    pub fn probes(&self) -> impl Iterator<Item = &Gate> {
+        let probes = |it: &&Gate| matches!(it.probe, GateProbe::Tcp(_) | GateProbe::Http { .. });
+        self.0.iter().filter(probes)
+    }
+
+    /// What the stack says of the health checks: how many backends, how often, within which time.
+    pub fn health(&self) -> Option<&Gate> {
+        self.0.iter().find(|it| matches!(it.probe, GateProbe::Health))
+    }
+
+    /// Whether the health checks are not waited for.
+    pub fn ignores_health(&self) -> bool {
+        self.0.iter().any(|it| matches!(it.probe, GateProbe::NoHealth))
+    }
+
+    pub fn replication(&self) -> Option<&Gate> {
+        self.0.iter().find(|it| matches!(it.probe, GateProbe::Replication))
+    }
+
+    /// How many backends have to serve, where the stack says that.
+    pub fn serves(&self) -> Option<ServingQuorum> {
+        self.health()?.serves
+    }
+}
+
 /// How many of the backends wanted have to serve before users are sent to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServingQuorum {
@@ -205,6 +237,8 @@ impl ServingQuorum {
 pub enum GateProbe {
     /// Nothing of the stack's own: the health checks of the balancer that users are sent to.
     Health,
+    /// `health: false`: those are not waited for.
+    NoHealth,
     /// `host:port` accepts a connection.
     Tcp(Term),
     /// The URL answers so.

@@ -402,7 +402,7 @@ pub fn resolve_gate(
         GateProbe::Http { url, expect, body } => {
             ResolvedProbe::Http { url: target(url, "http"), expect: *expect, body: body.clone() }
         }
-        GateProbe::Health => ResolvedProbe::Health,
+        GateProbe::Health | GateProbe::NoHealth => ResolvedProbe::Health,
         GateProbe::Replication => ResolvedProbe::Replication,
     };
     let resolved = ResolvedGate { probe, times: gate.times, within_seconds: gate.within_seconds };

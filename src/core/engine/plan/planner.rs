@@ -13,14 +13,16 @@ use crate::engine::plan::draft::switch_scope::{OwnChanges, SwitchScope};
 use crate::engine::plan::draft::topology::DesiredTopology;
 use crate::engine::plan::guard::danger::dangers;
 use crate::engine::plan::guard::rules;
-use crate::engine::plan::model::change::{Change, Danger, Plan, Step, Stray, note};
+use crate::engine::plan::model::change::{Change, Danger, Plan, SkippedGate, Step, Stray, note};
 pub use crate::engine::plan::model::options::{Intent, Keep, PlanOptions};
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::plan::steps::order::{OrderingConstraints, steps};
 use crate::engine::plan::steps::verify::{Checked, verify};
 use crate::engine::plan::traffic::balancer_firewalls::{FilteredPort, doors};
 use crate::engine::plan::traffic::filters::Walls;
-use crate::engine::plan::traffic::shifts::{ShiftDirection, directions, left, replicating};
+use crate::engine::plan::traffic::shifts::{
+    Replicating, ShiftDirection, directions, left, replicating,
+};
 use crate::engine::plan::traffic::shut_backends::{ShutBackend, shut};
 use crate::engine::plan::traffic::unchecked_targets::blind;
 use crate::engine::state::record::{Phase, State};
@@ -134,7 +136,9 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
     let outputs = it.outputs();
     let stale = it.stale();
     let directions = traffic(&mut it);
-    let ordered = order(&it, &directions);
+    let replicating = replicating_gates(&it);
+    let skipped_gates = skipped_gates(&mut it, &directions, &replicating);
+    let ordered = order(&it, &directions, replicating);
     let is_ordered = ordered.refusals.is_empty();
     let steps = ordered.steps;
     it.diagnostics.extend(ordered.refusals);
@@ -169,6 +173,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
         allowed: options.allowed.clone(),
         include_pending: options.include_pending,
         replace: options.replace.clone(),
+        skipped_gates,
         changes,
         dangers,
         drift: it.drift,
@@ -202,15 +207,52 @@ struct Ordered {
     refusals: Vec<Diagnostic>,
 }
 
-fn order(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Ordered {
+/// Only a switch asks whether the other side has the data.
+fn replicating_gates(it: &PlanBuilder<'_>) -> Vec<Replicating> {
+    if it.options.is_switch() { replicating(&it.worlds, &it.planned) } else { Vec::new() }
+}
+
+/// The gates of this plan that nobody waits for, each with a warning; what was asked to be skipped and has no gate is a mistake.
+fn skipped_gates(
+    it: &mut PlanBuilder<'_>,
+    directions: &[ShiftDirection],
+    replicating: &[Replicating],
+) -> Vec<SkippedGate> {
+    let mut skipped = Vec::new();
+    for (address, because) in &it.options.allowed.skip_gates {
+        let of_traffic = directions.iter().any(|it| it.skips && it.address == *address);
+        let of_group = replicating.iter().any(|it| it.gated == *address);
+        let instance = it.worlds.stack.instances.get(address);
+        let kind = instance.and_then(|it2| it.worlds.catalog.get(&it2.resource.kind));
+        if of_traffic || of_group {
+            let (what, then) = if of_traffic {
+                ("gate", "users are sent to it whether or not it serves")
+            } else {
+                ("replication gate", "nothing verifies that it holds the latest data")
+            };
+            let text = format!("the {what} of `{address}` is skipped: {because}; {then}");
+            it.diagnostics.push(Diagnostic::warning(DiagnosticCode::GateSkipped, text));
+            skipped.push(SkippedGate { address: address.clone(), because: because.clone() });
+        } else if kind.is_none_or(|it| it.traffic.is_empty() && it.group.is_none()) {
+            let text = format!("`--skip-gate {address}`: `{address}` has no gate");
+            let help = "name the address of a gate, as the plan prints it";
+            it.diagnostics.push(Diagnostic::error(DiagnosticCode::UnknownAddress, text).help(help));
+        }
+    }
+    skipped
+}
+
+fn order(
+    it: &PlanBuilder<'_>,
+    directions: &[ShiftDirection],
+    mut replicating: Vec<Replicating>,
+) -> Ordered {
     let (worlds, options) = (&it.worlds, it.options);
     let is_resumed = worlds.state.is_some_and(|state| {
         let goes_on = options.is_switch() || state.unfinished_switch().is_some();
         goes_on && state.active == worlds.stack.overlays
     });
-    // Only a switch asks whether the other side has the data.
-    let replicating =
-        if options.is_switch() { replicating(worlds, &it.planned) } else { Vec::new() };
+    replicating.retain(|it| !options.allowed.skip_gates.contains_key(&it.gated));
     let constraints = OrderingConstraints {
         catalog: worlds.catalog,
         stack: worlds.stack,

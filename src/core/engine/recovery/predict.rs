@@ -209,7 +209,7 @@ mod tests {
 
     /// Make, let it serve, direct users, drain, delete.
     fn switch() -> Vec<Step> {
-        let serving = StepCall::Serving { of: Vec::new(), serves: BTreeMap::new() };
+        let serving = StepCall::Serving { of: Vec::new(), serves: BTreeMap::new(), probe: 0 };
         let mut steps = vec![
             step(0, StepCall::Ready, &[], 60),
             step(1, serving, &[0], 30),

@@ -113,7 +113,9 @@ pub fn decode_state(bytes: &[u8]) -> Result<State, CodecError> {
 
 /// One line of the journal.
 pub fn encode_entry(sequence: u64, entry: &JournalEntry) -> String {
-    let version = if matches!(entry, JournalEntry::UsersMoved { .. }) { 2 } else { 1 };
+    let is_new =
+        matches!(entry, JournalEntry::UsersMoved { .. } | JournalEntry::GateSkipped { .. });
+    let version = if is_new { 2 } else { 1 };
     seal(&json(&EntryLine { version, sequence, entry }))
 }
 

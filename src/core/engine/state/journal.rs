@@ -100,6 +100,12 @@ pub enum JournalEntry {
         gate: String,
         at: i64,
     },
+    /// Somebody sent users on without the gate of this resource. Since format 2.
+    GateSkipped {
+        address: Address,
+        because: String,
+        at: i64,
+    },
     Ended {
         address: Address,
         step: usize,
@@ -206,7 +212,9 @@ pub fn replay(state: Option<State>, sequence: u64, entry: &JournalEntry) -> Opti
 /// Folds one entry into a founded state.
 pub fn fold(state: &mut State, entry: &JournalEntry) {
     match entry {
-        JournalEntry::Founded { .. } | JournalEntry::Waiting { .. } => {}
+        JournalEntry::Founded { .. }
+        | JournalEntry::Waiting { .. }
+        | JournalEntry::GateSkipped { .. } => {}
         JournalEntry::Leased { epoch, .. } => state.epoch = *epoch,
         JournalEntry::Bound { cloud, account } => {
             state.bound.insert(cloud.clone(), account.clone());

@@ -163,6 +163,9 @@ pub struct Allowances {
     pub outage: bool,
     /// `--allow-group-changes`: also while a member is lost.
     pub group_changes: bool,
+    /// `--skip-gate ADDRESS --because TEXT`: whose gates are not waited for, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub skip_gates: BTreeMap<Address, String>,
 }
 
 impl Allowances {
@@ -194,6 +197,12 @@ impl Allowances {
             absent: self.absent.max(other.absent),
             outage: self.outage || other.outage,
             group_changes: self.group_changes || other.group_changes,
+            skip_gates: other
+                .skip_gates
+                .clone()
+                .into_iter()
+                .chain(self.skip_gates.clone())
+                .collect(),
         }
     }
 }

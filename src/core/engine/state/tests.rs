@@ -140,6 +140,8 @@ fn entry() -> impl Strategy<Value = JournalEntry> {
             }
         ),
         any::<i64>().prop_map(|at| JournalEntry::UsersMoved { at }),
+        (sample::address(), sample::text(), any::<i64>())
+            .prop_map(|(address, because, at)| JournalEntry::GateSkipped { address, because, at }),
         (any::<bool>(), attributes(), any::<i64>()).prop_map(|(complete, outputs, at)| {
             JournalEntry::RunEnded {
                 at,

@@ -63,6 +63,7 @@ codes! {
     FileTooLarge = "file_too_large",
     ForeignRecord = "foreign_record",
     GateNeverOpens = "gate_never_opens",
+    GateSkipped = "gate_skipped",
     GrantsUnread = "grants_unread",
     HalfDestroyed = "half_destroyed",
     InstanceCollision = "instance_collision",

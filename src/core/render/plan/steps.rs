@@ -28,12 +28,12 @@ fn healthy_behind(holder: &Address, count: Option<&usize>) -> String {
 fn gate(step: &Step) -> String {
     match &step.call {
         StepCall::Serving { of, .. } if of.is_empty() => {
-            "serving gate: wait until its `gate` condition holds".into()
+            "serving gate: wait until its own `gate` condition holds".into()
         }
         StepCall::Serving { of, .. } if of[..] == [step.address.clone()] => {
             "serving gate: wait until it is healthy and takes traffic".into()
         }
-        StepCall::Serving { of, serves } => {
+        StepCall::Serving { of, serves, .. } => {
             let of: Vec<String> = of.iter().map(|it| healthy_behind(it, serves.get(it))).collect();
             format!("serving gate: wait for {}", of.join(", and "))
         }

@@ -1,15 +1,17 @@
 //! `ready` and `gate` blocks, and durations.
 
 use crate::engine::lang::check::probe_address::{no_address, no_page};
-use crate::engine::lang::model::{Gate, GateProbe, ServingQuorum};
+use crate::engine::lang::model::{Gate, GateProbe, Gates, ServingQuorum};
 use crate::engine::lang::term::Terms;
 use crate::engine::lang::yaml::node::{Data, Map, Node};
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 
-const KEYS: [&str; 8] =
-    ["tcp", "http", "replication", "expect", "body", "times", "within", "serves"];
+const KEYS: [&str; 9] =
+    ["tcp", "http", "replication", "health", "expect", "body", "times", "within", "serves"];
+/// More gates on one resource are a mistake of whatever wrote them.
+const GATES_MAX: usize = 16;
 /// How long a gate waits unless `within` says otherwise. A guess: longer than an instance takes to boot and start its service
 /// (it runs after about a minute in linodego's recordings), and short enough that a dead target is noticed.
 const WITHIN_SECONDS: u64 = 300;
@@ -69,8 +71,59 @@ impl Use<'_> {
     }
 }
 
-/// Reads a gate.
+/// Reads a `ready` condition.
 pub fn gate(node: &Node, of: Use<'_>, terms: &mut Terms<'_>) -> Option<Gate> {
+    let mut read = one(node, of, terms);
+    if read.len() > 1 || read.first().is_some_and(|it| is_health(&it.probe)) {
+        return None;
+    }
+    read.pop()
+}
+
+fn is_health(probe: &GateProbe) -> bool {
+    matches!(probe, GateProbe::Health | GateProbe::NoHealth)
+}
+
+/// Reads the gates of a resource: one map, or a list of them, each of which has to hold.
+pub fn gates(node: &Node, of: Use<'_>, terms: &mut Terms<'_>) -> Gates {
+    let Data::List(items) = &node.data else { return Gates(one(node, of, terms)) };
+    if items.is_empty() || items.len() > GATES_MAX {
+        let label = format!("a list of gates has from 1 to {GATES_MAX}");
+        terms.out.push(
+            Diagnostic::error(DiagnosticCode::WrongGate, "Not a list of gates")
+                .at(node.span, label)
+                .help("to wait for nothing, write `gate: { health: false }`"),
+        );
+        return Gates::default();
+    }
+    let gates = Gates(items.iter().flat_map(|it| one(it, of, terms)).collect());
+    one_of_each(&gates, terms.out);
+    gates
+}
+
+/// The health checks are set once, and the group is asked once.
+fn one_of_each(gates: &Gates, out: &mut Vec<Diagnostic>) {
+    let mut twice = |is_so: fn(&GateProbe) -> bool, what: &str| {
+        let mut of = gates.0.iter().filter(|it| is_so(&it.probe));
+        if let (Some(first), Some(second)) = (of.next(), of.next()) {
+            out.push(
+                Diagnostic::error(DiagnosticCode::WrongGate, format!("{what} is set twice"))
+                    .at(second.span, "here again")
+                    .at(first.span, "it is set here")
+                    .help("keep one of them"),
+            );
+        }
+    };
+    twice(is_health, "The gate of the health checks");
+    twice(|it| matches!(it, GateProbe::Replication), "The replication gate");
+}
+
+/// Reads one map: what it probes itself, and what it says of the health checks.
+fn one(node: &Node, of: Use<'_>, terms: &mut Terms<'_>) -> Vec<Gate> {
+    read(node, of, terms).unwrap_or_default()
+}
+
+fn read(node: &Node, of: Use<'_>, terms: &mut Terms<'_>) -> Option<Vec<Gate>> {
     let what = of.word();
     let Some(map) = node.as_map() else {
         terms.out.push(
@@ -95,25 +148,81 @@ pub fn gate(node: &Node, of: Use<'_>, terms: &mut Terms<'_>) -> Option<Gate> {
         .map_or(Some(WITHIN_SECONDS), |it| duration(&it.node, "within", terms.out))?;
     // More successes in a row than that are a typing mistake: at one probe a second they take a quarter of an hour.
     let times = int(map, "times", 1, (1, 1000), terms.out);
-    let (at, probe) = probe(node.span, map, what, terms)?;
-    of.check(at, &probe, terms.out);
-    let serves = serves(map, of, &probe, terms.out);
     let times = u32::try_from(times).unwrap_or(1);
-    Some(Gate { span: node.span, probe, times, within_seconds, serves })
+    let own = match probe(node.span, map, what, terms) {
+        OwnProbe::Wrong => return None,
+        OwnProbe::Nothing => None,
+        OwnProbe::At(at, probe) => Some((at, probe)),
+    };
+    if let Some((at, probe)) = &own {
+        of.check(*at, probe, terms.out);
+    }
+    let is_replication = matches!(own, Some((_, GateProbe::Replication)));
+    let health = health(map, of, is_replication, terms.out);
+    if own.is_none()
+        && let Some((probe, _)) = &health
+    {
+        of.check(node.span, probe, terms.out);
+    }
+    let gate = |probe, serves| Gate { span: node.span, probe, times, within_seconds, serves };
+    let own = own.map(|(_, probe)| gate(probe, None));
+    Some(own.into_iter().chain(health.map(|(probe, serves)| gate(probe, serves))).collect())
+}
+
+/// What a map says of the health checks, if anything: that they count, how many of them, or that they do not.
+fn health(
+    map: &Map,
+    of: Use<'_>,
+    is_replication: bool,
+    out: &mut Vec<Diagnostic>,
+) -> Option<(GateProbe, Option<ServingQuorum>)> {
+    let wrong = |span: Span, label: &str, help: &str, out: &mut Vec<Diagnostic>| {
+        let wrong = Diagnostic::error(DiagnosticCode::WrongGate, "This gate has no health checks");
+        out.push(wrong.at(span, label.to_owned()).help(help.to_owned()));
+    };
+    let given = map.get("health");
+    if let Some(it) = given.filter(|_| matches!(of, Use::Ready) || is_replication) {
+        let help = "write it under the `gate` of a DNS record or a node";
+        wrong(it.key, "`health` is about the backends that users are sent to", help, out);
+        return None;
+    }
+    let is_on = match given.map(|it| (&it.node.data, it.node.span)) {
+        None => None,
+        Some((Data::Bool(is_on), _)) => Some(*is_on),
+        Some((_, span)) => {
+            out.push(
+                Diagnostic::error(DiagnosticCode::WrongType, "Wrong type")
+                    .at(span, "`health` takes true or false"),
+            );
+            None
+        }
+    };
+    let serves = serves(map, of, is_replication, out);
+    match (is_on, map.get("serves")) {
+        (Some(false), Some(it)) => {
+            let help = "remove `serves`, or `health: false`";
+            wrong(it.key, "`serves` counts nothing while `health` is false", help, out);
+            None
+        }
+        (Some(false), None) => Some((GateProbe::NoHealth, None)),
+        (Some(true), _) | (None, Some(_)) => Some((GateProbe::Health, serves)),
+        (None, None) => None,
+    }
 }
 
 /// `serves: 2` or `serves: '50%'`: how many backends have to serve, where users are sent to several.
 fn serves(
     map: &Map,
     of: Use<'_>,
-    probe: &GateProbe,
+    is_replication: bool,
     out: &mut Vec<Diagnostic>,
 ) -> Option<ServingQuorum> {
     let it = map.get("serves")?;
     let wrong = |summary: &str, span: Span, label: String| {
         Diagnostic::error(DiagnosticCode::WrongGate, summary.to_owned()).at(span, label)
     };
-    if matches!(of, Use::Ready) || matches!(probe, GateProbe::Replication) {
+    let counts = matches!(of, Use::Gate { kind, .. } if kind.drain.is_some());
+    if !counts || is_replication {
         let label = "`serves` counts the backends that users are sent to".to_owned();
         let wrong = wrong("This gate has no backends", it.key, label);
         out.push(wrong.help("write it under the `gate` of a DNS record"));
@@ -137,14 +246,23 @@ fn serves(
     read
 }
 
+/// What a map tries itself.
+enum OwnProbe {
+    At(Span, GateProbe),
+    /// It is about the health checks alone.
+    Nothing,
+    /// Told already.
+    Wrong,
+}
+
 /// What is tried, and where that is said.
-fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<(Span, GateProbe)> {
+fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> OwnProbe {
     match (map.get("tcp"), map.get("http"), map.get("replication")) {
         (Some(tcp), None, None) => {
             only_http(map, terms.out);
             let why = tcp.node.as_text().and_then(no_address);
             terms.out.extend(why.map(|why| wrong_form(&tcp.node, why)));
-            Some((tcp.key, GateProbe::Tcp(terms.term(&tcp.node))))
+            OwnProbe::At(tcp.key, GateProbe::Tcp(terms.term(&tcp.node)))
         }
         (None, None, Some(replication)) => {
             only_http(map, terms.out);
@@ -155,7 +273,7 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<(Sp
                         .help("for no gate, remove it"),
                 );
             }
-            Some((replication.key, GateProbe::Replication))
+            OwnProbe::At(replication.key, GateProbe::Replication)
         }
         (None, Some(http), None) => {
             let expect = int(map, "expect", 200, (100, 599), terms.out);
@@ -172,18 +290,27 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> Option<(Sp
             terms.out.extend(why.map(|why| wrong_form(&http.node, why)));
             let url = terms.term(&http.node);
             let expect = u16::try_from(expect).unwrap_or(200);
-            Some((http.key, GateProbe::Http { url, expect, body }))
+            OwnProbe::At(http.key, GateProbe::Http { url, expect, body })
         }
-        (None, None, None) if map.get("serves").is_some() && what == "gate" => {
+        (None, None, None)
+            if what == "gate" && (map.contains_key("serves") || map.contains_key("health")) =>
+        {
             only_http(map, terms.out);
-            Some((span, GateProbe::Health))
+            OwnProbe::Nothing
         }
         _ => {
+            let some = [map.get("tcp"), map.get("http"), map.get("replication")];
+            let is_list = what == "gate" && some.iter().any(Option::is_some);
+            let (has, several) = if is_list {
+                ("more than one check", "; for several gates, write a list")
+            } else {
+                ("no check", "")
+            };
             terms.out.push(
-                Diagnostic::error(DiagnosticCode::MissingKey, format!("`{what}` has no check"))
-                    .at(span, "set one of `tcp`, `http`, and `replication`"),
+                Diagnostic::error(DiagnosticCode::MissingKey, format!("`{what}` has {has}"))
+                    .at(span, format!("set one of `tcp`, `http`, and `replication`{several}")),
             );
-            None
+            OwnProbe::Wrong
         }
     }
 }

@@ -54,7 +54,7 @@ pub fn needs(
             }
         }
     }
-    let gates = resource.ready.iter().chain(&resource.gate);
+    let gates = resource.ready.as_deref().into_iter().chain(&resource.gates.0);
     Site { has_self: true, ..site }.terms(gates.filter_map(|it| it.target()), &mut found, out);
     for reference in &resource.depends_on {
         match depended_on(resource, reference, stack) {

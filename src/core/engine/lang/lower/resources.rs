@@ -7,11 +7,12 @@ use crate::engine::fast_map::{FastMap, FoldHash};
 use crate::engine::lang::cel::path::is_taken;
 use crate::engine::lang::cel::template::show;
 use crate::engine::lang::check::attribute::{CheckSite, check};
-use crate::engine::lang::check::gate::{Use, duration, gate};
+use crate::engine::lang::check::gate::{Use, duration, gate, gates};
 use crate::engine::lang::lower::instances::Repeat;
 use crate::engine::lang::merge::overlay::texts;
 use crate::engine::lang::model::{
-    Gate, GateProbe, GivenAttribute, InstanceShape, Lifecycle, Output, Reference, Resource, Term,
+    Gate, GateProbe, Gates, GivenAttribute, InstanceShape, Lifecycle, Output, Reference, Resource,
+    Term,
 };
 use crate::engine::lang::term::Terms;
 use crate::engine::lang::yaml::node::{Data, Map, MapEntry, Node};
@@ -49,7 +50,7 @@ impl Gate {
     pub fn target(&self) -> Option<&Term> {
         match &self.probe {
             GateProbe::Tcp(it) | GateProbe::Http { url: it, .. } => Some(it),
-            GateProbe::Health | GateProbe::Replication => None,
+            GateProbe::Health | GateProbe::NoHealth | GateProbe::Replication => None,
         }
     }
 }
@@ -212,16 +213,17 @@ impl<'a> Lower<'a> {
                 .get("ready")
                 .and_then(|it| gate(&it.node, Use::Ready, &mut self.terms))
                 .map(Box::new),
-            gate: map
-                .get("gate")
-                .and_then(|it| {
-                    gate(&it.node, Use::Gate { kind, catalog: self.catalog }, &mut self.terms)
-                })
-                .map(Box::new),
+            gates: self.gates(map, kind),
             timeouts: self.timeouts(map),
             moved_from: self.moved_from(map),
         };
         Some((resource, repeat))
+    }
+
+    /// One map, or a list of them.
+    fn gates(&mut self, map: &Map, kind: &Kind) -> Gates {
+        let Some(it) = map.get("gate") else { return Gates::default() };
+        gates(&it.node, Use::Gate { kind, catalog: self.catalog }, &mut self.terms)
     }
 
     fn kind(&mut self, map: &Map) -> Option<&'a Kind> {

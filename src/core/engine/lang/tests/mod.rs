@@ -331,6 +331,43 @@ fn load_reads_how_many_backends_have_to_serve() {
 }
 
 #[test]
+fn load_reads_one_gate_or_a_list_of_them() {
+    let record = |gate: &str| {
+        format!(
+            "  zone: {{ kind: linode.domain, domain: example.com, soa_email: a@example.com }}\n  r: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: www, target: 192.0.2.1, ttl_sec: 300, gate: {gate} }}\n"
+        )
+    };
+    let (tcp, http) = ("{ tcp: '192.0.2.1:80', times: 3 }", "{ http: 'http://192.0.2.1/' }");
+    for good in [
+        format!("[{tcp}, {http}]"),
+        format!("[{tcp}, {{ serves: 2, times: 3, within: 10m }}]"),
+        format!("[{{ health: false }}, {http}]"),
+        "{ health: false }".into(),
+        "{ health: true, serves: 1 }".into(),
+        "{ tcp: '192.0.2.1:80', health: false }".into(),
+    ] {
+        assert_eq!(bad(&record(&good)), "", "{good}");
+    }
+    let mut told = String::new();
+    for wrong in [
+        "[]".into(),
+        "[1]".into(),
+        "{ health: no }".into(),
+        "{ health: false, serves: 2 }".into(),
+        "[{ health: false }, { serves: 2 }]".into(),
+        "[{ serves: 1 }, { serves: 2 }]".into(),
+        format!("[{tcp}, {{ replication: true }}]"),
+        "{ tcp: '192.0.2.1:80', http: 'http://192.0.2.1/' }".into(),
+        format!("[{}]", vec![tcp; 17].join(", ")),
+    ] {
+        let _ = writeln!(told, "{}: {}", &wrong[..wrong.len().min(60)], bad(&record(&wrong)));
+    }
+    insta::assert_snapshot!(told);
+    let elsewhere = "  t: { kind: dynamodb.table, region: us-east-1, name: ttt, attributes: { a: S }, hash_key: a, gate: [{ replication: true }, { replication: true, health: false }] }\n  w: { kind: linode.instance, region: us-east, type: g6-nanode-1, ready: { tcp: '192.0.2.1:80', health: false } }\n  x: { kind: linode.instance, region: us-east, type: g6-nanode-1, ready: [{ tcp: '192.0.2.1:80' }] }\n";
+    insta::assert_snapshot!(bad(elsewhere));
+}
+
+#[test]
 fn load_names_the_code_of_a_broken_template() {
     let broken =
         "  g: { kind: linode.nodebalancer, region: '${template(\"files/broken\", {})}' }\n";
@@ -431,7 +468,7 @@ fn load_reports_every_mistake_in_one_run() {
     stack.yaml:25:48: This value cannot be used inside text [«many» it is a list] -- use one of its parts, or join a list: list.join(',')
     stack.yaml:25:69: Unknown reference [«mnay» there is no resource `mnay`] -- did you mean `many`?
     stack.yaml:26:103: warning: The cloud rounds this value [«301» stored as 3600] -- write `ttl_sec: 3600`
-    stack.yaml:26:124: Unknown key [«every» `gate` has no such key] -- it has tcp, http, replication, expect, body, times, within, serves
+    stack.yaml:26:124: Unknown key [«every» `gate` has no such key] -- it has tcp, http, replication, health, expect, body, times, within, serves
     stack.yaml:26:143: Not a duration [«5» `within` takes a number with a unit] -- write `90s`, `5m` or `1h30m`
     stack.yaml:27:65: Unknown key [«prevent_destory» `lifecycle` has no `prevent_destory`] -- did you mean `prevent_destroy`?
     stack.yaml:27:105: Unknown attribute [«lable» `linode.nodebalancer` has no attribute `lable`] -- did you mean `label`?
@@ -594,7 +631,7 @@ fn load_accepts_gates_only_where_they_apply() {
     );
     let loaded = load_layers(&[("", &good)], &[]);
     assert_eq!(say(&loaded.sources, &loaded.diagnostics), "");
-    let gate = loaded.stack.unwrap().resources["products"].gate.clone().unwrap();
+    let gate = loaded.stack.unwrap().resources["products"].gates.replication().unwrap().clone();
     assert!(matches!(gate.probe, GateProbe::Replication), "{gate:?}");
     assert_eq!((gate.within_seconds, gate.times), (60, 1));
     let bad_gates = r"

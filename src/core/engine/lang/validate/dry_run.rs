@@ -64,7 +64,8 @@ pub fn dry_run(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
             rules.check(kind, instance, &resolved, around, out);
             same.check(kind, instance, &resolved, out);
         }
-        for gate in instance.resource.ready.iter().chain(&instance.resource.gate) {
+        let resource = &instance.resource;
+        for gate in resource.ready.as_deref().into_iter().chain(&resource.gates.0) {
             let wrong = resolve_gate(stack, catalog, instance, gate, &desired).err();
             out.extend(wrong.into_iter().flatten());
         }
@@ -208,7 +209,7 @@ mod tests {
     use super::{Dependencies, readers};
     use crate::engine::address::Address;
     use crate::engine::fast_map::FastMap;
-    use crate::engine::lang::model::{Instance, Lifecycle, Resource, Stack};
+    use crate::engine::lang::model::{Gates, Instance, Lifecycle, Resource, Stack};
     use crate::engine::schema::Catalog;
     use crate::engine::text::diagnostic::Span;
 
@@ -225,7 +226,7 @@ mod tests {
                 depends_on: Vec::new(),
                 lifecycle: Lifecycle::default(),
                 ready: None,
-                gate: None,
+                gates: Gates::default(),
                 timeouts: BTreeMap::default(),
                 moved_from: None,
             };

@@ -30,11 +30,9 @@ pub fn shut_ports(
     out: &mut Vec<Diagnostic>,
 ) {
     let resource = &instance.resource;
-    let own = |gate: &Option<Box<Gate>>| {
-        gate.as_ref().and_then(|it| knock_of(it, kind, instance, resolved, around))
-    };
-    for (word, gate) in [("ready", &resource.ready), ("gate", &resource.gate)] {
-        let Some((gate, knock)) = gate.as_ref().zip(own(gate)) else { continue };
+    let ready = resource.ready.as_deref().map(|it| ("ready", it));
+    for (word, gate) in ready.into_iter().chain(resource.gates.0.iter().map(|it| ("gate", it))) {
+        let Some(knock) = knock_of(gate, kind, instance, resolved, around) else { continue };
         let Some(behind) = around.stack.instances.get(&knock.owner) else { continue };
         let Some(wall) = shuts(&knock, behind, around) else { continue };
         let at = gate.target().map_or(gate.span, |it| it.span);
@@ -80,7 +78,7 @@ fn host_and_port(probe: &GateProbe, text: &str) -> Option<(IpAddr, u16)> {
     let (host, port) = match probe {
         GateProbe::Tcp(_) => probe_address::address(text).ok()?,
         GateProbe::Http { .. } => probe_address::host_of_page(text)?,
-        GateProbe::Health | GateProbe::Replication => return None,
+        GateProbe::Health | GateProbe::NoHealth | GateProbe::Replication => return None,
     };
     Some((host.parse().ok()?, port))
 }

@@ -71,8 +71,8 @@ impl<'a> PlanBuilder<'a> {
         };
         let ready = resource.ready.as_deref().filter(|_| asks).map(|it| ("ready", it));
         let moves = change.action != Action::Delete && directs(kind, change);
-        let gate = resource.gate.as_deref().filter(|_| moves).map(|it| ("gate", it));
-        for (name, condition) in ready.into_iter().chain(gate) {
+        let gates = resource.gates.0.iter().filter(|_| moves).map(|it| ("gate", it));
+        for (name, condition) in ready.into_iter().chain(gates) {
             if self.lacks_secret(instance, condition) {
                 self.miss_secret(instance, name, condition.span, change.action);
             }

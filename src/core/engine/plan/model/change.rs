@@ -43,6 +43,9 @@ pub struct Plan {
     pub replace: Vec<Address>,
     /// Warnings and refusals, with places already written out.
     pub notes: Vec<Note>,
+    /// Gates that were asked to be skipped, and would be waited for otherwise. Since format 1.6.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped_gates: Vec<SkippedGate>,
     /// One for each address, in the order of the graph; no-ops included.
     pub changes: Vec<Change>,
     /// What of the changes must not be overlooked, the worst first. Since format 1.3.
@@ -60,6 +63,13 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub strays: Vec<Stray>,
     pub steps: Vec<Step>,
+}
+
+/// A gate that somebody does not wait for, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedGate {
+    pub address: Address,
+    pub because: String,
 }
 
 /// What is asked of the stack.

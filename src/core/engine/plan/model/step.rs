@@ -45,6 +45,15 @@ impl Step {
         self.waits.iter().chain(self.quorums.iter().flat_map(|it| &it.of)).copied()
     }
 
+    /// Whether it is a gate before users, which may be skipped: others wait for what this plan disturbs to serve again.
+    pub fn holds_users_back(&self) -> bool {
+        match &self.call {
+            StepCall::Serving { of, .. } => of[..] != [self.address.clone()],
+            StepCall::Replication { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether it may start once exactly these steps have ended well.
     pub fn is_free(&self, done: impl Fn(usize) -> bool) -> bool {
         let reached = |it: &StepQuorum| it.of.iter().filter(|at| done(**at)).count() >= it.count;
@@ -103,12 +112,15 @@ pub enum StepCall {
     },
     /// The resource's own `ready` condition.
     Gate,
-    /// What users are about to be directed to serves: its own `gate`, or healthy nodes behind each of these.
+    /// What users are about to be directed to serves: healthy nodes behind each of these, or, of nothing, a probe of its own `gate`.
     Serving {
         of: Vec<Address>,
         /// How many behind each, where more than one has to be healthy.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         serves: BTreeMap<Address, usize>,
+        /// Of nothing: which of its own probes, in the order of the layers.
+        #[serde(default, skip_serializing_if = "is_first")]
+        probe: usize,
     },
     /// An item written to another member of its group arrives at this one; on the way home one written to this one arrives at
     /// the other, since that is where users have written.
@@ -123,6 +135,12 @@ pub enum StepCall {
         /// Of traffic directed by an earlier run: when it is over.
         until: Option<i64>,
     },
+}
+
+/// The only one of a plan that an older program saved.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
+fn is_first(probe: &usize) -> bool {
+    *probe == 0
 }
 
 impl StepCall {

@@ -201,26 +201,31 @@ impl StepBuilder {
         shift: usize,
         (ready, quorum): (BTreeSet<usize>, TargetQuorum),
     ) {
-        let mut before = ready;
-        if let Some(of) = &direction.gate {
-            let mut serves = quorum.serves;
-            serves.retain(|it, _| of.contains(it));
-            let call = StepCall::Serving { of: of.clone(), serves };
-            let gate = self.gate(directing, call, 30);
-            // A condition of its own may read whatever the record needs.
-            let needs = directing.instance.iter().flat_map(|it| &it.needs);
-            let read = needs.filter_map(|(need, _)| Some(self.makes.get(need)?.1));
-            before.extend(read.filter(|_| of.is_empty()));
-            for step in std::mem::take(&mut before) {
-                self.derive(gate, step, OrderingRule::Serve);
-            }
-            before.insert(gate);
-            self.steps[gate].quorums = quorum.waits;
-        } else {
+        let (mut serves, of) = (quorum.serves, &direction.checked);
+        serves.retain(|it, _| of.contains(it));
+        let health = StepCall::Serving { of: of.clone(), serves, probe: 0 };
+        let health = (!of.is_empty()).then_some((health, BTreeSet::new()));
+        // A probe of its own may read whatever the record needs.
+        let needs = directing.instance.iter().flat_map(|it| &it.needs);
+        let read: BTreeSet<usize> =
+            needs.filter_map(|(need, _)| Some(self.makes.get(need)?.1)).collect();
+        let probe = |probe| StepCall::Serving { of: Vec::new(), serves: BTreeMap::new(), probe };
+        let probes = (0..direction.probes).map(|it| (probe(it), read.clone()));
+        let calls: Vec<(StepCall, BTreeSet<usize>)> = health.into_iter().chain(probes).collect();
+        if calls.is_empty() {
             self.steps[shift].quorums.extend(quorum.waits);
-        }
-        for step in before {
-            self.derive(shift, step, OrderingRule::Serve);
+            for step in ready {
+                self.derive(shift, step, OrderingRule::Serve);
+            }
+        } else {
+            for (call, read) in calls {
+                let gate = self.gate(directing, call, 30);
+                for step in ready.union(&read) {
+                    self.derive(gate, *step, OrderingRule::Serve);
+                }
+                self.steps[gate].quorums.clone_from(&quorum.waits);
+                self.derive(shift, gate, OrderingRule::Serve);
+            }
         }
         if let Some(seconds) = direction.drain_seconds {
             let (was, ttl) = (direction.old_roots.clone(), direction.ttl_seconds);

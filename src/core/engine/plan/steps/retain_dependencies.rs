@@ -125,7 +125,9 @@ impl PlanBuilder<'_> {
             (unseen && self.is_silent(it)) || self.silence(it).is_some()
         };
         // Only a switch asks whether the other side has the data; a gate that cannot be asked is closed.
-        let unasked = if self.options.is_switch() { unasked(&self.planned).cloned() } else { None };
+        let skipped = &self.options.allowed.skip_gates;
+        let is_switch = self.options.is_switch();
+        let unasked = is_switch.then(|| unasked(&self.planned, skipped).cloned()).flatten();
         let is_blocked = |it: &ShiftDirection| {
             // Where users have moved already, the old way stays until it is known that the new one serves them.
             let leads_to = if it.until.is_some() { &it.new } else { &it.serving };

@@ -114,7 +114,11 @@ impl StepBuilder {
     /// Waits until the cloud says that a member serves, after this step.
     fn seen_after(&mut self, it: &PlannedChange<'_>, after: usize) -> usize {
         let of = vec![it.change.address.clone()];
-        let gate = self.gate(it, StepCall::Serving { of, serves: BTreeMap::new() }, SEEN_SECONDS);
+        let gate = self.gate(
+            it,
+            StepCall::Serving { of, serves: BTreeMap::new(), probe: 0 },
+            SEEN_SECONDS,
+        );
         self.derive(gate, after, OrderingRule::Seen);
         gate
     }

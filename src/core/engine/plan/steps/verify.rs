@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::lang::model::Stack;
+use crate::engine::lang::model::{Gates, Stack};
 use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
 use crate::engine::plan::model::change::{Action, Change, DeferReason, Step, StepCall};
 use crate::engine::plan::model::planned_change::{excludes, place_alone, unique_identity};
@@ -109,7 +109,7 @@ fn not_free(step: &Step, holder: &Address) -> Diagnostic {
 fn gates(it: &Checked<'_>, history: &History<'_>) -> Vec<Diagnostic> {
     let mut watched: BTreeMap<&Address, (&Step, usize)> = BTreeMap::new();
     for step in it.steps {
-        let StepCall::Serving { of, serves } = &step.call else { continue };
+        let StepCall::Serving { of, serves, .. } = &step.call else { continue };
         for holder in of.iter().filter(|it| **it != step.address) {
             let count = serves.get(holder).copied().unwrap_or(1);
             let asked = watched.entry(holder).or_insert((step, count));
@@ -164,8 +164,8 @@ fn never_opens(
         step.address
     );
     let refusal = told(text, "lower `serves`, or add backends that accept users");
-    let gate = stack.instances.get(&step.address).and_then(|it| it.resource.gate.as_ref());
-    match gate {
+    let gates = stack.instances.get(&step.address).map(|it| &it.resource.gates);
+    match gates.and_then(Gates::health) {
         Some(gate) => refusal.at(gate.span, format!("`serves` asks for {asked} of {serving}")),
         None => refusal,
     }

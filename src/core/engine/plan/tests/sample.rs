@@ -249,7 +249,7 @@ fn call() -> impl Strategy<Value = StepCall> {
         any::<bool>().prop_map(|deposed| StepCall::Gone { deposed }),
         Just(StepCall::Gate),
         (vec(address(), 0..3), btree_map(address(), 2..5_usize, 0..2))
-            .prop_map(|(of, serves)| StepCall::Serving { of, serves }),
+            .prop_map(|(of, serves)| StepCall::Serving { of, serves, probe: 0 }),
         (address(), any::<bool>()).prop_map(|(from, back)| StepCall::Replication { from, back }),
         (any::<u64>(), option::of(any::<i64>()))
             .prop_map(|(seconds, until)| StepCall::Drain { seconds, until }),
@@ -357,6 +357,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             phase,
             allowed: allowed.0,
             include_pending: allowed.1,
+            skipped_gates: Vec::new(),
             replace: Vec::new(),
             lost: losses.0,
             recovered: losses.1,

@@ -209,7 +209,7 @@ fn waits_of_shift(case: &SwitchCase<'_>, address: &str) -> String {
     for step in steps.filter(|it| it.call.mutates() || matches!(it.call, StepCall::Serving { .. }))
     {
         let gated = match &step.call {
-            StepCall::Serving { of, serves } => {
+            StepCall::Serving { of, serves, .. } => {
                 let of = of.iter().map(|it| format!("{} {it}", serves.get(it).unwrap_or(&1)));
                 format!(" of {}", of.collect::<Vec<_>>().join(" and "))
             }
@@ -245,11 +245,38 @@ fn plan_switch_waits_for_the_quorum_of_its_target() {
         ("half of four", 4, ", gate: { serves: '50%' }", US),
         ("all", 3, ", gate: { serves: '100%' }", US),
         ("more than there are", 2, ", gate: { serves: 5 }", US),
-        ("its own page", 3, ", gate: { http: 'http://${lb_eu.ipv4}/ok', serves: 2 }", US),
+        ("its own page, too", 3, ", gate: { http: 'http://${lb_eu.ipv4}/ok', serves: 2 }", US),
+        (
+            "two of its own",
+            3,
+            ", gate: [{ tcp: '${lb_eu.ipv4}:80' }, { tcp: '${lb_eu.ipv4}:443' }]",
+            US,
+        ),
+        ("its own alone", 3, ", gate: { tcp: '${lb_eu.ipv4}:80', health: false }", US),
+        ("none", 3, ", gate: { health: false }", US),
     ] {
         let overlay = overlay(size, gate);
         let case = SwitchCase { to: Some(&overlay), lost, ..SwitchCase::default() };
         told.push_str(&format!("{name}\n{}", waits_of_shift(&case, "shop")));
+    }
+    insta::assert_snapshot!(told);
+}
+
+/// Nobody waits for it, and the plan says so; whoever is told to skip what has no gate made a slip.
+#[test]
+fn plan_switch_skips_gates_that_it_is_told_to_skip() {
+    let overlay = "variables: { size: 3 }\nresources:\n  shop: { target: '${lb_eu.ipv4}', gate: { tcp: '${lb_eu.ipv4}:80' } }\n";
+    let mut told = String::new();
+    for address in ["shop", "node_eu[0]", "lb_eu", "nobody"] {
+        let skip_gates = [(address.parse().unwrap(), "seen by hand".to_owned())].into();
+        let allowed = Allowances { skip_gates, ..Allowances::default() };
+        let case = SwitchCase { to: Some(overlay), lost: US, allowed, ..SwitchCase::default() };
+        told.push_str(&format!("{address}\n{}", waits_of_shift(&case, "shop")));
+        let plan = plan(&case);
+        for it in plan.notes.iter().filter(|it| it.text.contains("skip")) {
+            told.push_str(&format!("  {}: {}\n", it.severity.word(), it.text));
+        }
+        told.push_str(&format!("  {:?}\n", plan.skipped_gates));
     }
     insta::assert_snapshot!(told);
 }

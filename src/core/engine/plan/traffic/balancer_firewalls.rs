@@ -157,9 +157,7 @@ fn door(
     let mut directed =
         directions.iter().filter(|it| it.until.is_none() && it.serving.contains(address));
     let is_directed = directed.clone().next().is_some();
-    let watched = |it: &ShiftDirection| {
-        it.gate.as_ref().is_some_and(|of| of.is_empty() || of.contains(address))
-    };
+    let watched = |it: &ShiftDirection| it.probes > 0 || it.checked.contains(address);
     Some(FilteredPort {
         at: address.clone(),
         holder: holder.change.address.clone(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
-use crate::engine::lang::model::{GateProbe, ServingQuorum};
+use crate::engine::lang::model::ServingQuorum;
 use crate::engine::normalize::stored;
 use crate::engine::plan::availability::frozen::Frozen;
 use crate::engine::plan::availability::replica_group::{Members, group_name};
@@ -35,8 +35,12 @@ pub struct ShiftDirection {
     pub serving: BTreeSet<Address>,
     /// What is deleted out of what users are directed to: it must serve without that.
     pub shrinks: BTreeSet<Address>,
-    /// A gate is waited at, of its own or at each of these.
-    pub gate: Option<Vec<Address>>,
+    /// The health checks of each of these are waited for.
+    pub checked: Vec<Address>,
+    /// So many probes of its own are waited for.
+    pub probes: usize,
+    /// It has gates that were asked to be skipped.
+    pub skips: bool,
     /// How many backends behind each of these have to serve before.
     pub quorum: ServingQuorum,
     /// The serving closure of the new target.
@@ -62,13 +66,15 @@ pub struct Replicating {
 }
 
 fn has_replication_gate(it: &PlannedChange<'_>) -> bool {
-    let gate = it.instance.and_then(|it| it.resource.gate.as_ref());
-    gate.is_some_and(|it| matches!(it.probe, GateProbe::Replication))
+    it.instance.is_some_and(|it| it.resource.gates.replication().is_some())
 }
 
 /// A member of which its replication gate cannot be asked, as it, or the only ones beside it, could not be looked at. Under a
 /// loss nobody is asked: what is lost tells nothing.
-pub fn unasked<'a>(planned: &'a [PlannedChange<'_>]) -> Option<&'a Address> {
+pub fn unasked<'a>(
+    planned: &'a [PlannedChange<'_>],
+    skip_gates: &BTreeMap<Address, String>,
+) -> Option<&'a Address> {
     let unseen =
         |it: &&PlannedChange<'_>| it.change.unknown.is_some() && it.change.frozen.is_none();
     if !planned.iter().any(|it| unseen(&it) && it.kind.group.is_some()) {
@@ -77,6 +83,7 @@ pub fn unasked<'a>(planned: &'a [PlannedChange<'_>]) -> Option<&'a Address> {
     let group = |it: &PlannedChange<'_>| group_name(it.kind, it.desired.as_ref()?);
     let pairs = gated_pairs(planned);
     let gated = planned.iter().filter(|it| has_replication_gate(it) && it.change.frozen.is_none());
+    let gated = gated.filter(|it| !skip_gates.contains_key(&it.change.address));
     let mut gated = gated.filter(|it| !pairs.iter().any(|pair| pair.0 == it.change.address));
     let missed = |to: &&PlannedChange<'_>| {
         let name = group(to);
@@ -115,6 +122,11 @@ fn gated_pairs(planned: &[PlannedChange<'_>]) -> Vec<(Address, Address)> {
 }
 
 impl ShiftDirection {
+    /// Whether nothing looks at what users are directed to before they are.
+    pub fn is_blind(&self) -> bool {
+        self.checked.is_empty() && self.probes == 0
+    }
+
     fn of(it: &PlannedChange<'_>) -> Self {
         Self {
             address: it.change.address.clone(),
@@ -123,7 +135,9 @@ impl ShiftDirection {
             into_lost: None,
             serving: BTreeSet::new(),
             shrinks: BTreeSet::new(),
-            gate: None,
+            checked: Vec::new(),
+            probes: 0,
+            skips: false,
             quorum: ServingQuorum::All,
             new: BTreeSet::new(),
             old_roots: Vec::new(),
@@ -169,6 +183,7 @@ pub fn directions(
         at: planned.iter().enumerate().map(|(at, it)| (&it.change.address, at)).collect(),
         sets: sets(planned),
         quorum: QuorumDefault::of(options),
+        skip_gates: &options.allowed.skip_gates,
         wanted: DesiredTopology::new(worlds.catalog, worlds.stack),
         recorded: worlds.state.map(|it| RecordedTopology::new(worlds.catalog, it)),
     };
@@ -234,6 +249,7 @@ impl QuorumDefault {
 
 struct TrafficView<'a, 'b> {
     quorum: QuorumDefault,
+    skip_gates: &'a BTreeMap<Address, String>,
     worlds: &'a PlanInputs<'b>,
     frozen: &'a Frozen<'b>,
     planned: &'a [PlannedChange<'b>],
@@ -269,13 +285,19 @@ impl TrafficView<'_, '_> {
         let roots: Vec<Address> =
             targets.into_iter().filter(|it| !(withdraws && self.is_frozen(it))).collect();
         let serving = self.wanted.contained(&roots);
-        let made = ShiftDirection {
+        let (checked, probes) =
+            (self.checked(it, &serving), if withdraws { 0 } else { probes(it) });
+        let mut made = ShiftDirection {
             withdraws,
             shrinks: self.shrinks(&roots),
-            gate: self.gate(it, &serving),
+            checked,
+            probes,
             serving,
             ..ShiftDirection::of(it)
         };
+        if self.skip_gates.contains_key(&it.change.address) {
+            (made.skips, made.checked, made.probes) = (!made.is_blind(), Vec::new(), 0);
+        }
         // Beside what serves already, a new way is one more answer: until it is known everybody comes the old ways.
         let before = it.record.map_or_else(|| self.siblings(it), |record| vec![record]);
         let direction = match (before.is_empty(), &self.recorded) {
@@ -385,17 +407,11 @@ impl TrafficView<'_, '_> {
         it.change.frozen.clone().or_else(recorded)
     }
 
-    /// Its own gate, else the checked objects behind what users are directed to.
-    fn gate(&self, it: &PlannedChange<'_>, serving: &BTreeSet<Address>) -> Option<Vec<Address>> {
-        let own = it.instance.and_then(|it| it.resource.gate.as_ref());
-        let is_own = |it: &GateProbe| matches!(it, GateProbe::Tcp(_) | GateProbe::Http { .. });
-        let probes = own.is_some_and(|it| is_own(&it.probe));
-        if probes && it.change.action != Action::Delete {
-            return Some(Vec::new());
-        }
-        let checked: Vec<Address> =
-            serving.iter().filter(|it| self.is_checked(it)).cloned().collect();
-        (!checked.is_empty()).then_some(checked)
+    /// The objects with a health check behind what users are directed to, unless these are not to be waited for.
+    fn checked(&self, it: &PlannedChange<'_>, serving: &BTreeSet<Address>) -> Vec<Address> {
+        let ignores = it.instance.is_some_and(|it| it.resource.gates.ignores_health());
+        let checked = serving.iter().filter(|it| !ignores && self.is_checked(it));
+        checked.cloned().collect()
     }
 
     /// What the record says, else what this switch asks for. Who loses a record is served by the others of its set.
@@ -404,7 +420,7 @@ impl TrafficView<'_, '_> {
             return ServingQuorum::All;
         }
         let withdraws = it.change.action == Action::Delete;
-        let own = it.instance.and_then(|it| it.resource.gate.as_ref()?.serves);
+        let own = it.instance.and_then(|it| it.resource.gates.serves());
         let nobody_serves =
             || old_roots.is_empty() || old_roots.iter().any(|it| self.is_frozen(it));
         own.filter(|_| !withdraws).unwrap_or_else(|| match self.quorum {
@@ -423,6 +439,11 @@ impl TrafficView<'_, '_> {
         let value = it.desired.as_ref().and_then(|it| it.get(attribute)).and_then(Value::as_text);
         it.change.frozen.is_none() && value != Some(unchecked)
     }
+}
+
+/// How many probes of its own a resource has.
+fn probes(it: &PlannedChange<'_>) -> usize {
+    it.instance.map_or(0, |it| it.resource.gates.probes().count())
 }
 
 /// How long others remember a record, in seconds.

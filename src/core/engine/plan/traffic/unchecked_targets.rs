@@ -21,8 +21,9 @@ pub fn blind(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnos
     }
     let at: BTreeMap<&Address, &PlannedChange<'_>> =
         it.planned.iter().map(|it| (&it.change.address, it)).collect();
+    // A gate that somebody skipped is told as such.
     let moves = |it: &&ShiftDirection| {
-        it.gate.is_none() && it.until.is_none() && it.drain_seconds.is_some()
+        it.is_blind() && !it.skips && it.until.is_none() && it.drain_seconds.is_some()
     };
     let told = directions.iter().filter(moves).filter_map(|direction| {
         let planned = at.get(&direction.address).copied()?;

@@ -24,6 +24,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
+use crate::engine::plan::model::change::SkippedGate;
 use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::recovery::report::phases::{Gap, RunSpan, ShiftRecord};
 use crate::engine::recovery::report::step_timing::{Arrival, StepResult, StepTiming};
@@ -94,6 +95,8 @@ struct ReportJson {
     arrivals: Vec<ArrivalJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unchecked: Vec<UncheckedJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    skipped_gates: Vec<SkippedGate>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     open: Vec<String>,
     #[serde(default)]
@@ -232,6 +235,7 @@ impl From<&SwitchReport> for ReportJson {
             idle: it.idle.map(|it| IdleJson { from_at: it.from, to_at: it.to }),
             arrivals: it.arrivals.iter().map(Into::into).collect(),
             unchecked: it.unchecked.iter().map(Into::into).collect(),
+            skipped_gates: it.skipped_gates.clone(),
             open: it.open.clone(),
             critical_path: measured.path,
             steps: it.steps.iter().map(Into::into).collect(),
@@ -344,6 +348,7 @@ impl ReportJson {
             idle: self.idle.map(|it| Gap { from: it.from_at, to: it.to_at }),
             arrivals: arrivals.map(arrival).collect::<Result<_, _>>()?,
             unchecked: unchecked.map(led).collect::<Result<_, _>>()?,
+            skipped_gates: self.skipped_gates,
             open: self.open,
             steps: steps.map(|(at, it)| it.into_timed(at, count)).collect::<Result<_, _>>()?,
         })

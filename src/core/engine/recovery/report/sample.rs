@@ -71,6 +71,7 @@ pub fn report(steps: Vec<StepTiming>, ended: i64) -> SwitchReport {
         idle: None,
         arrivals: Vec::new(),
         unchecked: Vec::new(),
+        skipped_gates: Vec::new(),
         open: Vec::new(),
         steps,
     }

@@ -1,6 +1,7 @@
 //! The report of one switch: what it was, how long it took, and whether that was within its objectives.
 
 use crate::engine::address::Address;
+use crate::engine::plan::model::change::SkippedGate;
 use crate::engine::recovery::report::phases::{Gap, Measured, RunSpan, ShiftRecord, measure};
 use crate::engine::recovery::report::step_timing::{Arrival, StepResult, StepTiming};
 use crate::engine::state::record::Phase;
@@ -65,6 +66,8 @@ pub struct SwitchReport {
     pub arrivals: Vec<Arrival>,
     /// Where it directed users without a look at whether they are served there, also in earlier runs of it.
     pub unchecked: Vec<Unchecked>,
+    /// Gates that it did not wait for, and why.
+    pub skipped_gates: Vec<SkippedGate>,
     /// What keeps it from being over though each of its steps was done, in sentences.
     pub open: Vec<String>,
     pub steps: Vec<StepTiming>,

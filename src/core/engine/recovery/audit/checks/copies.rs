@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::engine::address::Address;
-use crate::engine::lang::model::GateProbe;
 use crate::engine::recovery::audit::case::AuditCase;
 use crate::engine::recovery::audit::checks::independence::{group_name, has_word, would_miss};
 use crate::engine::recovery::audit::finding::{AuditRule, AuditSection, Finding, Level};
@@ -116,10 +115,7 @@ fn proved(case: &AuditCase<'_>, out: &mut AuditSection) {
         }
     }
     for of in members.values().filter(|it| it.len() > 1) {
-        let has_gate = |it: &SideItem<'_>| {
-            let gate = it.instance.resource.gate.as_ref();
-            gate.is_some_and(|it| matches!(it.probe, GateProbe::Replication))
-        };
+        let has_gate = |it: &SideItem<'_>| it.instance.resource.gates.replication().is_some();
         if of.iter().any(has_gate) {
             continue;
         }

@@ -74,8 +74,8 @@ fn way(case: &AuditCase<'_>, out: &mut AuditSection) {
     let is_warm =
         case.living().any(|it| is_backend(it.kind) && case.home.item(it.address).is_some());
     let asks_for_more = case.moving.iter().any(|it| {
-        let gate = case.recovery.item(it).and_then(|it| it.instance.resource.gate.as_ref());
-        gate.is_some_and(|it| it.serves.is_some())
+        let item = case.recovery.item(it);
+        item.is_some_and(|it| it.instance.resource.gates.serves().is_some())
     });
     let when = if is_warm && !asks_for_more {
         "while users are sent to the backends that exist, the switch creates"

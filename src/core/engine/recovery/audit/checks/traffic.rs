@@ -175,7 +175,7 @@ fn lower(item: SideItem<'_>, drain: &Drain, most: u64) -> String {
 }
 
 fn gated(case: &AuditCase<'_>, item: SideItem<'_>, out: &mut AuditSection) {
-    if item.instance.resource.gate.is_some() || item.kind.drain.is_none() {
+    if item.instance.resource.gates.probes().next().is_some() || item.kind.drain.is_none() {
         return;
     }
     let roots = super_targets(case, item);
