@@ -2,17 +2,16 @@
 
 pub mod stack;
 pub mod audit;
+pub mod status;
 pub mod state;
 pub mod sandbox;
 pub mod watch;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
-
-use crate::engine::retry::Pacing;
-use crate::ops::error::OpsError;
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
 pub use crate::cli::args::sandbox::{
@@ -22,6 +21,7 @@ pub use crate::cli::args::stack::{
     AllowArgs, Format, LayerArgs, LossArgs, Plain, ShapeArgs, Speed, TargetArgs, Words, WorldArgs,
 };
 pub use crate::cli::args::state::{StateArgs, StateCommand};
+use crate::cli::args::status::StatusArgs;
 
 use crate::cli::complete;
 
@@ -234,14 +234,7 @@ pub enum CliCommand {
         fault_domain: String,
     },
     /// Show what is active, lost, deferred, and draining, without calling any cloud
-    Status {
-        #[command(flatten)]
-        target: TargetArgs,
-        #[command(flatten)]
-        world: WorldArgs,
-        #[arg(long, value_enum, default_value = "text")]
-        format: Plain,
-    },
+    Status(StatusArgs),
     /// Show how long switches and drills took, phase by phase, against the stack's objectives
     Reports {
         #[command(flatten)]
@@ -290,15 +283,15 @@ impl CliCommand {
         None
     }
 
-    /// How fast a run is to go.
-    pub fn pace(&self) -> Result<Pacing, OpsError> {
+    /// How a run is to go, and where its events are told.
+    pub fn speed(&self) -> Cow<'_, Speed> {
         match self {
             Self::Apply { speed, .. }
             | Self::Destroy { speed, .. }
             | Self::Failover { speed, .. }
             | Self::Failback { speed, .. }
-            | Self::Drill { speed, .. } => speed.pace(),
-            _ => Ok(Pacing::default()),
+            | Self::Drill { speed, .. } => Cow::Borrowed(speed),
+            _ => Cow::default(),
         }
     }
 
@@ -312,9 +305,9 @@ impl CliCommand {
             | Self::Failover { world, .. }
             | Self::Failback { world, .. }
             | Self::Drill { world, .. }
-            | Self::Status { world, .. }
             | Self::Watch { world, .. } => world.sandbox,
             Self::Audit(it) => it.world.sandbox,
+            Self::Status(it) => it.world.sandbox,
             Self::Recovered { state, .. } | Self::Reports { state, .. } => state.world.sandbox,
             Self::State(it) => it.state().world.sandbox,
             _ => false,

@@ -1,6 +1,9 @@
 //! What every command is given: where it works, how it may look, and how fast a run is to go.
 
+use std::sync::Arc;
+
 use crate::cli::args::Arguments;
+use crate::cli::events::EventLog;
 use crate::cli::out::wants_color;
 use crate::cli::{open, out};
 use crate::engine::retry::Pacing;
@@ -16,6 +19,8 @@ pub struct CommandContext {
     pub command: String,
     /// How fast a run is to go.
     pub pace: Pacing,
+    /// Where its events are told.
+    pub events: Option<Arc<EventLog>>,
 }
 
 impl CommandContext {
@@ -26,7 +31,8 @@ impl CommandContext {
             directory: open::directory(arguments)?,
             color: wants_color(arguments.no_color),
             command: typed(),
-            pace: arguments.command.pace()?,
+            pace: arguments.command.speed().pace()?,
+            events: arguments.command.speed().log()?,
         })
     }
 }

@@ -3,6 +3,7 @@
 pub mod exit;
 mod echo;
 pub mod out;
+pub mod events;
 pub mod complete;
 pub mod args;
 mod logs;

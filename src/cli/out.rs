@@ -23,6 +23,7 @@ pub fn data(text: &str) {
     let mut out = std::io::stdout().lock();
     let ended = if text.ends_with('\n') { "" } else { "\n" };
     let written = write!(out, "{text}{ended}").and_then(|()| out.flush());
+    CLOSED.fetch_or(written.is_err(), Relaxed);
     if let Err(why) = written
         && why.kind() != std::io::ErrorKind::BrokenPipe
         && !UNWRITTEN.swap(true, Relaxed)
@@ -30,6 +31,26 @@ pub fn data(text: &str) {
         talk(&format!("error: cannot write to stdout: {why}"));
     }
 }
+
+/// Whether the screen of stdout can be drawn anew.
+pub fn can_redraw() -> bool {
+    is_able() && std::io::stdout().is_terminal()
+}
+
+/// Draws the screen anew: the cursor goes to its first place, and what stood there and below is erased.
+pub fn redraw(text: &str) {
+    let text = shown(&redactor().hide(text)).replace('\n', "\x1b[K\n");
+    let mut out = std::io::stdout().lock();
+    // A terminal that has gone ends the command by its signal.
+    write!(out, "\x1b[H{text}\x1b[K\n\x1b[J").and_then(|()| out.flush()).ok();
+}
+
+/// Whether the reader of stdout went away.
+pub fn is_closed() -> bool {
+    CLOSED.load(Relaxed)
+}
+
+static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Whether some data could not be written, for another reason than a reader that went away.
 pub fn is_unwritten() -> bool {

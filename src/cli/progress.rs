@@ -54,6 +54,8 @@ impl ShownProgress {
             Progress::Started { step } => self.started(step),
             Progress::Waiting { step, why } => self.waiting(step, &why),
             Progress::Ended { step, outcome } => self.ended(step, &outcome),
+            // The end of the run says it, and what follows from it.
+            Progress::Phase(_) => {}
         }
     }
 

@@ -6,9 +6,10 @@ pub mod load;
 pub mod plan;
 pub mod audit;
 pub mod recovered;
-pub mod status;
+pub mod overlay_choice;
 pub mod apply;
 pub mod recovery_reports;
+pub mod status;
 pub mod drill;
 pub mod watch;
 #[cfg(test)]

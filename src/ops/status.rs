@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::lang::merge::variables::GivenVariable;
+use crate::engine::lang::model::Stack;
 use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Action, Plan};
 use crate::engine::plan::planner::{Intent, Keep, PlanInputs, PlanOptions};
+use crate::engine::recovery::report::journaled::{JournaledSwitch, runs};
 use crate::engine::state::record::State;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
@@ -14,18 +16,29 @@ use crate::ops::load::sides::{PlanRequest, SwitchSides, sides};
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::switch_target::Losses;
 use crate::ops::plan::make::between;
+use crate::ops::recovery_reports::expected;
 
 /// What state says, and what the layers would have done if everything is as recorded.
 pub struct StackStatus {
     pub state: State,
     /// `Err` when the layers have mistakes: what is recorded is told all the same.
-    pub pending: Result<Plan, String>,
+    pub pending: Result<PendingChanges, String>,
+    /// The run that goes on, as far as the journal tells.
+    pub run: Option<JournaledSwitch>,
+    /// How long what is pending will take, in seconds; `None`: nothing like it was ever measured.
+    pub estimate: Option<u64>,
+}
+
+/// What the layers want, and the plan that would make it.
+pub struct PendingChanges {
+    pub stack: Stack,
+    pub plan: Plan,
 }
 
 impl StackStatus {
     /// How many changes the layers would have made, if everything is as recorded.
     pub fn pending_changes(&self) -> usize {
-        let changes = self.pending.iter().flat_map(|it| &it.changes);
+        let changes = self.pending.iter().flat_map(|it| &it.plan.changes);
         changes.filter(|it| it.action != Action::NoOp).count()
     }
 }
@@ -36,14 +49,26 @@ pub fn status(
     place: &StackRef,
     given: &[GivenVariable],
 ) -> Result<Option<StackStatus>, OpsError> {
-    let Some(state) = session.store(place).load()? else { return Ok(None) };
+    let store = session.store(place);
+    let Some(state) = store.load()? else { return Ok(None) };
     let pending = pending(session, place, given, &state).map_err(|why| match why {
         OpsError::Mistakes { diagnostics, .. } => {
             diagnostics.first().map_or_else(String::new, |it| it.summary.clone())
         }
         other => other.to_string(),
     });
-    Ok(Some(StackStatus { state, pending }))
+    let is_held = store.lease_status()?.is_some_and(|it| it.is_alive);
+    // Without its journal less is known, and nothing else is wrong.
+    let entries = if is_held { store.entries(0).unwrap_or_default() } else { Vec::new() };
+    let run = runs(&entries).pop().filter(|it| !it.is_ended);
+    let estimate = match &pending {
+        Ok(it) if !state.phase.is_settled() => {
+            let (expected, _) = expected(session, place, std::iter::once(&it.plan));
+            expected.map(|it| it.whole)
+        }
+        _ => None,
+    };
+    Ok(Some(StackStatus { state, pending, run, estimate }))
 }
 
 fn pending(
@@ -51,7 +76,7 @@ fn pending(
     place: &StackRef,
     given: &[GivenVariable],
     state: &State,
-) -> Result<Plan, OpsError> {
+) -> Result<PendingChanges, OpsError> {
     let ask = PlanRequest {
         place: place.clone(),
         overlays: None,
@@ -83,5 +108,6 @@ fn pending(
         from: course.from,
         ..PlanOptions::default()
     };
-    Ok(between(&before, &worlds, &options).0)
+    let plan = between(&before, &worlds, &options).0;
+    Ok(PendingChanges { stack: desired.stack, plan })
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -146,7 +146,7 @@ impl Home {
     /// Starts it and lets it run.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running<'_> {
         let child = self.command(arguments).spawn().unwrap();
-        Running { home: self, said: arguments.join(" "), child, heard: None }
+        Running { home: self, said: arguments.join(" "), child, heard: None, shown: None }
     }
 
     fn output(&self, arguments: &[&str], output: std::process::Output) -> Output {
@@ -327,28 +327,61 @@ pub(crate) struct Running<'a> {
     home: &'a Home,
     said: String,
     child: Child,
-    /// What it has said so far, and what it goes on saying.
-    heard: Option<(String, Receiver<String>)>,
+    /// What its stderr has said.
+    heard: Option<Heard>,
+    /// What its stdout has shown.
+    shown: Option<Heard>,
+}
+
+/// What a stream has said so far, and what it goes on saying.
+struct Heard {
+    text: String,
+    lines: Receiver<String>,
+}
+
+impl Heard {
+    fn of(stream: impl Read + Send + 'static) -> Self {
+        let (tell, lines) = channel();
+        let stream = BufReader::new(stream);
+        std::thread::spawn(move || {
+            stream.lines().map_while(Result::ok).try_for_each(|it| tell.send(it))
+        });
+        Self { text: String::new(), lines }
+    }
+
+    #[track_caller]
+    fn until(&mut self, part: &str, said: &str) {
+        while !self.text.contains(part) {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => self.text.extend([line.as_str(), "\n"]),
+                Err(why) => panic!("{said} never says {part:?} ({why}): {}", self.text),
+            }
+        }
+    }
+
+    /// All that it has said when it is over.
+    fn whole(self) -> Vec<u8> {
+        let rest = self.lines.iter().map(|it| it + "\n").collect::<String>();
+        (self.text + &rest).into_bytes()
+    }
 }
 
 impl Running<'_> {
     /// Listens to its stderr until it says this.
     #[track_caller]
     pub(crate) fn until_says(&mut self, part: &str) {
-        let (heard, lines) = self.heard.get_or_insert_with(|| {
-            let stderr = BufReader::new(self.child.stderr.take().unwrap());
-            let (tell, lines) = channel();
-            std::thread::spawn(move || {
-                stderr.lines().map_while(Result::ok).try_for_each(|it| tell.send(it))
-            });
-            (String::new(), lines)
-        });
-        while !heard.contains(part) {
-            match lines.recv_timeout(PATIENCE) {
-                Ok(line) => heard.extend([line.as_str(), "\n"]),
-                Err(why) => panic!("{} never says {part:?} ({why}): {heard}", self.said),
-            }
-        }
+        let stderr = &mut self.child.stderr;
+        let heard = self.heard.get_or_insert_with(|| Heard::of(stderr.take().unwrap()));
+        heard.until(part, &self.said);
+    }
+
+    /// Reads its stdout until it shows this; all that it has shown.
+    #[track_caller]
+    pub(crate) fn until_shows(&mut self, part: &str) -> &str {
+        let stdout = &mut self.child.stdout;
+        let shown = self.shown.get_or_insert_with(|| Heard::of(stdout.take().unwrap()));
+        shown.until(part, &self.said);
+        &shown.text
     }
 
     /// Looks again and again until it is so, or the run is over. True: it was so.
@@ -384,11 +417,13 @@ impl Running<'_> {
     }
 
     pub(crate) fn end(self) -> Output {
-        let Self { home, said, child, heard } = self;
+        let Self { home, said, child, heard, shown } = self;
         let mut output = child.wait_with_output().unwrap();
-        if let Some((heard, lines)) = heard {
-            let rest = lines.iter().map(|it| it + "\n").collect::<String>();
-            output.stderr = (heard + &rest).into_bytes();
+        if let Some(heard) = heard {
+            output.stderr = heard.whole();
+        }
+        if let Some(shown) = shown {
+            output.stdout = shown.whole();
         }
         home.output(&[said.as_str()], output)
     }

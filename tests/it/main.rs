@@ -32,6 +32,8 @@ mod switch;
 mod active_active;
 mod region_losses;
 mod quorum;
+mod where_to;
+mod live;
 mod gates;
 mod deferred;
 mod kill_points;

@@ -1,12 +1,14 @@
 //! What most commands are given: a stack with its layers, the world, what is lost, what is allowed, and how to print.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 
 use crate::cli::complete;
+use crate::cli::events::EventLog;
 
 use crate::engine::lang::check::gate::parse_duration;
 use crate::engine::retry::Pacing;
@@ -134,9 +136,17 @@ pub struct Speed {
     /// Polling interval while waiting, e.g. `10s` [default: 1s at first, then the kind's interval]
     #[arg(help_heading = "General options", long, value_name = "DURATION")]
     pub poll: Option<String>,
+    /// Append one JSON object per event of the run to this file
+    #[arg(help_heading = "General options", long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub events: Option<PathBuf>,
 }
 
 impl Speed {
+    /// Where events are told, if anywhere.
+    pub fn log(&self) -> Result<Option<Arc<EventLog>>, OpsError> {
+        self.events.as_deref().map(EventLog::open).transpose().map(|it| it.map(Arc::new))
+    }
+
     pub fn pace(&self) -> Result<Pacing, OpsError> {
         let seconds = |text: &String| match parse_duration(text) {
             Some(seconds) if (1..=3_600).contains(&seconds) => Ok(Duration::from_secs(seconds)),

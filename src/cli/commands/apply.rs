@@ -8,6 +8,7 @@ use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
 use crate::cli::commands::reports;
 use crate::cli::commands::status::pending;
 use crate::cli::context::CommandContext;
+use crate::cli::events::RunEvents;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::plan::format::codec::plan_digest;
@@ -348,15 +349,21 @@ async fn carry_out(
         instance: ask.place.instance.clone(),
         plan_digest: plan_digest(&proposed.plan),
     };
-    let tell = progress::listener(&proposed.plan);
+    let mut events = RunEvents::new(context.events.as_ref(), session, &ask.place.name(), None);
     let left = ending::left(&proposed.plan, &ask.place.name());
     let recorded = ending::recorded(&proposed);
     let switching = recovery_reports::switching(&proposed);
+    if context.events.is_some() {
+        let forecast = reports::forecast(session, &ask.place, &proposed);
+        events.began(&context.command, &proposed.plan, switching.as_ref(), forecast.as_ref());
+    }
+    let tell = events.listener(&proposed.plan, progress::listener(&proposed.plan));
     let report =
         crate::ops::apply::run::apply(session, lease, proposed, &order, tell, signals.stop.clone())
             .await;
     out::end_bars();
     let report = report?;
+    events.ended(&report);
     ending::tell(&report, ask.intent, &recorded);
     if let Some(left) = left {
         out::talk(&left);

@@ -1,13 +1,14 @@
 //! `drill`: shows what is rehearsed, asks, rehearses it, reports, and leaves nothing behind.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cli::args::{AllowArgs, LossArgs, TargetArgs, WorldArgs};
 use crate::cli::commands::apply::{Consent, confirm, refuse, require_terminal, show};
 use crate::cli::commands::plan::warn;
 use crate::cli::commands::reports;
 use crate::cli::context::CommandContext;
+use crate::cli::events::RunEvents;
 use crate::cli::exit::Exit;
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
@@ -16,6 +17,7 @@ use crate::engine::plan::model::change::{Action, Plan};
 use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::completion::{self, Completion};
 use crate::engine::text::advice::AdvisedCommand;
+use crate::ops::apply::finish::RunResult;
 use crate::ops::apply::step_inputs::Progress;
 use crate::ops::drill::cleanup::{Cleaned, clean_up};
 use crate::ops::drill::crashed::cut_off;
@@ -98,7 +100,8 @@ impl RequestedDrill<'_> {
     async fn clean_up(&self, stack: &Stack) -> Result<Exit, OpsError> {
         let Self { context, session, script } = self;
         let cut_off = cut_off(session, script)?;
-        let cleaned = clean_up(session, script, &ConsoleObserver { context }).await?;
+        let cleaned =
+            clean_up(session, script, &ConsoleObserver::new(context, session, script)).await?;
         let exit = told(&cleaned);
         if let Some(cut_off) = cut_off {
             let report = cut_off.report(session, script, goals(stack), &cleaned.report);
@@ -167,7 +170,7 @@ impl RequestedDrill<'_> {
         let Self { context, session, script } = self;
         let place = &script.ask.place;
         let signals = signals::listen()?;
-        let observer = ConsoleObserver { context };
+        let observer = ConsoleObserver::new(context, session, script);
         let stop = &signals.stop;
         let rehearsal = tokio::select! {
             ended = rehearse(session, lease, proposed, script, foresight, &observer, stop) => ended?,
@@ -374,11 +377,36 @@ fn in_use(name: &str, stack: &str, overlay: &str) -> OpsError {
 
 struct ConsoleObserver<'a> {
     context: &'a CommandContext,
+    session: &'a Arc<Session>,
+    stack: String,
+    /// Of the part that began last.
+    events: Mutex<RunEvents>,
+}
+
+impl<'a> ConsoleObserver<'a> {
+    fn new(context: &'a CommandContext, session: &'a Arc<Session>, script: &DrillSpec) -> Self {
+        let stack = script.ask.place.name();
+        let events = RunEvents::new(None, session, &stack, None);
+        Self { context, session, stack, events: Mutex::new(events) }
+    }
+
+    fn events(&self) -> MutexGuard<'_, RunEvents> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl DrillObserver for ConsoleObserver<'_> {
     fn begins(&self, part: DrillPhase, plan: &Plan) {
         out::end_bars();
+        let name = match part {
+            DrillPhase::Apply => "apply",
+            DrillPhase::Switch => "switch",
+            DrillPhase::Cleanup => "cleanup",
+        };
+        let log = self.context.events.as_ref();
+        let mut events = RunEvents::new(log, self.session, &self.stack, Some(name));
+        events.began(&self.context.command, plan, None, None);
+        *self.events() = events;
         match part {
             DrillPhase::Apply => out::talk("apply: creating home as it is before the disaster"),
             DrillPhase::Switch => {
@@ -398,7 +426,11 @@ impl DrillObserver for ConsoleObserver<'_> {
     }
 
     fn listener(&self, plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
-        progress::listener(plan)
+        self.events().listener(plan, progress::listener(plan))
+    }
+
+    fn ended(&self, report: &RunResult) {
+        self.events().ended(report);
     }
 }
 

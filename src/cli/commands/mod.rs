@@ -9,6 +9,7 @@ pub mod audit;
 pub mod status;
 pub mod apply;
 pub mod switch;
+pub mod where_to;
 pub mod drill;
 pub mod explain;
 pub mod init;
@@ -56,7 +57,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             let wanted = switch::SwitchArgs { allow, world, yes, last_good };
             match to {
                 Some(to) => switch::failover(&context, &target, &to, &losing, &wanted).await,
-                None => Err(switch::where_to(&context, &target)?),
+                None => Err(where_to::where_to(&context, &target, &wanted.world).await?),
             }
         }
         Command::Failback {
@@ -80,9 +81,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
             let wanted = drill::DrillArgs { to, losing, cleanup, yes };
             drill::drill(&context, &target, &world, &wanted).await
         }
-        Command::Status { target, world, format } => {
-            status::status(&context, &target, &world, format).await
-        }
+        Command::Status(arguments) => status::status(&context, &arguments).await,
         Command::Reports { state, name, format } => {
             reports::reports(&context, &state, name.as_deref(), format).await
         }

@@ -1,9 +1,13 @@
-//! `status`: what is active, lost, held and draining; nothing is asked of any cloud.
+//! `status`: where users are, what is active, lost, deferred and draining; nothing is asked of any cloud.
 
-use crate::cli::args::{Plain, TargetArgs, WorldArgs};
+use std::time::Duration;
+
+use crate::cli::args::Plain;
+use crate::cli::args::status::StatusArgs;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
-use crate::cli::{open, out};
+use crate::cli::{open, out, signals};
+use crate::engine::lang::merge::variables::GivenVariable;
 use crate::engine::recovery::user_routes::ways;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
@@ -11,47 +15,106 @@ use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::recovery_reports::goals;
 use crate::ops::status;
 use crate::render;
+use crate::render::status::StatusFacts;
 use crate::render::words::count;
 
-pub async fn status(
-    context: &CommandContext,
-    target: &TargetArgs,
-    world: &WorldArgs,
-    format: Plain,
-) -> Result<Exit, OpsError> {
+/// How often a followed state is read. A guess: people see a change at once, and a reading of a large state (0.1 s for 10,000
+/// resources) leaves the machine to the run that is followed.
+const FOLLOW: Duration = Duration::from_secs(1);
+
+pub async fn status(context: &CommandContext, arguments: &StatusArgs) -> Result<Exit, OpsError> {
+    let StatusArgs { target, world, format, follow: follows } = arguments;
     let place = StackRef::find(&target.stack, &context.directory)?;
     let given = open::variables(&target.under(Vec::new()))?;
     let session = open::session(&place.root, world).await?;
-    let Some(status) = status::status(&session, &place, &given)? else {
-        out::data(&format!("{} has not been applied yet", place.name()));
-        return Ok(Exit::Done);
+    if *follows {
+        return follow(&session, &place, &given, *format).await;
+    }
+    out::data(&told(&session, &place, &given, |facts| match format {
+        Plain::Text => out::typed_here(&render::status::text(facts)).into_owned(),
+        Plain::Json => render::status::json(facts),
+    })?);
+    Ok(Exit::Done)
+}
+
+/// Until a signal: on a terminal the screen is drawn anew, elsewhere a status is written whenever something of it changes.
+async fn follow(
+    session: &Session,
+    place: &StackRef,
+    given: &[GivenVariable],
+    format: Plain,
+) -> Result<Exit, OpsError> {
+    let signals = signals::listen()?;
+    let mut stop = signals.stop.clone();
+    let mut last = None;
+    let draws = out::can_redraw();
+    loop {
+        let stamp = stamp(session, place)?;
+        if draws || last.as_ref() != Some(&stamp) {
+            let text = told(session, place, given, |facts| match format {
+                Plain::Text => out::typed_here(&render::status::text(facts)).into_owned(),
+                Plain::Json => render::status::json_line(facts),
+            })?;
+            match format {
+                Plain::Text if draws => out::redraw(&text),
+                Plain::Text => out::data(&format!("{text}\n")),
+                Plain::Json => out::data(&text),
+            }
+            last = Some(stamp);
+        }
+        if out::is_closed() {
+            return Ok(Exit::Done);
+        }
+        tokio::select! {
+            _ = stop.changed() => return Ok(signals.number().map_or(Exit::Done, Exit::Signal)),
+            // People wait, not the world.
+            () = tokio::time::sleep(FOLLOW) => {}
+        }
+    }
+}
+
+/// What changes whenever a status has something new to tell; ages alone are no news.
+fn stamp(session: &Session, place: &StackRef) -> Result<(Option<u64>, Option<String>), OpsError> {
+    let store = session.store(place);
+    let lease = store.lease_status()?.map(|it| format!("{} {}", it.owner, it.is_alive));
+    Ok((store.load()?.map(|it| it.sequence), lease))
+}
+
+fn told(
+    session: &Session,
+    place: &StackRef,
+    given: &[GivenVariable],
+    tell: impl Fn(&StatusFacts<'_>) -> String,
+) -> Result<String, OpsError> {
+    let Some(status) = status::status(session, place, given)? else {
+        return Ok(format!("{} has not been applied yet", place.name()));
     };
-    let (plan, trouble) = match &status.pending {
-        Ok(plan) => (Some(plan), None),
+    let (pending, trouble) = match &status.pending {
+        Ok(it) => (Some((&it.stack, &it.plan)), None),
         Err(why) => (None, Some(why.as_str())),
     };
-    let facts = render::status::StatusFacts {
+    let facts = StatusFacts {
         name: place.name(),
         now: session.clock.now(),
         state: &status.state,
-        ways: ways(&session.catalog, &status.state, plan),
-        plan,
+        ways: ways(&session.catalog, &status.state, pending),
+        plan: pending.map(|(_, plan)| plan),
         trouble,
-        lease: session.store(&place).lease_status()?.map(|it| {
+        lease: session.store(place).lease_status()?.map(|it| {
             let gone = if it.is_alive { "" } else { ", whose process has died" };
             let aim =
                 it.to.map(|it| format!(", a switch to {}", OverlayNames(&it))).unwrap_or_default();
             let asked = it.asked_by.map(|it| format!(", asked to stop by {it}"));
             format!("{} ({}){aim}{gone}{}", it.owner, it.command, asked.unwrap_or_default())
         }),
+        run: status.run.as_ref(),
+        objective: pending.and_then(|(stack, _)| goals(stack).rto),
+        estimate: status.estimate,
     };
-    out::data(&match format {
-        Plain::Text => out::typed_here(&render::status::text(&facts)).into_owned(),
-        Plain::Json => render::status::json(&facts),
-    });
-    Ok(Exit::Done)
+    Ok(tell(&facts))
 }
 
 /// After a switch: what the layers would have changed as well, and which commands show and make it.

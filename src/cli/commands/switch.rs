@@ -10,7 +10,6 @@ use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out, signals};
-use crate::engine::plan::model::options::RecoveryOverlay;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::{self, Completion, Unfinished};
 use crate::engine::retry::SILENT;
@@ -18,7 +17,6 @@ use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::ops::error::OpsError;
-use crate::ops::load::layers::recovery_overlays;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::{PlanRequest, check};
 use crate::ops::load::stack_ref::StackRef;
@@ -300,29 +298,6 @@ fn nothing_yet(place: &StackRef) -> OpsError {
         format!("{name} has not been applied yet, so there is nothing to switch"),
         format!("apply it first: {}", AdvisedCommand::Apply { stack: &name }),
     )
-}
-
-/// The overlays that can be switched to, and what each assumes lost. Nothing is done without one.
-pub fn where_to(context: &CommandContext, target: &TargetArgs) -> Result<OpsError, OpsError> {
-    let place = StackRef::find(&target.stack, &context.directory)?;
-    let name = place.name();
-    let told = |way: RecoveryOverlay| {
-        let planned = way.assumes_lost.is_empty();
-        let (to, lost) = (way.overlay.as_str(), Vec::new());
-        let switch = AdvisedCommand::Failover { stack: &name, to, lost, planned };
-        let assumes = if planned { "nothing".to_owned() } else { way.assumes_lost.join(", ") };
-        format!("\n  {to} assumes lost: {assumes}: {switch}")
-    };
-    let mut ways = recovery_overlays(&place);
-    ways.sort_by_key(|it| it.assumes_lost.is_empty());
-    let ways: Vec<String> = ways.into_iter().map(told).collect();
-    Ok(OpsError::usage(
-        "--to is missing; nothing was changed",
-        match ways.as_slice() {
-            [] => format!("{name} has no overlay to switch to: add one in `overlays/`"),
-            ways => format!("the overlays, those for a recovery first:{}", ways.concat()),
-        },
-    ))
 }
 
 /// Nothing to switch, and nothing of a switch is left: what is pending is not made by the way.

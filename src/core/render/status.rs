@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::engine::plan::model::change::{Action, Change, Plan};
+use crate::engine::recovery::report::journaled::JournaledSwitch;
 use crate::engine::recovery::user_routes::UserRoute;
 use crate::engine::state::record::{Phase, State};
 use crate::engine::text::advice::AdvisedCommand;
@@ -25,6 +26,12 @@ pub struct StatusFacts<'a> {
     pub trouble: Option<&'a str>,
     /// Who may write at the moment.
     pub lease: Option<String>,
+    /// The run that goes on.
+    pub run: Option<&'a JournaledSwitch>,
+    /// How long the stack lets a recovery take, in seconds.
+    pub objective: Option<u64>,
+    /// How long the rest of a switch will take, in seconds.
+    pub estimate: Option<u64>,
 }
 
 fn named(overlays: &[String]) -> String {
@@ -50,6 +57,8 @@ pub fn text(facts: &StatusFacts<'_>) -> String {
         format!("home: {}", named(&state.home)),
         format!("phase: {}", phase(facts)),
     ]);
+    lines.extend(recovery(facts));
+    lines.extend(running(facts));
     for it in &state.lost {
         let domain = escape_control(&it.fault_domain);
         lines.push(format!(
@@ -95,8 +104,11 @@ fn users(it: &UserRoute) -> String {
     let moves = if it.is_to_move { "; the configuration points it elsewhere" } else { "" };
     let shut =
         it.shut.as_deref().map_or_else(String::new, |it| format!("; {}", escape_control(it)));
+    let backends = it.backends.map_or_else(String::new, |it| {
+        format!(", {} of {} in place", it.recorded, count(it.wanted.max(it.recorded), "backend"))
+    });
     format!(
-        "users: {} points to {to} ({}){place}{lost}{shut}{moves}",
+        "users: {} points to {to} ({}){place}{backends}{lost}{shut}{moves}",
         escape_control(&it.address.to_string()),
         escape_control(&it.target)
     )
@@ -128,6 +140,63 @@ fn phase(facts: &StatusFacts<'_>) -> String {
         }
         (phase, None) => phase.word().into(),
     }
+}
+
+/// How much of the time that a recovery may take is used, counted as its report will count it.
+fn recovery(facts: &StatusFacts<'_>) -> Option<String> {
+    let time = used(facts)?;
+    let (used, objective) = (duration(time.used), facts.objective.map(duration));
+    let rest = match facts.estimate {
+        Some(it) => format!("; the rest of the switch will take about {}", duration(it)),
+        None => String::new(),
+    };
+    Some(match (time.has_moved, objective) {
+        (true, Some(objective)) => format!(
+            "recovery: traffic was shifted after {used}, DNS caches included {}; objective {objective}{rest}",
+            duration(time.used.saturating_add(time.dns_bound))
+        ),
+        (true, None) => format!("recovery: traffic was shifted after {used}{rest}"),
+        (false, Some(objective)) => format!("recovery: {used} of {objective} used{rest}"),
+        (false, None) => format!("recovery: {used} so far; the stack sets no objective{rest}"),
+    })
+}
+
+/// The time of a switch that has not ended, in seconds.
+struct UsedTime {
+    used: u64,
+    /// Users have moved: then that is how long it took, and so long others may still answer the old way.
+    has_moved: bool,
+    dns_bound: u64,
+}
+
+fn used(facts: &StatusFacts<'_>) -> Option<UsedTime> {
+    let switch = facts.state.unfinished_switch()?;
+    let began = switch.last_good.unwrap_or(switch.since).min(switch.since);
+    let has_moved = facts.state.phase == Phase::Degraded;
+    let last = switch.directed.iter().max_by_key(|it| it.at).filter(|_| has_moved);
+    let until = last.map_or(facts.now, |it| it.at);
+    let used = u64::try_from(until.saturating_sub(began) / 1_000).unwrap_or(0);
+    Some(UsedTime { used, has_moved: last.is_some(), dns_bound: last.map_or(0, |it| it.dns_bound) })
+}
+
+/// What the run that goes on is at.
+fn running(facts: &StatusFacts<'_>) -> Vec<String> {
+    let Some(run) = facts.run else { return Vec::new() };
+    let of = if run.planned > 0 { format!(" of {}", run.planned) } else { String::new() };
+    let mut lines = vec![format!("progress: {}{of} steps ended", run.ended())];
+    lines.extend(run.open().map(|it| {
+        format!(
+            "in progress: {} {}, for {}",
+            escape_control(&it.address.to_string()),
+            escape_control(&it.call),
+            duration(seconds_since(facts, it.started.unwrap_or(run.began)))
+        )
+    }));
+    lines
+}
+
+fn seconds_since(facts: &StatusFacts<'_>, at: i64) -> u64 {
+    u64::try_from(facts.now.saturating_sub(at) / 1_000).unwrap_or(0)
 }
 
 fn changes(facts: &StatusFacts<'_>) -> Vec<String> {
@@ -188,6 +257,15 @@ fn stale_since(facts: &StatusFacts<'_>, output: &str) -> String {
 
 /// The same for programs; additions do not change the version.
 pub fn json(facts: &StatusFacts<'_>) -> String {
+    serde_json::to_string_pretty(&value(facts)).expect("plain data serialises")
+}
+
+/// The same on one line, for `--follow`.
+pub fn json_line(facts: &StatusFacts<'_>) -> String {
+    value(facts).to_string()
+}
+
+fn value(facts: &StatusFacts<'_>) -> Json {
     let state = facts.state;
     let change = |it: &Change| {
         json!({
@@ -205,7 +283,7 @@ pub fn json(facts: &StatusFacts<'_>) -> String {
         .iter()
         .map(|(name, value)| (name.clone(), output(facts, name, value)))
         .collect();
-    let text = json!({
+    json!({
         "version": 1,
         "stack": facts.name,
         "target": state.target,
@@ -226,6 +304,7 @@ pub fn json(facts: &StatusFacts<'_>) -> String {
             "lost": it.is_lost,
             "to_move": it.is_to_move,
             "shut": it.shut,
+            "backends": it.backends.map(|it| json!({ "recorded": it.recorded, "wanted": it.wanted })),
         })).collect::<Vec<_>>(),
         "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
         "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),
@@ -235,11 +314,26 @@ pub fn json(facts: &StatusFacts<'_>) -> String {
         "trouble": facts.trouble,
         "last_run": state.last_run.as_ref().map(|it| json!({ "who": it.who, "command": it.command, "at": it.at, "finished": it.finished })),
         "lease": facts.lease,
+        "recovery": used(facts).map(|it| json!({
+            "seconds": it.used,
+            "shifted": it.has_moved,
+            "dns_bound": it.dns_bound,
+            "objective": facts.objective,
+            "estimate": facts.estimate,
+        })),
+        "run": facts.run.map(|it| json!({
+            "ended": it.ended(),
+            "steps": Some(it.planned).filter(|it| *it > 0),
+            "in_progress": it.open().map(|it| json!({
+                "address": it.address.to_string(),
+                "call": it.call,
+                "since": it.started,
+            })).collect::<Vec<_>>(),
+        })),
         "serial": state.serial,
         "objects": state.records.len(),
         "outputs": outputs,
-    });
-    serde_json::to_string_pretty(&text).expect("plain data serialises")
+    })
 }
 
 fn pending(facts: &StatusFacts<'_>) -> Vec<Json> {

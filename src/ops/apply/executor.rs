@@ -34,7 +34,9 @@ use crate::engine::text::diagnostic::{Diagnostic, on_one_line, stops};
 use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::execute_step::execute_step;
 use crate::ops::apply::known_values::{known_values, with_secrets};
-use crate::ops::apply::step_inputs::{StepContext, StepDone, StepInputs, StepWait, Times};
+use crate::ops::apply::step_inputs::{
+    Progress, StepContext, StepDone, StepInputs, StepWait, Times,
+};
 use crate::ops::apply::watched_resources::OpenGate;
 use crate::ops::load::session::Session;
 use crate::ops::plan::make::Proposed;
@@ -221,6 +223,7 @@ impl<'a> Executor<'a> {
         let moved = JournalEntry::UsersMoved { at: self.session.clock.now() };
         if hands.pen.write(vec![moved.clone()]).await.is_ok() {
             fold(&mut self.state, &moved);
+            (hands.tell)(Progress::Phase(self.state.phase));
         }
     }
 

@@ -147,6 +147,7 @@ fn open_run(
         command: order.command.clone(),
         at,
         plan: order.plan_digest.clone(),
+        steps: proposed.plan.steps.len(),
         destroys,
         variables,
     });

@@ -13,7 +13,7 @@ use crate::engine::plan::model::change::Step;
 use crate::engine::retry::Pacing;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome};
-use crate::engine::state::record::Record;
+use crate::engine::state::record::{Phase, Record};
 use crate::engine::value::Attributes;
 use crate::ops::apply::watched_resources::WatchedResource;
 use crate::ops::load::session::Session;
@@ -79,6 +79,8 @@ pub enum Progress {
         step: usize,
         outcome: StepOutcome,
     },
+    /// The switch has come so far.
+    Phase(Phase),
 }
 
 /// Entries that wait to be durable, and who is told when they are.

@@ -28,6 +28,8 @@ pub trait DrillObserver {
     /// What is worth a warning in what a cleanup was planned from.
     fn warns(&self, cleanup: &Proposed);
     fn listener(&self, plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync>;
+    /// The part that began last has ended so.
+    fn ended(&self, report: &RunResult);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +141,8 @@ impl DrillContext<'_> {
             plan_digest: plan_digest(&proposed.plan),
         };
         let tell = self.audience.listener(&proposed.plan);
-        apply(self.session, lease, proposed, &order, tell, stop).await
+        let report = apply(self.session, lease, proposed, &order, tell, stop).await?;
+        self.audience.ended(&report);
+        Ok(report)
     }
 }

@@ -86,7 +86,7 @@ pub fn by_tags(
     unknown: &[Unknown],
 ) -> (Option<Diagnostic>, Vec<Change>) {
     let Some(state) = made.state.filter(|_| !unknown.is_empty()) else { return (None, Vec::new()) };
-    let is_switch = made.plan.switch.is_some() || state.switching().is_some();
+    let is_switch = made.plan.switch.is_some() || state.unfinished_switch().is_some();
     let ways = declared_by(session, place, state);
     let (plan, catalog, name) = (made.plan, &*session.catalog, &place.name());
     let judged = OutdatedCheck { plan, catalog, name, intent, allowed, is_switch, ways: &ways };

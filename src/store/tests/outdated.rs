@@ -33,6 +33,7 @@ fn run(store: &StateStore, at: i64, cloud: &str) -> State {
     let (mut lease, state) = store.lease("ann", "apply shop", at).unwrap();
     let who = ("ann".to_owned(), "apply shop".to_owned());
     let began = JournalEntry::RunBegan {
+        steps: 0,
         who: who.0,
         command: who.1,
         at,

@@ -2,11 +2,13 @@
 
 use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
+use crate::engine::lang::model::Stack;
 use crate::engine::packets::{Admits, Family, Filter};
-use crate::engine::plan::draft::topology::RecordedTopology;
+use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
 use crate::engine::plan::guard::danger::directs_users;
 use crate::engine::plan::model::change::{AttributeChange, Change, Plan};
 use crate::engine::plan::traffic::balancer_firewalls::{family_of, port_of, shut_through};
+use crate::engine::plan::traffic::serving::lets_serve;
 use crate::engine::schema::Catalog;
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
@@ -26,10 +28,21 @@ pub struct UserRoute {
     pub is_to_move: bool,
     /// The filter of this stack that lets nobody in there, in a sentence.
     pub shut: Option<String>,
+    /// What takes users behind that; `None`: nothing that counts them stands there.
+    pub backends: Option<BackendCount>,
 }
 
-/// All of them; `plan`: what the layers would have changed.
-pub fn ways(catalog: &Catalog, state: &State, plan: Option<&Plan>) -> Vec<UserRoute> {
+/// How many backends take users, as recorded, and how many the layers want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackendCount {
+    pub recorded: usize,
+    pub wanted: usize,
+}
+
+/// All of them; `pending`: what the layers want, and what they would have changed.
+pub fn ways(catalog: &Catalog, state: &State, pending: Option<(&Stack, &Plan)>) -> Vec<UserRoute> {
+    let wanted = pending.map(|(stack, _)| (stack, DesiredTopology::new(catalog, stack)));
+    let plan = pending.map(|(_, plan)| plan);
     let (recorded, domains) =
         (RecordedTopology::new(catalog, state), FaultDomains::new(catalog, Some(state)));
     let mut ways = Vec::new();
@@ -51,10 +64,43 @@ pub fn ways(catalog: &Catalog, state: &State, plan: Option<&Plan>) -> Vec<UserRo
         let is_lost =
             fault_domain.iter().any(|it| state.lost.iter().any(|lost| lost.fault_domain == *it));
         let shut = shut(catalog, state, &recorded, family_of(kind, &record.attributes), &to);
+        let backends = backends(catalog, (state, &recorded), wanted.as_ref(), &to);
         let (address, target) = (address.clone(), target.join(", "));
-        ways.push(UserRoute { address, target, to, fault_domain, is_lost, is_to_move, shut });
+        ways.push(UserRoute {
+            address,
+            target,
+            to,
+            fault_domain,
+            is_lost,
+            is_to_move,
+            shut,
+            backends,
+        });
     }
     ways
+}
+
+/// What of serving sets stands behind these, made and wanted.
+fn backends(
+    catalog: &Catalog,
+    (state, recorded): (&State, &RecordedTopology<'_>),
+    wanted: Option<&(&Stack, DesiredTopology<'_>)>,
+    to: &[Address],
+) -> Option<BackendCount> {
+    let is_backend = |kind: &str| catalog.get(kind).filter(|it| !it.serving_set.is_empty());
+    let stands = |it: &&Address| {
+        let record = state.records.get(*it);
+        record.is_some_and(|it| {
+            is_backend(&it.kind).is_some_and(|kind| lets_serve(kind, &it.attributes))
+        })
+    };
+    let stand = recorded.contained(to).iter().filter(stands).count();
+    let declared = wanted.map_or(stand, |(stack, wanted)| {
+        let kind = |it: &Address| stack.instances.get(it).map(|it| it.resource.kind.as_str());
+        let all = wanted.contained(to);
+        all.iter().filter(|it| kind(it).is_some_and(|it| is_backend(it).is_some())).count()
+    });
+    (stand + declared > 0).then_some(BackendCount { recorded: stand, wanted: declared })
 }
 
 /// The first filter before what users come to that lets none of them in, as far as state knows.

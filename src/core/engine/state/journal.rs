@@ -45,6 +45,9 @@ pub enum JournalEntry {
         command: String,
         at: i64,
         plan: String,
+        /// How many steps the plan has.
+        #[serde(default, skip_serializing_if = "is_none")]
+        steps: usize,
         /// Everything is to go.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         destroys: bool,
@@ -120,6 +123,12 @@ pub enum JournalEntry {
         variables: BTreeMap<String, Value>,
         outputs: BTreeMap<String, Value>,
     },
+}
+
+/// Unknown to journals of before, and nothing to tell.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
+fn is_none(steps: &usize) -> bool {
+    *steps == 0
 }
 
 impl JournalEntry {

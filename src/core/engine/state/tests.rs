@@ -113,7 +113,8 @@ fn entry() -> impl Strategy<Value = JournalEntry> {
         (sample::text(), sample::text(), any::<i64>(), any::<bool>(), option::of(attributes()))
             .prop_map(|(who, command, at, destroys, variables)| {
                 let plan = "p".into();
-                JournalEntry::RunBegan { who, command, at, plan, destroys, variables }
+                let steps = usize::from(destroys) * 7;
+                JournalEntry::RunBegan { who, command, at, plan, steps, destroys, variables }
             }),
         (sample::text(), any::<i64>()).prop_map(|(fault_domain, at)| JournalEntry::Recovered {
             fault_domain,

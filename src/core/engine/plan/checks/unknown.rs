@@ -7,7 +7,7 @@ use crate::engine::fault_domain::FaultDomains;
 use crate::engine::observed::{Observation, UnknownReason, Unreadable};
 use crate::engine::plan::availability::unreachable::{is_asked_there, is_global};
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
-use crate::engine::plan::model::options::Intent;
+use crate::engine::plan::model::options::{Intent, fitting};
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::codes::DiagnosticCode;
@@ -201,16 +201,8 @@ fn switch<'a>(it: &'a PlanBuilder<'_>, name: &'a str, lost: BTreeSet<&'a str>) -
     let ways = it.options.ways.iter().filter(|way| {
         going.is_some() || active.is_none_or(|active| !active.contains(&way.overlay))
     });
-    let ways: Vec<_> = ways.collect();
-    let assumes = |exactly: bool| {
-        let mut fitting = ways.iter().filter(|way| {
-            let assumed: BTreeSet<&str> = way.assumes_lost.iter().map(String::as_str).collect();
-            if exactly { assumed == lost } else { assumed.is_superset(&lost) }
-        });
-        let first = fitting.next()?;
-        fitting.next().is_none().then_some(first.overlay.as_str())
-    };
-    match going.map(String::as_str).or_else(|| assumes(true)).or_else(|| assumes(false)) {
+    let fits = || fitting(ways.clone(), &lost).map(|it| it.overlay.as_str());
+    match going.map(String::as_str).or_else(fits) {
         Some(to) => AdvisedCommand::Failover { stack: name, to, lost: lost_list(), planned: false }
             .to_string(),
         None => {

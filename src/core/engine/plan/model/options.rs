@@ -1,6 +1,6 @@
 //! What a plan is asked to do, and what its guards may let through.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::observed::Neighbor;
@@ -13,6 +13,22 @@ pub use crate::engine::state::record::{Allowances, Keep};
 pub struct RecoveryOverlay {
     pub overlay: String,
     pub assumes_lost: Vec<String>,
+}
+
+/// The overlay that is made for exactly these lost fault domains; else the only one that is made for them and others.
+pub fn fitting<'a>(
+    ways: impl Iterator<Item = &'a RecoveryOverlay> + Clone,
+    lost: &BTreeSet<&str>,
+) -> Option<&'a RecoveryOverlay> {
+    let only = |exactly: bool| {
+        let mut fitting = ways.clone().filter(|way| {
+            let assumed: BTreeSet<&str> = way.assumes_lost.iter().map(String::as_str).collect();
+            if exactly { assumed == *lost } else { assumed.is_superset(lost) }
+        });
+        let first = fitting.next()?;
+        fitting.next().is_none().then_some(first)
+    };
+    only(true).or_else(|| only(false))
 }
 
 /// Everything that a plan is asked for besides the layers, the state and what was read.

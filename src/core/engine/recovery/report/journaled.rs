@@ -13,6 +13,8 @@ pub struct JournaledSwitch {
     pub who: String,
     pub command: String,
     pub began: i64,
+    /// How many steps its plan has; 0: the journal does not say.
+    pub planned: usize,
     /// When the last thing of it was written.
     pub last: i64,
     /// It came to its end, whether that was a good one or not.
@@ -24,6 +26,18 @@ pub struct JournaledSwitch {
 }
 
 impl JournaledSwitch {
+    /// How many of its steps have ended, well or not.
+    pub fn ended(&self) -> usize {
+        self.steps.len() - self.open().count()
+    }
+
+    /// Those that began and have not ended: of a run that goes on, what it is at.
+    pub fn open(&self) -> impl Iterator<Item = &StepTiming> {
+        let open =
+            |it: &&StepTiming| matches!(it.became, StepResult::NotDone | StepResult::InDoubt);
+        self.steps.iter().filter(open)
+    }
+
     /// It did nothing but delete.
     pub fn is_cleanup(&self) -> bool {
         let of_cleanup = |it: &StepTiming| matches!(it.call.as_str(), DELETE | GONE | FORGET);
@@ -42,8 +56,8 @@ pub fn runs<'a>(entries: impl IntoIterator<Item = &'a JournalEntry>) -> Vec<Jour
     let mut is_between = true;
     for entry in entries {
         match entry {
-            JournalEntry::RunBegan { who, command, at, .. } => {
-                runs.push(JournalReading::new(who, command, *at));
+            JournalEntry::RunBegan { who, command, at, steps, .. } => {
+                runs.push(JournalReading::new((who, command), *at, *steps));
                 is_between = false;
             }
             JournalEntry::Leased { .. } => is_between = true,
@@ -65,11 +79,12 @@ struct JournalReading {
 }
 
 impl JournalReading {
-    fn new(who: &str, command: &str, at: i64) -> Self {
+    fn new((who, command): (&str, &str), at: i64, planned: usize) -> Self {
         let run = JournaledSwitch {
             who: who.into(),
             command: command.into(),
             began: at,
+            planned,
             last: at,
             is_ended: false,
             switched: None,
@@ -233,6 +248,7 @@ mod tests {
             command: "drill".into(),
             at: at(seconds),
             plan: String::new(),
+            steps: 10,
             destroys: false,
             variables: None,
         }
@@ -330,6 +346,9 @@ mod tests {
         assert_eq!((runs.len(), runs[0].is_ended, runs[0].is_cleanup()), (2, false, false));
         assert_eq!((runs[0].began, runs[0].last, runs[1].began), (at(0), at(80), at(700)));
         assert_eq!(runs[0].switched, Some((at(0), Vec::new())));
+        assert_eq!((runs[0].planned, runs[0].ended()), (10, 4));
+        let open: Vec<String> = runs[0].open().map(|it| it.call.clone()).collect();
+        assert_eq!(open, ["drain gate", "delete"]);
         insta::assert_snapshot!(told(&runs[0].steps), @r"
         0 create web work 0..10 done []
         1 ready web work 10..40 done [0]

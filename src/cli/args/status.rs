@@ -1,0 +1,18 @@
+//! What `status` is given.
+
+use clap::Args;
+
+use crate::cli::args::stack::{Plain, TargetArgs, WorldArgs};
+
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub world: WorldArgs,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Plain,
+    /// Show it again whenever it changes, until interrupted; as JSON, one object per line
+    #[arg(long)]
+    pub follow: bool,
+}

@@ -1,0 +1,222 @@
+//! Events of a run: one JSON object per line in a file, for whoever watches a switch from another program.
+//!
+//! Every line has `time` (of the world's clock, RFC 3339), `event` and `stack`; a drill adds `part` (`apply`, `switch`, `cleanup`).
+//!
+//! | event | fields |
+//! |---|---|
+//! | `run-began` | `command`, `steps`, `switch` (`from`, `to`; null: none), `lost`, `objective`, `estimate` (`shift`, `whole`; null: unknown) |
+//! | `step-started` | `step`, `address`, `call`, `ended`, `of` |
+//! | `step-waiting` | `step`, `address`, `call`, `why`; again whenever the reason changes |
+//! | `step-ended` | `step`, `address`, `call`, `outcome` (`done`, `failed`, `indeterminate`), `why`, `ended`, `of` |
+//! | `phase` | `phase` (`degraded`: users are where the switch wants them) |
+//! | `run-ended` | `phase`, `complete`, `done`, `failed`, `remaining`, `stopped` |
+//!
+//! Of a switch each line has `used` as well: seconds since the site was last seen good, or since the switch began. Durations are
+//! in seconds. A later version adds events and fields, and changes none.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::cli::out;
+use crate::engine::plan::model::change::{Plan, Step};
+use crate::engine::plan::model::forecast::Forecast;
+use crate::engine::state::journal::StepOutcome;
+use crate::engine::text::plain::json as escaped;
+use crate::engine::text::redact::redactor;
+use crate::ops::apply::finish::RunResult;
+use crate::ops::apply::step_inputs::Progress;
+use crate::ops::error::OpsError;
+use crate::ops::load::session::Session;
+use crate::ops::recovery_reports::Switching;
+use crate::render::watch::time;
+
+/// The file that events are appended to. What cannot be written is said once, and never holds a run up.
+#[derive(Debug)]
+pub struct EventLog {
+    path: PathBuf,
+    file: Mutex<Option<File>>,
+}
+
+impl EventLog {
+    /// Appends to a regular file, which is made where it is missing. A pipe that nobody reads would hold the run up.
+    pub fn open(path: &Path) -> Result<Self, OpsError> {
+        let wrong = |why: String| {
+            let help = "name a regular file, or one that does not exist yet; nothing was changed";
+            OpsError::usage(format!("--events {}: {why}", path.display()), help)
+        };
+        match std::fs::symlink_metadata(path) {
+            Ok(it) if !it.is_file() => return Err(wrong("it is not a regular file".into())),
+            _ => {}
+        }
+        let file = File::options().append(true).create(true).open(path);
+        let file = file.map_err(|why| wrong(format!("it cannot be written: {why}")))?;
+        Ok(Self { path: path.to_owned(), file: Mutex::new(Some(file)) })
+    }
+
+    fn write(&self, line: &Json) {
+        let text = escaped(&redactor().redact(&line.to_string())) + "\n";
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Err(why)) = file.as_mut().map(|it| it.write_all(text.as_bytes())) {
+            *file = None;
+            drop(file);
+            let path = self.path.display();
+            out::talk(&format!(
+                "events can no longer be written to {path}: {why}; the run goes on"
+            ));
+        }
+    }
+}
+
+/// The events of one run; without a log they go nowhere.
+#[derive(Clone)]
+pub struct RunEvents {
+    log: Option<Arc<EventLog>>,
+    session: Arc<Session>,
+    /// What every line has.
+    head: Map<String, Json>,
+    /// In milliseconds since the Unix epoch.
+    counted_from: Option<i64>,
+}
+
+impl RunEvents {
+    /// `part`: of a drill.
+    pub fn new(
+        log: Option<&Arc<EventLog>>,
+        session: &Arc<Session>,
+        stack: &str,
+        part: Option<&'static str>,
+    ) -> Self {
+        let mut head = Map::new();
+        head.insert("stack".into(), stack.into());
+        head.extend(part.map(|it| ("part".to_owned(), it.into())));
+        let (log, session) = (log.cloned(), Arc::clone(session));
+        Self { log, session, head, counted_from: None }
+    }
+
+    fn say(&self, event: &str, fields: Json) {
+        let Some(log) = &self.log else { return };
+        let now = self.session.clock.now();
+        let mut line = Map::new();
+        line.insert("time".into(), time(now).into());
+        line.insert("event".into(), event.into());
+        line.extend(self.head.clone());
+        let used = self.counted_from.map(|it| now.saturating_sub(it).max(0) / 1_000);
+        line.extend(used.map(|it| ("used".to_owned(), it.into())));
+        if let Json::Object(fields) = fields {
+            line.extend(fields);
+        }
+        log.write(&Json::Object(line));
+    }
+
+    pub fn began(
+        &mut self,
+        command: &str,
+        plan: &Plan,
+        switching: Option<&Switching>,
+        forecast: Option<&Forecast>,
+    ) {
+        let now = self.session.clock.now();
+        self.counted_from = switching.map(|it| it.last_good.or(it.since).unwrap_or(now).min(now));
+        let lost: Vec<&str> = plan.lost.iter().map(|it| it.fault_domain.as_str()).collect();
+        self.say(
+            "run-began",
+            json!({
+                "command": command,
+                "steps": plan.steps.len(),
+                "switch": switching.map(|it| json!({ "from": it.from, "to": it.to })),
+                "lost": lost,
+                "objective": switching.and_then(|it| it.goals.rto),
+                "estimate": forecast.map(|it| json!({
+                    "shift": it.directed.map(|it| it.usual),
+                    "whole": it.whole,
+                })),
+            }),
+        );
+    }
+
+    pub fn ended(&self, report: &RunResult) {
+        let failed = report.failed.len() + report.in_doubt.len();
+        self.say(
+            "run-ended",
+            json!({
+                "phase": report.phase.word(),
+                "complete": report.is_over(),
+                "done": report.done.len(),
+                "failed": failed,
+                "remaining": report.not_done.len(),
+                "stopped": report.stopped,
+            }),
+        );
+    }
+
+    /// Tells each progress of this plan, and passes it on.
+    pub fn listener(
+        &self,
+        plan: &Plan,
+        next: Arc<dyn Fn(Progress) + Send + Sync>,
+    ) -> Arc<dyn Fn(Progress) + Send + Sync> {
+        if self.log.is_none() {
+            return next;
+        }
+        let told = ToldSteps { steps: plan.steps.clone(), ended: 0, reasons: BTreeMap::new() };
+        let (told, events) = (Mutex::new(told), self.clone());
+        Arc::new(move |progress| {
+            told.lock().unwrap_or_else(PoisonError::into_inner).take(&events, &progress);
+            next(progress);
+        })
+    }
+}
+
+/// What was told of the steps of a plan.
+struct ToldSteps {
+    steps: Vec<Step>,
+    ended: usize,
+    /// Why each waits, as told last.
+    reasons: BTreeMap<usize, String>,
+}
+
+impl ToldSteps {
+    fn take(&mut self, events: &RunEvents, progress: &Progress) {
+        match progress {
+            Progress::Started { step } => {
+                events.say("step-started", self.step(*step, self.count()));
+            }
+            Progress::Waiting { step, why } => {
+                if self.reasons.insert(*step, why.clone()).as_ref() != Some(why) {
+                    events.say("step-waiting", self.step(*step, json!({ "why": why })));
+                }
+            }
+            Progress::Ended { step, outcome } => {
+                self.ended += 1;
+                let (outcome, why) = match outcome {
+                    StepOutcome::Failed(it) => ("failed", Some(&it.why)),
+                    StepOutcome::InDoubt(it) => ("indeterminate", Some(&it.why)),
+                    _ => ("done", None),
+                };
+                let mut fields = self.count();
+                fields["outcome"] = outcome.into();
+                fields["why"] = json!(why);
+                events.say("step-ended", self.step(*step, fields));
+            }
+            Progress::Phase(phase) => events.say("phase", json!({ "phase": phase.word() })),
+        }
+    }
+
+    fn count(&self) -> Json {
+        json!({ "ended": self.ended, "of": self.steps.len() })
+    }
+
+    fn step(&self, id: usize, mut fields: Json) -> Json {
+        if let Some(step) = self.steps.get(id) {
+            fields["step"] = id.into();
+            fields["address"] = step.address.to_string().into();
+            fields["call"] = step.call.word().into();
+        }
+        fields
+    }
+}

@@ -1,0 +1,58 @@
+//! Which overlays could be switched to, and which of them fits what is silent now.
+
+use std::collections::BTreeSet;
+
+use crate::engine::fault_domain::FaultDomains;
+use crate::engine::observed::Unreadable;
+use crate::engine::plan::model::options::{RecoveryOverlay, fitting};
+use crate::ops::error::OpsError;
+use crate::ops::load::layers::recovery_overlays;
+use crate::ops::load::session::Session;
+use crate::ops::load::stack_ref::StackRef;
+use crate::ops::recovered;
+
+/// The overlays of a stack beside what its fault domains say at the moment.
+#[derive(Debug, Default)]
+pub struct OverlayChoice {
+    /// Those that assume a loss first.
+    pub ways: Vec<RecoveryOverlay>,
+    /// The one of them that is made for exactly what is lost or silent, or the only one that covers it.
+    pub fits: Option<String>,
+    /// Declared lost already.
+    pub lost: Vec<String>,
+    /// Fault domains that do not answer, and why.
+    pub silent: Vec<(String, Unreadable)>,
+    /// Fault domains whose health could not be asked: they answered, and not what they should.
+    pub unknown: Vec<(String, Unreadable)>,
+    /// Fault domains that answer.
+    pub answers: Vec<String>,
+}
+
+/// Reads one resource in each fault domain that is not declared lost; takes no lease and changes nothing.
+pub async fn choice(session: &Session, place: &StackRef) -> Result<OverlayChoice, OpsError> {
+    let mut ways = recovery_overlays(place);
+    ways.sort_by_key(|it| it.assumes_lost.is_empty());
+    let Some(state) = session.store(place).load()? else {
+        return Ok(OverlayChoice { ways, ..OverlayChoice::default() });
+    };
+    let lost: Vec<String> = state.lost.iter().map(|it| it.fault_domain.clone()).collect();
+    let known = FaultDomains::new(&session.catalog, Some(&state));
+    let asked: Vec<String> = known
+        .names()
+        .into_iter()
+        .filter(|it| !it.ends_with(":global") && lost.iter().all(|lost| lost != it))
+        .map(str::to_owned)
+        .collect();
+    let unread = recovered::silent(session, &state, &asked).await;
+    let answers =
+        asked.into_iter().filter(|it| unread.iter().all(|(name, _)| name != it)).collect();
+    let (unknown, silent): (Vec<_>, Vec<_>) =
+        unread.into_iter().partition(|(_, why)| why.reason.is_no());
+    let gone: BTreeSet<&str> =
+        lost.iter().chain(silent.iter().map(|(it, _)| it)).map(String::as_str).collect();
+    // Where one is already nobody has to go.
+    let others = || ways.iter().filter(|it| !state.active.contains(&it.overlay));
+    let fits = (!silent.is_empty()).then(|| fitting(others(), &gone)).flatten();
+    let fits = fits.map(|it| it.overlay.clone());
+    Ok(OverlayChoice { ways, fits, lost, silent, unknown, answers })
+}

@@ -1,0 +1,120 @@
+//! What can be seen of a switch while it goes on: `status --follow`, and the events of a run.
+
+use serde_json::Value;
+
+use crate::concurrent_switches::{at_the_gate, draining, heal, home, to};
+use crate::harness::Home;
+
+const SHOP: &str = "woocommerce";
+
+fn events(home: &Home, file: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(home.path(file)).unwrap();
+    text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
+}
+
+/// What a status says of a switch that waits at its gate: where users are, how far the run is, and what it waits for.
+#[test]
+fn status_tells_how_far_a_running_switch_is() {
+    let home = home();
+    let running = at_the_gate(&home, &to("calm"));
+    let status = home.sandbox(&["status", "duo"]).code(0);
+    status
+        .shows(&[
+            "users: shop points to lb (",
+            "2 of 2 backends in place",
+            "phase: switching from base since ",
+            "recovery: ",
+            "progress: ",
+            " steps ended\nin progress: shop serving gate, for ",
+        ])
+        .done();
+    let json = home.sandbox(&["status", "duo", "--format", "json"]).code(0).json();
+    let run = &json["run"];
+    assert!(run["steps"].as_u64() > run["ended"].as_u64(), "{run}");
+    assert_eq!(run["in_progress"][0]["address"], "shop", "{run}");
+    assert_eq!(json["recovery"]["shifted"], false, "{json}");
+    heal(&home);
+    running.end().code(0).done();
+}
+
+/// Followed, a status says something new as soon as there is something, until it is interrupted.
+#[test]
+fn status_follow_shows_each_change_until_a_signal() {
+    let home = home();
+    let mut follower = home.start(&["status", "duo", "--follow", "--format", "json", "--sandbox"]);
+    follower.until_shows("\"phase\":\"settled\"");
+    let running = draining(&home, &["failover", "duo", "--to", "move", "--planned", "--yes"], "eu");
+    let shown = follower.until_shows("\"phase\":\"degraded\"").to_owned();
+    assert!(shown.lines().all(|it| serde_json::from_str::<Value>(it).is_ok()), "{shown}");
+    running.kill();
+    follower.until_shows("whose process has died");
+    follower.signal("INT");
+    follower.end().code(130).done();
+}
+
+/// One line for each event, in the order in which they come; the switch, its phase, its end, and what failed.
+#[test]
+fn failover_tells_its_events_in_a_file() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", SHOP, "--yes", "--events", "made.jsonl"]).code(0).done();
+    let made = events(&home, "made.jsonl");
+    assert_eq!((&made[0]["event"], &made[0]["switch"]), (&"run-began".into(), &Value::Null));
+    assert_eq!(made.last().unwrap()["complete"], true);
+    home.lose("linode:us-east");
+    home.lose("aws:us-east-1");
+    home.fault("POST /linode/instances 503 times=100000");
+    let failover = ["failover", SHOP, "--to", "failover_eu", "--yes", "--events", "run.jsonl"];
+    home.sandbox(&failover).code(1).done();
+    let told = events(&home, "run.jsonl");
+    let at = |event: &str, address: &str| {
+        let is_it =
+            |it: &Value| it["event"] == event && (address.is_empty() || it["address"] == address);
+        told.iter().position(is_it).unwrap_or_else(|| panic!("no {event} {address}: {told:#?}"))
+    };
+    let began = &told[at("run-began", "")];
+    assert_eq!(
+        (&began["switch"]["to"][0], &began["objective"]),
+        (&"failover_eu".into(), &900.into())
+    );
+    assert_eq!(began["lost"], serde_json::json!(["aws:us-east-1", "linode:us-east"]));
+    assert!(at("step-started", "shop") < at("step-ended", "shop"));
+    assert!(at("step-ended", "shop") < at("phase", ""));
+    assert_eq!(told[at("phase", "")]["phase"], "degraded");
+    let failed = &told[at("step-ended", "standby[1]")];
+    assert_eq!((&failed["outcome"], &failed["of"]), (&"failed".into(), &6.into()), "{failed}");
+    assert!(failed["why"].as_str().unwrap().contains("503"), "{failed}");
+    let end = told.last().unwrap();
+    assert_eq!((&end["event"], &end["phase"]), (&"run-ended".into(), &"degraded".into()), "{end}");
+    assert!(told.iter().all(|it| it["stack"] == SHOP && it["used"].is_u64()), "{told:#?}");
+    // A later run goes on in the same file.
+    home.world.heal(None).unwrap();
+    let apply = ["apply", SHOP, "--yes", "--events", "run.jsonl"];
+    home.sandbox(&apply).code(0).done();
+    let end = events(&home, "run.jsonl").pop().unwrap();
+    assert_eq!((&end["phase"], &end["complete"]), (&"settled".into(), &true.into()), "{end}");
+}
+
+#[test]
+fn apply_refuses_events_where_no_file_can_be() {
+    let home = Home::woocommerce();
+    for place in ["stacks", "nowhere/run.jsonl"] {
+        let apply = ["apply", SHOP, "--yes", "--events", place];
+        home.sandbox(&apply).code(64).says(&["--events ", place]).done();
+    }
+    assert!(home.state(SHOP).is_none());
+}
+
+#[test]
+fn drill_tells_the_events_of_each_part() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
+    let drill = ["drill", SHOP, "--to", "drill_eu", "--yes", "--events", "drill.jsonl"];
+    home.sandbox(&drill).code(0).done();
+    let told = events(&home, "drill.jsonl");
+    let of = |event: &str| -> Vec<String> {
+        let those = told.iter().filter(|it| it["event"] == event);
+        those.map(|it| it["part"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(of("run-began"), ["apply", "switch", "cleanup"]);
+    assert_eq!(of("run-ended"), ["apply", "switch", "cleanup"]);
+}
