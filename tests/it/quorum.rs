@@ -1,8 +1,12 @@
 //! Users first: a failover under loss moves users to the first backend that serves, whatever becomes of the rest.
 
+use lifeboat::sandbox::linode::dns::targets::MetBy;
+use lifeboat::sandbox::requests::received::Received;
+
 use crate::harness::{Home, Requests};
 
 const SHOP: &str = "woocommerce";
+const NAME: &str = "shop.example.com";
 const FAILOVER: [&str; 5] = ["failover", SHOP, "--to", "failover_eu", "--yes"];
 
 const OVERLAY: &str = "stacks/woocommerce/overlays/failover_eu.yaml";
@@ -32,6 +36,40 @@ fn failover_under_loss_moves_users_before_the_scale_up_is_over() {
         .done();
     let changes = home.requests().mutating();
     assert!(place(&changes, "PUT /v4/domains/") < place(&changes, "/nodes"), "{changes}");
+    home.sandbox(&["plan", SHOP, "--detailed-exitcode"]).code(0).shows(&["No changes."]).done();
+}
+
+/// At the pace of the clouds: nothing but the write of a journal lies between the check that the quorum needs and the record.
+#[test]
+fn failover_under_loss_moves_users_right_after_the_check_that_the_quorum_needs() {
+    let home = without_home();
+    home.world.set_speed(1.0).unwrap();
+    let mut run = home.start(&[&FAILOVER[..], &["--sandbox"]].concat());
+    let moves = |it: &Received| it.method == "PUT" && it.path.starts_with("/v4/domains/");
+    assert!(run.until(|| home.requests().0.iter().any(moves)));
+    run.kill();
+    let all = home.requests().0;
+    let moved = all.iter().position(moves).unwrap();
+    let checks = |it: &&Received| it.method == "GET" && it.path.contains("/nodebalancers/");
+    let check = all[..moved].iter().rev().find(checks).expect("the gate asked the balancer");
+    let waited = all[moved].at - check.at;
+    assert!(waited <= 3_000, "{waited} ms between\n{check}\n{}", all[moved]);
+    let makes = |it: &Received| it.method == "POST" && it.path.ends_with("/nodes");
+    assert!(!all[..moved].iter().any(makes), "it waited for a backend to be created");
+}
+
+/// The one backend that serves is to grow: it goes down only while another one serves.
+#[test]
+fn failover_under_loss_resizes_the_backend_that_serves_without_harm_to_users() {
+    let home = without_home();
+    let overlay = std::fs::read_to_string(home.path(OVERLAY)).unwrap();
+    let larger =
+        overlay.replace("resources:\n", "resources:\n  standby: { type: g6-standard-4 }\n");
+    assert_ne!(larger, overlay);
+    home.write(OVERLAY, larger);
+    home.sandbox(&FAILOVER).code(0).done();
+    home.users().unharmed(&[NAME], "a resize");
+    assert_eq!(home.verdict(NAME).unwrap().met, MetBy::Served);
     home.sandbox(&["plan", SHOP, "--detailed-exitcode"]).code(0).shows(&["No changes."]).done();
 }
 

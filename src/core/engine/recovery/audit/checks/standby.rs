@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::engine::lang::model::ServingQuorum;
 use crate::engine::plan::steps::quorum::is_backend;
 use crate::engine::recovery::audit::case::AuditCase;
 use crate::engine::recovery::audit::finding::{AuditRule, AuditSection, Finding, Level};
@@ -38,6 +39,7 @@ pub fn check(case: &AuditCase<'_>, out: &mut AuditSection) {
     way(case, out);
     different(case, out);
     capacity(case, out);
+    quorum(case, out);
 }
 
 /// Resources of which home has none; what is missing only because of another is not told.
@@ -82,7 +84,9 @@ fn way(case: &AuditCase<'_>, out: &mut AuditSection) {
     } else {
         "before traffic is shifted, the switch creates"
     };
-    out.fact("way", format!("{when} {}", made.join(", ")));
+    let number = made.len();
+    let what = if number == 1 { "resource" } else { "resources" };
+    out.fact("way", format!("{when} {number} {what}: {}", made.join(", ")));
 }
 
 fn different(case: &AuditCase<'_>, out: &mut AuditSection) {
@@ -237,6 +241,42 @@ fn capacity(case: &AuditCase<'_>, out: &mut AuditSection) {
         }
         out.fact("capacity", text);
     }
+}
+
+/// What serves users at the moment when they are sent there, beside what serves them at home.
+fn quorum(case: &AuditCase<'_>, out: &mut AuditSection) {
+    let backends = case.living().filter(|it| is_backend(it.kind)).count();
+    if backends == 0 {
+        return;
+    }
+    let moved = case.moving.iter().filter_map(|it| case.recovery.item(it));
+    let names = moved.filter(|it| it.kind.drain.is_some());
+    let default = if case.lost.is_empty() { ServingQuorum::All } else { ServingQuorum::Count(1) };
+    let asked = |it: SideItem<'_>| it.instance.resource.gates.serves().unwrap_or(default);
+    let Some(required) = names.map(|it| asked(it).of(backends)).min() else { return };
+    let serve = if required == 1 { "serves" } else { "serve" };
+    let share = share(case, required).unwrap_or_default();
+    out.fact(
+        "quorum",
+        format!("traffic is shifted as soon as {required} of {backends} backends {serve}{share}"),
+    );
+}
+
+/// How much of home's capacity so many of the recovery's machines have, the smallest ones first; `None`: some size is unknown.
+fn share(case: &AuditCase<'_>, machines: usize) -> Option<String> {
+    let size = |it: &SideItem<'_>| -> Option<Option<u64>> {
+        let capacity = it.kind.capacity.as_ref()?;
+        Some(it.text(&capacity.attribute).and_then(|size| capacity.of.get(size)).copied())
+    };
+    let home = case.home_closure.iter().filter_map(|it| case.home.item(it));
+    let home: Option<Vec<u64>> = home.filter_map(|it| size(&it)).collect();
+    let living: Option<Vec<u64>> = case.living().filter_map(|it| size(&it)).collect();
+    let (home, mut living) = (home?.iter().sum::<u64>(), living?);
+    living.sort_unstable();
+    let quorum: u64 = living.iter().take(machines).sum();
+    let unit = case.living().find_map(|it| Some(it.kind.capacity.as_ref()?.unit.clone()))?;
+    let percent = (quorum * 100).checked_div(home)?;
+    Some(format!(": {percent} % of home's capacity ({quorum} of {home} {unit})"))
 }
 
 /// Where the overlay says what is lost.

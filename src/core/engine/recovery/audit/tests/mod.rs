@@ -914,8 +914,9 @@ fn audit_states_what_it_worked_out() {
     ttl: `shop` is cached for 5 min (`ttl_sec`); the objective is 15 min
     detection: `lb_http` removes a dead backend after 50 s: 3 × 15 s + 5 s
     detection: `standby_http` removes a dead backend after 50 s: 3 × 15 s + 5 s
-    way: while users are sent to the backends that exist, the switch creates `standby[1]`
+    way: while users are sent to the backends that exist, the switch creates 1 resource: `standby[1]`
     capacity: home has 2 × g6-standard-2 (4 vCPU), the recovery 2 × g6-standard-2 (4 vCPU)
+    quorum: traffic is shifted as soon as 1 of 2 backends serves: 50 % of home's capacity (2 of 4 vCPU)
     state: serial 0 in , 18 resources
     drill: the last drill of `failover_eu` was 10 days ago and passed
     "#);
