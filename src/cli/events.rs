@@ -8,6 +8,7 @@
 //! | `step-started` | `step`, `address`, `call`, `ended`, `of` |
 //! | `step-waiting` | `step`, `address`, `call`, `why`; again whenever the reason changes |
 //! | `step-ended` | `step`, `address`, `call`, `outcome` (`done`, `failed`, `indeterminate`), `why`, `ended`, `of` |
+//! | `gate-open` | `step`, `address`, `call`, `serving` (backends that serve), `backends` (all that are there or to come) |
 //! | `phase` | `phase` (`degraded`: users are where the switch wants them) |
 //! | `run-ended` | `phase`, `complete`, `done`, `failed`, `remaining`, `stopped` |
 //!
@@ -202,6 +203,10 @@ impl ToldSteps {
                 fields["outcome"] = outcome.into();
                 fields["why"] = json!(why);
                 events.say("step-ended", self.step(*step, fields));
+            }
+            Progress::Serving { step, backends } => {
+                let fields = json!({ "serving": backends.serving, "backends": backends.of });
+                events.say("gate-open", self.step(*step, fields));
             }
             Progress::Phase(phase) => events.say("phase", json!({ "phase": phase.word() })),
         }

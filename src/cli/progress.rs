@@ -12,6 +12,8 @@ use crate::engine::state::journal::StepOutcome;
 use crate::engine::text::plain::escape_control;
 use crate::engine::value::Attributes;
 use crate::ops::apply::step_inputs::Progress;
+use crate::ops::apply::watched_resources::ServingBackends;
+use crate::render::words::count;
 
 /// How often a wait reports that it goes on where there is no terminal. CI systems take a log that is silent for minutes as
 /// hung; more often than this would bury the other lines. A guess.
@@ -25,6 +27,8 @@ struct ShownProgress {
     bars: Option<(MultiProgress, ProgressBar)>,
     running: BTreeMap<usize, (Instant, Option<ProgressBar>)>,
     reminded: BTreeMap<usize, Instant>,
+    /// How many backends serve behind the gates that are open.
+    serving: BTreeMap<usize, ServingBackends>,
 }
 
 /// A listener for the progress of this plan.
@@ -44,6 +48,7 @@ pub fn listener(plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
         bars,
         running: BTreeMap::new(),
         reminded: BTreeMap::new(),
+        serving: BTreeMap::new(),
     });
     Arc::new(move |progress| shown.lock().unwrap_or_else(PoisonError::into_inner).take(progress))
 }
@@ -53,6 +58,9 @@ impl ShownProgress {
         match progress {
             Progress::Started { step } => self.started(step),
             Progress::Waiting { step, why } => self.waiting(step, &why),
+            Progress::Serving { step, backends } => {
+                self.serving.insert(step, backends);
+            }
             Progress::Ended { step, outcome } => self.ended(step, &outcome),
             // The end of the run says it, and what follows from it.
             Progress::Phase(_) => {}
@@ -102,7 +110,11 @@ impl ShownProgress {
                 }
             }),
             StepOutcome::Removed | StepOutcome::Moved { .. } | StepOutcome::Waited => {
-                done(&self.steps[step])
+                let serving = self
+                    .serving
+                    .get(&step)
+                    .map(|it| format!(" ({} of {} serve)", it.serving, count(it.of, "backend")));
+                done(&self.steps[step]).map(|it| it + &serving.unwrap_or_default())
             }
         };
         let running = self.running.remove(&step);

@@ -52,6 +52,10 @@ async fn each_serves(
         if let Err(why) = wait(hands, job, limits, target).await {
             return closed(job, &format!("`{}` does not serve: {why}", watched.address));
         }
+        if watched.kind.serves_when.is_some() {
+            let backends = watched.members.serving();
+            (hands.tell)(Progress::Serving { step: job.step.id, backends });
+        }
     }
     StepOutcome::Waited
 }

@@ -30,7 +30,7 @@ impl Executor<'_> {
             })
             .collect();
         for gate in &gates {
-            gate.members.expect_more(!gate.coming.is_empty());
+            gate.members.expect_more(gate.coming.len());
         }
         if !gates.is_empty() {
             self.open_gates.insert(job.step.id, gates);
@@ -72,14 +72,14 @@ impl Executor<'_> {
             while gate.coming.last().is_some_and(|it| !self.is_to_come(*it)) {
                 gate.coming.pop();
             }
-            gate.members.expect_more(!gate.coming.is_empty());
+            gate.members.expect_more(gate.coming.len());
         }
         self.open_gates = gates;
     }
 
     /// Tells every gate that waits to give up when its time is over.
     pub fn expect_nothing_more(&self) {
-        self.open_gates.values().flatten().for_each(|it| it.members.expect_more(false));
+        self.open_gates.values().flatten().for_each(|it| it.members.expect_more(0));
     }
 
     /// A record as a member of an object, by kind and id, if it is inside that and may serve.

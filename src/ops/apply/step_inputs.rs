@@ -15,7 +15,7 @@ use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome};
 use crate::engine::state::record::{Phase, Record};
 use crate::engine::value::Attributes;
-use crate::ops::apply::watched_resources::WatchedResource;
+use crate::ops::apply::watched_resources::{ServingBackends, WatchedResource};
 use crate::ops::load::session::Session;
 use crate::store::keep_alive::LeaseGuard;
 
@@ -74,6 +74,11 @@ pub enum Progress {
     Waiting {
         step: usize,
         why: String,
+    },
+    /// A gate is open: how many backends serve.
+    Serving {
+        step: usize,
+        backends: ServingBackends,
     },
     Ended {
         step: usize,

@@ -259,7 +259,11 @@ async fn served(
     let count = watched.count;
     let attributes = told(hands, watched).await?;
     let counts = attributes.get(&serves.attribute).and_then(Value::as_map);
-    match counts.and_then(|it| it.get(&serves.member)) {
+    let healthy = counts.and_then(|it| it.get(&serves.member));
+    if let Some(Value::Int(healthy)) = healthy {
+        watched.members.note_healthy(usize::try_from(*healthy).unwrap_or(0));
+    }
+    match healthy {
         Some(Value::Int(healthy)) if usize::try_from(*healthy).is_ok_and(|it| it >= count) => {
             members_serve(hands, watched).await
         }

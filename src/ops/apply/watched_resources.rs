@@ -29,8 +29,17 @@ pub struct WatchedMembers(Arc<Mutex<Known>>);
 #[derive(Debug, Default)]
 struct Known {
     recorded: BTreeMap<Address, Arc<WatchedResource>>,
-    /// Steps of this run may still add some.
-    are_coming: bool,
+    /// So many steps of this run may still add one each.
+    coming: usize,
+    /// How many the balancer called healthy when it was asked last.
+    healthy: usize,
+}
+
+/// How many backends serve, of all that stand or are to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServingBackends {
+    pub serving: usize,
+    pub of: usize,
 }
 
 impl WatchedMembers {
@@ -44,7 +53,7 @@ impl WatchedMembers {
 
     /// Whether more may come, so that it is too early to give up.
     pub fn are_coming(&self) -> bool {
-        self.known().are_coming
+        self.known().coming > 0
     }
 
     pub fn put(&self, member: WatchedResource) {
@@ -55,8 +64,19 @@ impl WatchedMembers {
         self.known().recorded.remove(address);
     }
 
-    pub fn expect_more(&self, more: bool) {
-        self.known().are_coming = more;
+    pub fn expect_more(&self, steps: usize) {
+        self.known().coming = steps;
+    }
+
+    pub fn note_healthy(&self, healthy: usize) {
+        self.known().healthy = healthy;
+    }
+
+    /// As far as was seen last. What others put beside ours is not counted.
+    pub fn serving(&self) -> ServingBackends {
+        let known = self.known();
+        let of = known.recorded.len() + known.coming;
+        ServingBackends { serving: known.healthy.min(of), of }
     }
 }
 

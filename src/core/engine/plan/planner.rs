@@ -24,7 +24,7 @@ use crate::engine::plan::traffic::shifts::{
     Replicating, ShiftDirection, directions, left, replicating,
 };
 use crate::engine::plan::traffic::shut_backends::{ShutBackend, shut};
-use crate::engine::plan::traffic::unchecked_targets::blind;
+use crate::engine::plan::traffic::unchecked_targets::{blind, uncounted};
 use crate::engine::state::record::{Phase, State};
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
@@ -114,6 +114,7 @@ fn guarded(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Stray
         it.diagnostics.extend(it.groups.split(&name));
         it.diagnostics.extend(lost_targets(it, directions));
         it.diagnostics.extend(blind(it, directions));
+        it.diagnostics.extend(uncounted(it, directions));
         strays = it.strays();
         let overlays = &it.worlds.stack.overlays;
         it.diagnostics.extend(rules::half_destroyed(&it.planned, it.worlds.state, overlays));

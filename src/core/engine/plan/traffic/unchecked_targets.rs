@@ -37,6 +37,25 @@ pub fn blind(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnos
     told.collect()
 }
 
+/// A refusal for each name that asks for backends where nothing counts any.
+pub fn uncounted(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnostic> {
+    let asks = |it: &&ShiftDirection| {
+        it.checked.is_empty() && !it.skips && !it.withdraws && it.until.is_none()
+    };
+    let told = directions.iter().filter(asks).filter_map(|direction| {
+        let planned = it.planned.iter().find(|it| it.change.address == direction.address)?;
+        let gate = planned.instance?.resource.gates.health().filter(|it| it.serves.is_some())?;
+        let text = format!(
+            "the gate of `{}` would never open: `serves` counts backends, and what it points to has no health check that counts any",
+            direction.address
+        );
+        let help = "point it to a balancer whose config has a `check`, or remove `serves`";
+        let refusal = Diagnostic::refusal(DiagnosticCode::GateNeverOpens, text).help(help);
+        Some(refusal.at(gate.span, "nothing is counted here"))
+    });
+    told.collect()
+}
+
 fn warning(
     planned: &PlannedChange<'_>,
     direction: &ShiftDirection,
