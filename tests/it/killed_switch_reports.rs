@@ -75,7 +75,7 @@ fn drill_killed_when_home_was_made_has_measured_no_recovery() {
     home.sandbox(CLEANUP).code(0).says(&["recovery time: not measured"]).done();
     let report = reports(&home, "woocommerce").remove(0);
     add_up(&report);
-    assert_eq!((&report["recovery"], &report["directed"]), (&Json::Null, &Json::Null));
+    assert_eq!((&report["recovery"], &report["shifted"]), (&Json::Null, &Json::Null));
     assert_eq!(report["objectives"]["rto"]["verdict"], "not measured");
 }
 
@@ -95,7 +95,7 @@ fn drill_killed_after_its_switch_has_measured_the_recovery() {
     add_up(&report);
     assert_eq!(report["lost"], serde_json::json!(["aws:us-east-1", "linode:us-east"]));
     assert_eq!((&report["dns_bound"], &report["passed"]), (&300.0.into(), &false.into()));
-    let recovery = seconds(&report["directed"]) + 300.0;
+    let recovery = seconds(&report["shifted"]) + 300.0;
     assert!((seconds(&report["recovery"]) - recovery).abs() < 0.2, "{report:#}");
     let name = report["name"].as_str().unwrap();
     home.sandbox(&["reports", "woocommerce", name, "--format", "markdown"])
@@ -188,7 +188,7 @@ fn failover_killed_at_its_very_end_is_ended_and_measured() {
         assert_eq!(report[name], told[name], "{name}");
     }
     // The journal's clock is read a moment before the run's own: a few milliseconds of this machine, times a hundred.
-    for name in ["directed", "recovery"] {
+    for name in ["shifted", "recovery"] {
         let (from_journal, from_run) =
             (report[name].as_f64().unwrap(), told[name].as_f64().unwrap());
         assert!((from_journal - from_run).abs() < 5.0, "{name}: {from_journal}, {from_run}");

@@ -41,7 +41,7 @@ pub(crate) fn shop() -> Home {
 pub(crate) fn reports(home: &Home) -> Vec<Json> {
     let output = home.sandbox(&["reports", "shop", "--format", "json"]).code(0);
     let json: Json = serde_json::from_str(&output.stdout).unwrap();
-    assert_eq!(json["version"], 1);
+    assert_eq!(json["version"], 2);
     json["reports"].as_array().unwrap().clone()
 }
 
@@ -90,7 +90,7 @@ fn failover_and_failback_are_measured_and_reported() {
             (&report["planned"], &report["passed"], &report["complete"]),
             (&true.into(), &true.into(), &true.into())
         );
-        let recovery = seconds(&report["directed"]) + 120.0;
+        let recovery = seconds(&report["shifted"]) + 120.0;
         assert!((seconds(&report["recovery"]) - recovery).abs() < 0.2, "{report:#}");
         assert_eq!(report["objectives"]["rto"]["verdict"], "met");
         assert_eq!(report["objectives"]["rpo"]["measured"], Json::Null);
@@ -252,10 +252,10 @@ fn plan_says_how_long_its_switch_takes_and_how_sure_that_is() {
     let forecast = &json["envelope"]["forecast"];
     let all = forecast["steps"].as_u64().unwrap();
     assert!(all >= 2 && forecast["measured"] == all, "{forecast}");
-    assert_eq!(forecast["directed"]["dns_bound"], 120, "{forecast}");
+    assert_eq!(forecast["shifted"]["dns_bound"], 120, "{forecast}");
     // Steps like these were made once on the way there: what is expected is about what it took. That switch was planned, so its
     // users waited for all that this one makes.
-    let took = seconds(&reports(&home)[0]["directed"]);
+    let took = seconds(&reports(&home)[0]["shifted"]);
     let usual = seconds(&forecast["whole"]);
     assert!(usual > took / 3.0 && usual < took * 3.0, "{usual} is far from {took}");
     for format in ["text", "markdown", "html"] {

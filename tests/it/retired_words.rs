@@ -1,8 +1,11 @@
 //! Retired words: what the project called by a word of its own and calls by the field's now is not said any more.
 
-use regex::Regex;
+use std::collections::BTreeSet;
 
-use crate::harness::{files, repository};
+use regex::Regex;
+use serde_json::Value as Json;
+
+use crate::harness::{Home, files, repository};
 
 /// A pattern of the old word in its old sense, and the word of today (`docs/glossary.md`).
 const RETIRED: &[(&str, &str)] = &[
@@ -44,11 +47,14 @@ const RETIRED: &[(&str, &str)] = &[
 
 /// Where an old word stands for another thing than the one that was renamed, with the reason.
 const ALLOWED: &[(&str, &str)] = &[
-    // A stored report says it so: a field's value that programs match. The screens say "indeterminate".
-    ("src/core/engine/recovery/report/step_timing.rs", "in doubt"),
-    ("src/core/engine/recovery/report/journaled.rs", "in doubt"),
-    // Fields of saved plans and of state keep the names under which files have them.
+    // Reports and plans that earlier versions saved are still read, by the words of then.
+    ("src/core/engine/recovery/report/codec.rs", "in doubt"),
     ("src/core/engine/plan/model/change.rs", "thaws"),
+    ("src/core/engine/plan/format/codec.rs", "thaws"),
+    ("docs/ci.md", "`thaws` for `recovered`"),
+    ("docs/ci.md", "`in doubt`"),
+    ("docs/state.md", "`thawed` (recovered fault domains)"),
+    // Fields of state keep the names under which files have them (docs/state.md).
     ("src/core/engine/state/record.rs", "thawed"),
     // The key of the items that earlier versions wrote as well, so that they are still recognized.
     ("src/cloud/dynamodb/replication_probe.rs", "lifeboat-canary-"),
@@ -63,6 +69,50 @@ const ALLOWED: &[(&str, &str)] = &[
     // A word of the overlays of before is told its name of today.
     ("src/core/engine/lang/lower/resources.rs", "instance"),
 ];
+
+/// Keys of JSON in their old sense, and the key of today.
+const RETIRED_KEYS: &[(&str, &str)] = &[
+    ("held", "deferred"),
+    ("left_behind", "orphaned"),
+    ("objects", "resources"),
+    ("unseen", "unknown"),
+    ("unseen_reason", "unknown_reason"),
+    ("thaws", "recovered"),
+    ("thawed", "recovered"),
+    ("found", "recovered"),
+    ("begun", "pending"),
+    ("directs", "shift"),
+    ("directed", "shifted"),
+    ("directed_at", "shifted_at"),
+    ("instance", "workspace"),
+    ("mark", "ownership_tag"),
+];
+
+/// Words that stand as values in JSON where a set of them is closed.
+const RETIRED_VALUES: &[&str] = &["unseen", "in doubt", "held", "left_behind"];
+
+/// Maps whose keys are the stack's own: names of attributes, outputs, files and the like.
+const FREE_MAPS: &[&str] = &["attributes", "outputs", "files", "variables", "accounts"];
+
+/// Every key of a JSON document, and every retired word that is a value of it.
+fn keys(json: &Json, found: &mut BTreeSet<String>) {
+    match json {
+        Json::Object(map) => {
+            for (name, value) in map {
+                found.insert(name.clone());
+                let is_free = FREE_MAPS.contains(&name.as_str()) && value.is_object();
+                if !is_free {
+                    keys(value, found);
+                }
+            }
+        }
+        Json::Array(items) => items.iter().for_each(|it| keys(it, found)),
+        Json::String(text) if RETIRED_VALUES.contains(&text.as_str()) => {
+            found.insert(format!("the value {text}"));
+        }
+        _ => {}
+    }
+}
 
 /// The texts of a source: what stands between quotes, comments left out.
 fn texts(code: &str) -> String {
@@ -111,4 +161,39 @@ fn retired_words_are_in_no_message_help_or_document() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
     assert!(said.len() > 300, "{} files were read", said.len());
+}
+
+/// All JSON that is written for programs, in the middle of a loss: with what is frozen, deferred, orphaned and unknown.
+#[test]
+fn retired_words_are_no_keys_of_json() {
+    const SHOP: &str = "woocommerce";
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
+    home.run(&["sandbox", "lose", "linode:us-east", "aws:us-east-1"]).code(0).done();
+    let json = |command: &[&str], code: i32| {
+        home.sandbox(&[command, &["--format", "json"]].concat()).code(code).json()
+    };
+    let mut all = vec![json(&["plan", SHOP], 5)];
+    home.sandbox(&["failover", SHOP, "--to", "failover_eu", "--yes"]).code(0).done();
+    all.extend([
+        json(&["plan", SHOP], 0),
+        json(&["plan", SHOP, "-o", "failover_eu", "-o", "scale_up"], 0),
+        json(&["status", SHOP], 0),
+        json(&["reports", SHOP], 0),
+        json(&["audit", SHOP], 0),
+    ]);
+    // A plan of a switch as it is saved.
+    let saved = repository().join("src/core/engine/plan/format/golden/failover.json");
+    all.push(serde_json::from_str(&std::fs::read_to_string(saved).unwrap()).unwrap());
+    let mut said = BTreeSet::new();
+    for it in &all {
+        keys(it, &mut said);
+    }
+    for today in ["deferred", "orphaned", "resources", "unknown", "recovered", "shift", "shifted"] {
+        assert!(said.contains(today), "{today} is a key of {said:?}");
+    }
+    let retired = RETIRED_KEYS.iter().filter(|(old, _)| said.contains(*old));
+    let retired: Vec<_> = retired.collect();
+    assert!(retired.is_empty(), "{retired:?}");
+    assert!(!said.iter().any(|it| it.starts_with("the value ")), "{said:?}");
 }

@@ -246,13 +246,13 @@ fn apply_refuses_plans_that_were_edited() {
     home.write("edited.json", plan.replacen("example.com", "example.org", 1));
     let said = format!("\"format_version\": \"{FORMAT_VERSION}\"");
     assert!(plan.contains(&said));
-    home.write("future.json", plan.replacen(&said, "\"format_version\": \"2.0\"", 1));
+    home.write("future.json", plan.replacen(&said, "\"format_version\": \"3.0\"", 1));
     home.write("cut.json", plan.split_at(plan.len() / 2).0);
     home.sandbox(&["apply", "edited.json", "--yes"])
         .code(1)
         .says(&["edited after it was created"])
         .done();
-    home.sandbox(&["apply", "future.json", "--yes"]).code(1).says(&["version 2.0"]).done();
+    home.sandbox(&["apply", "future.json", "--yes"]).code(1).says(&["version 3.0"]).done();
     home.sandbox(&["apply", "cut.json", "--yes"]).code(1).says(&["not a plan"]).done();
     home.run(&["show", "nothing.json"]).code(1).says(&["nothing.json"]).done();
     assert!(home.is_untouched());

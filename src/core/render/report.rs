@@ -320,7 +320,7 @@ pub fn json(reports: &[(&str, &SwitchReport)]) -> String {
         json
     };
     let all: Vec<Json> = reports.iter().map(named).collect();
-    serde_json::to_string_pretty(&json!({ "version": 1, "reports": all }))
+    serde_json::to_string_pretty(&json!({ "version": 2, "reports": all }))
         .expect("plain data serialises")
 }
 

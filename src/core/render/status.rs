@@ -210,7 +210,7 @@ fn changes(facts: &StatusFacts<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     for it in &plan.changes {
         if let Some(held) = &it.deferred {
-            let word = if it.is_left_behind() { "orphaned" } else { "deferred" };
+            let word = if it.is_orphaned() { "orphaned" } else { "deferred" };
             lines.push(format!(
                 "{word}: {} {}: {}",
                 held.action.word(),
@@ -284,7 +284,7 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         .map(|(name, value)| (name.clone(), output(facts, name, value)))
         .collect();
     json!({
-        "version": 1,
+        "version": 2,
         "stack": facts.name,
         "target": state.target,
         "active": state.active,
@@ -308,8 +308,8 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         })).collect::<Vec<_>>(),
         "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
         "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),
-        "held": chosen(&|it| it.deferred.is_some() && !it.is_left_behind()),
-        "left_behind": chosen(&Change::is_left_behind),
+        "deferred": chosen(&|it| it.deferred.is_some() && !it.is_orphaned()),
+        "orphaned": chosen(&Change::is_orphaned),
         "pending": pending(facts),
         "trouble": facts.trouble,
         "last_run": state.last_run.as_ref().map(|it| json!({ "who": it.who, "command": it.command, "at": it.at, "finished": it.finished })),
@@ -331,7 +331,7 @@ fn value(facts: &StatusFacts<'_>) -> Json {
             })).collect::<Vec<_>>(),
         })),
         "serial": state.serial,
-        "objects": state.records.len(),
+        "resources": state.records.len(),
         "outputs": outputs,
     })
 }

@@ -46,7 +46,7 @@ pub enum Completion {
 pub fn open(plan: &Plan) -> Vec<Unfinished> {
     let destroys = plan.bindings.intent == Intent::Destroy;
     let open = |it: &Change| {
-        let held = it.deferred.as_ref().filter(|it| destroys || it.wait == DeferReason::Unseen);
+        let held = it.deferred.as_ref().filter(|it| destroys || it.wait == DeferReason::Unknown);
         let unseen = it.unknown.as_ref();
         let why = unseen.map(|it| it.why.clone()).or(held.map(|it| it.why.clone()))?;
         let (address, reason) = (it.address.clone(), unseen.map(|it| it.reason));

@@ -47,7 +47,7 @@ fn stays_away(catalog: &Catalog, change: &Change) -> bool {
         return false;
     };
     let waits = change.deferred.as_ref().filter(|it| {
-        matches!(it.wait, DeferReason::Lost | DeferReason::Group | DeferReason::Unseen)
+        matches!(it.wait, DeferReason::Lost | DeferReason::Group | DeferReason::Unknown)
     });
     let moves = waits.is_some_and(|it| {
         it.action.destroys() || it.attributes.iter().any(|it| kind.directs(&it.name))

@@ -84,15 +84,15 @@ const SECTIONS: [(&str, Belongs); 5] = [
 ];
 
 const HELD: [(&str, Belongs); 3] = [
-    ("Orphaned", Change::is_left_behind),
+    ("Orphaned", Change::is_orphaned),
     ("Deferred: not part of this switch", |it| waits(it, DeferReason::Pending)),
     ("Deferred", |it| {
-        !it.is_left_behind() && it.deferred.is_some() && !waits(it, DeferReason::Pending)
+        !it.is_orphaned() && it.deferred.is_some() && !waits(it, DeferReason::Pending)
     }),
 ];
 
 fn waits(change: &Change, wait: DeferReason) -> bool {
-    !change.is_left_behind() && change.deferred.as_ref().is_some_and(|it| it.wait == wait)
+    !change.is_orphaned() && change.deferred.as_ref().is_some_and(|it| it.wait == wait)
 }
 
 pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
@@ -235,14 +235,14 @@ pub fn name(plan: &Plan) -> String {
 fn summary(plan: &Plan) -> String {
     let it = plan.summary();
     let mut rest = vec![format!("{} unchanged", it.unchanged)];
-    rest.extend((it.unseen > 0).then(|| format!("{} unknown", it.unseen)));
+    rest.extend((it.unknown > 0).then(|| format!("{} unknown", it.unknown)));
     rest.extend((it.frozen > 0).then(|| format!("{} frozen", it.frozen)));
-    rest.extend((it.held > 0).then(|| format!("{} deferred", it.held)));
-    rest.extend((it.left_behind > 0).then(|| format!("{} orphaned", it.left_behind)));
+    rest.extend((it.deferred > 0).then(|| format!("{} deferred", it.deferred)));
+    rest.extend((it.orphaned > 0).then(|| format!("{} orphaned", it.orphaned)));
     rest.extend((it.drift > 0).then(|| format!("{} changed outside of lifeboat", it.drift)));
     let rest = rest.join(", ");
     if plan.changes_nothing() && it.forget + it.moved + it.await_ == 0 {
-        let why = match (verdict(plan), it.unseen, it.frozen) {
+        let why = match (verdict(plan), it.unknown, it.frozen) {
             (Some(_), ..) => "No changes. Planning failed".to_owned(),
             (None, 0, _) if !plan.is_empty() => {
                 "No changes to resources. Applying this plan ends the switch".to_owned()

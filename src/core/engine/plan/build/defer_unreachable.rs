@@ -43,7 +43,7 @@ impl PlanBuilder<'_> {
             self.diagnostics.push(rules::never_recorded(instance, &need, span, theirs));
             return;
         }
-        let wait = if missing == Missing::Lost { DeferReason::Lost } else { DeferReason::Unseen };
+        let wait = if missing == Missing::Lost { DeferReason::Lost } else { DeferReason::Unknown };
         let why = format!("it depends on `{need}`, {}", missing.words());
         self.hold_making(instance, change, wait, why, missing.follows());
     }
@@ -82,7 +82,7 @@ impl PlanBuilder<'_> {
         let containers = declared_containers(self.worlds.stack, instance, kind);
         if let Some(holder) = containers.iter().find(|it| self.is_silent(it)) {
             let why = format!("it belongs to `{holder}`, which could not be read");
-            self.hold_making(instance, change, DeferReason::Unseen, why, Missing::Held);
+            self.hold_making(instance, change, DeferReason::Unknown, why, Missing::Held);
             return;
         }
         // Allowed or not: without a living member a new table would be another group of the same name.
@@ -93,7 +93,7 @@ impl PlanBuilder<'_> {
         let (wait, who) = if away.is_lost {
             (DeferReason::Group, "is lost")
         } else {
-            (DeferReason::Unseen, "could not be read")
+            (DeferReason::Unknown, "could not be read")
         };
         let mut why = format!("it would join its group, but the member in {} {who}", away.region);
         if self.groups.lives(kind, desired) {
@@ -108,7 +108,7 @@ impl PlanBuilder<'_> {
             return;
         }
         if let Some(why) = self.silence(&change.address) {
-            self.hold_making(instance, change, DeferReason::Unseen, why, Missing::Held);
+            self.hold_making(instance, change, DeferReason::Unknown, why, Missing::Held);
         }
     }
 

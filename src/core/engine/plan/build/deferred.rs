@@ -178,7 +178,7 @@ impl PlanBuilder<'_> {
         Some(if away.is_lost {
             (DeferReason::Group, format!("the member in {region} is lost"))
         } else {
-            (DeferReason::Unseen, format!("the member in {region} could not be read"))
+            (DeferReason::Unknown, format!("the member in {region} could not be read"))
         })
     }
 

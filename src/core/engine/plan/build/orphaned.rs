@@ -72,7 +72,7 @@ impl PlanBuilder<'_> {
             Self::hold_whole(&mut change, wait, why);
         }
         if let Some(why) = self.silence(address).filter(|_| change.action == Action::Delete) {
-            Self::hold_whole(&mut change, DeferReason::Unseen, why);
+            Self::hold_whole(&mut change, DeferReason::Unknown, why);
         }
         let leaves = is_leaving(kind, Some(record), seen);
         if !destroys && !leaves {

@@ -72,7 +72,7 @@ impl OutdatedCheck<'_> {
             frozen: None,
             deferred: Some(Deferred {
                 action: Action::Delete,
-                wait: DeferReason::Unseen,
+                wait: DeferReason::Unknown,
                 why: "only recorded resources are deleted".into(),
                 attributes: Vec::new(),
             }),

@@ -11,10 +11,12 @@ use crate::engine::plan::model::forecast::Forecast;
 use crate::engine::text::plain::json as escaped;
 use crate::engine::value::{Attributes, LineageKey, Value};
 
-/// What this program writes. A newer minor version only adds what an older reader may ignore;
-/// a newer major version is refused.
-pub const FORMAT_VERSION: &str = "1.6";
-const MAJOR: &str = "1";
+/// What this program writes. A newer minor version only adds what an older reader may ignore; a newer major version is refused.
+/// Major version 1 has other names for some fields and is still read: `instance` for `workspace`, `thaws` for `recovered`, `held`
+/// for `deferred`, `unseen` and `unseen_reason` for `unknown` and `unknown_reason`, `left_behind` for `orphaned`, `directs` for
+/// `shift`, and in the forecast `directed` for `shifted`.
+pub const FORMAT_VERSION: &str = "2.0";
+const MAJORS: [&str; 2] = ["1", "2"];
 
 /// When, by whom and with what a plan was made: outside its digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +38,8 @@ pub enum WireError {
     #[error("it is not a plan: {0}; create one with `plan --out`")]
     NotAPlan(String),
     #[error(
-        "its format is version {0}, but this version of lifeboat reads {MAJOR}.x; use the version that created it, or plan again with this one"
+        "its format is version {0}, but this version of lifeboat reads {read}.x; use the version that created it, or plan again with this one",
+        read = MAJORS.join(".x and ")
     )]
     Format(String),
     #[error(
@@ -123,7 +126,7 @@ pub fn decode(text: &str) -> Result<(Plan, PlanEnvelope), WireError> {
 fn parse(text: &str) -> Result<(Plan, PlanEnvelope), WireError> {
     let not_a_plan = |why: serde_json::Error| WireError::NotAPlan(why.to_string());
     let version: DocumentVersion = serde_json::from_str(text).map_err(not_a_plan)?;
-    if version.format_version.split('.').next() != Some(MAJOR) {
+    if !version.format_version.split('.').next().is_some_and(|it| MAJORS.contains(&it)) {
         return Err(WireError::Format(version.format_version));
     }
     let read: PlanRead<'_> = serde_json::from_str(text).map_err(not_a_plan)?;
@@ -227,7 +230,8 @@ mod tests {
     use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
     use super::{
-        FORMAT_VERSION, PlanEnvelope, WireError, decode, encode, parse, plan_digest, sealed,
+        FORMAT_VERSION, PlanEnvelope, PlanRead, WireError, compact, decode, digest, encode, parse,
+        plan_digest, sealed,
     };
     use crate::engine::plan::model::change::{Plan, StepCall};
     use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
@@ -298,12 +302,52 @@ mod tests {
         sealed(&secretive(), Some(&LineageKey(vec![7])))
     }
 
-    /// A failover of the example as lifeboat 0.1 saved it: read and written again, it is the same text with the same digest.
+    /// A failover of the example as lifeboat 0.1 saves it: read and written again, it is the same text with the same digest.
     #[test]
     fn encode_keeps_the_format_of_saved_plans() {
         let golden = include_str!("golden/failover.json");
         let (plan, envelope) = decode(golden).unwrap();
         assert_eq!(encode(&plan, &envelope), golden);
+    }
+
+    /// The same failover as format 1.5 had it.
+    #[test]
+    fn decode_reads_a_plan_saved_in_format_1() {
+        let (plan, envelope) = decode(include_str!("golden/failover-1.5.json")).unwrap();
+        assert_eq!(encode(&plan, &envelope), include_str!("golden/failover.json"));
+    }
+
+    /// Format 1 had these names instead.
+    const RENAMED: [(&str, &str); 10] = [
+        ("\"workspace\":", "\"instance\":"),
+        ("\"recovered\":", "\"thaws\":"),
+        ("\"deferred\":", "\"held\":"),
+        ("\"unknown\":", "\"unseen\":"),
+        ("\"unknown_reason\":", "\"unseen_reason\":"),
+        ("\"wait\": \"unknown\"", "\"wait\": \"unseen\""),
+        ("\"orphaned\":", "\"left_behind\":"),
+        ("\"shift\":", "\"directs\":"),
+        ("\"shifted\":", "\"directed\":"),
+        ("\"format_version\": \"2.0\"", "\"format_version\": \"1.5\""),
+    ];
+
+    /// What [`encode`] would have written in format 1.
+    fn in_format_1(plan: &Plan) -> String {
+        let mut text = encode(plan, &envelope());
+        for (today, before) in RENAMED {
+            text = text.replace(today, before);
+        }
+        let read: PlanRead<'_> = serde_json::from_str(&text).unwrap();
+        text.replace(&read.digest, &digest(&compact(read.plan.get())))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn parse_reads_every_field_name_of_format_1(plan in any_plan()) {
+            prop_assert_eq!(parse(&in_format_1(&plan)).unwrap(), (plan, envelope()));
+        }
     }
 
     #[test]
@@ -324,14 +368,14 @@ mod tests {
             assert!(text.contains(&said));
             text.replace(&said, &format!("\"format_version\": \"{it}\""))
         };
-        let newer = version("2.0");
+        let newer = version("3.0");
         let why = decode(&newer).unwrap_err();
-        assert_eq!(why, WireError::Format("2.0".into()));
+        assert_eq!(why, WireError::Format("3.0".into()));
         assert!(
             why.to_string()
                 .ends_with("use the version that created it, or plan again with this one")
         );
-        assert!(decode(&version("1.7")).is_ok());
+        assert!(decode(&version("2.7")).is_ok());
         for text in ["", "{}", "[1]", "stack: shop"] {
             assert!(matches!(decode(text), Err(WireError::NotAPlan(_))), "{text}");
         }

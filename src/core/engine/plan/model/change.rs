@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
 use crate::engine::observed::{UnknownReason, Unreadable};
-use crate::engine::plan::model::shapes::{overlay_change, recorded_loss, unseen};
+use crate::engine::plan::model::shapes::{overlay_change, recorded_loss, unknown};
 pub use crate::engine::plan::model::step::{Step, StepCall, StepQuorum, TrafficShift};
 use crate::engine::schema::Sort;
 use crate::engine::state::record::{Allowances, Phase};
@@ -17,19 +17,20 @@ use crate::engine::value::Value;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub stack: String,
+    #[serde(rename = "workspace", alias = "instance")]
     pub instance: Option<String>,
     /// `Some((from, to))` when the active overlays change.
     #[serde(with = "overlay_change")]
     pub switch: Option<(Vec<String>, Vec<String>)>,
     pub overlays: Vec<String>,
-    /// How far the switch is that began before this plan. Since format 1.6.
+    /// How far the switch is that began before this plan. Since format 2.0.
     #[serde(default, skip_serializing_if = "Phase::is_settled")]
     pub phase: Phase,
     /// The fault domains that are treated as lost: recorded ones, and those that this plan would record.
     #[serde(default)]
     pub lost: Vec<LossDeclaration>,
-    /// Fault domains that state says are lost, and that this plan takes as found again.
-    #[serde(rename = "thaws", default)]
+    /// Fault domains that state says are lost, and that this plan takes as recovered.
+    #[serde(alias = "thaws", default)]
     pub recovered: Vec<String>,
     pub bindings: Bindings,
     /// What guards let through, by flags or because the switch that goes on was allowed it.
@@ -43,7 +44,7 @@ pub struct Plan {
     pub replace: Vec<Address>,
     /// Warnings and refusals, with places already written out.
     pub notes: Vec<Note>,
-    /// Gates that were asked to be skipped, and would be waited for otherwise. Since format 1.6.
+    /// Gates that were asked to be skipped, and would be waited for otherwise. Since format 2.0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped_gates: Vec<SkippedGate>,
     /// One for each address, in the order of the graph; no-ops included.
@@ -136,8 +137,9 @@ pub enum DeferReason {
     Pending,
     /// It would reach every member of a group, and one of them is lost.
     Group,
-    /// It needs what could not be looked at, though nobody says that it is lost.
-    Unseen,
+    /// It needs what could not be read, though nobody says that it is lost.
+    #[serde(alias = "unseen")]
+    Unknown,
     /// It holds data, or was asked to be kept: a failback does not delete it.
     Retained,
 }
@@ -166,13 +168,13 @@ pub struct Change {
     /// The id that it has now.
     pub id: Option<String>,
     pub moved_from: Option<Address>,
-    /// Why it could not be looked at.
-    #[serde(flatten, with = "unseen")]
+    /// Why it could not be read.
+    #[serde(flatten, with = "unknown")]
     pub unknown: Option<Unreadable>,
     /// The lost fault domain that it is in: it is not looked at, and nothing is done to it.
     pub frozen: Option<String>,
     /// What would be done as well, and is not done now.
-    #[serde(rename = "held")]
+    #[serde(alias = "held")]
     pub deferred: Option<Deferred>,
     /// It holds data that this action would lose.
     pub loses_data: bool,
@@ -322,28 +324,29 @@ pub struct Summary {
     pub moved: usize,
     #[serde(rename = "await")]
     pub await_: usize,
-    pub unseen: usize,
+    #[serde(alias = "unseen")]
+    pub unknown: usize,
     #[serde(default)]
     pub frozen: usize,
-    #[serde(default)]
-    pub held: usize,
-    #[serde(default)]
-    pub left_behind: usize,
+    #[serde(default, alias = "held")]
+    pub deferred: usize,
+    #[serde(default, alias = "left_behind")]
+    pub orphaned: usize,
     pub unchanged: usize,
     pub outputs: usize,
     pub drift: usize,
 }
 
 impl Change {
-    /// A frozen object that the layers no longer want as it is: deleted or replaced after the thaw.
-    pub fn is_left_behind(&self) -> bool {
+    /// A frozen object that the layers no longer want as it is: deleted or replaced after the recovery.
+    pub fn is_orphaned(&self) -> bool {
         self.frozen.is_some() && self.deferred.as_ref().is_some_and(|it| it.action.destroys())
     }
 }
 
 impl Plan {
-    /// The gravest reason why something of it could not be looked at.
-    pub fn unseen(&self) -> Option<UnknownReason> {
+    /// The gravest reason why something of it could not be read.
+    pub fn unknown(&self) -> Option<UnknownReason> {
         self.changes.iter().filter_map(|it| Some(it.unknown.as_ref()?.reason)).max()
     }
 
@@ -351,15 +354,15 @@ impl Plan {
         let mut summary =
             Summary { drift: self.drift.len(), outputs: self.outputs.len(), ..Summary::default() };
         for change in &self.changes {
-            summary.unseen += usize::from(change.unknown.is_some());
+            summary.unknown += usize::from(change.unknown.is_some());
             summary.frozen += usize::from(change.frozen.is_some());
-            if change.is_left_behind() {
-                summary.left_behind += 1;
+            if change.is_orphaned() {
+                summary.orphaned += 1;
             } else {
-                summary.held += usize::from(change.deferred.is_some());
+                summary.deferred += usize::from(change.deferred.is_some());
             }
             let count = match change.action {
-                // What could not be looked at is not known to be unchanged.
+                // What could not be read is not known to be unchanged.
                 Action::NoOp if change.unknown.is_some() || change.frozen.is_some() => continue,
                 Action::NoOp => &mut summary.unchanged,
                 Action::Await => &mut summary.await_,
@@ -389,10 +392,10 @@ impl Plan {
             && self.lost.iter().all(|it| it.recorded.is_some())
     }
 
-    /// Changes that wait only because what they need could not be looked at.
+    /// Changes that wait only because what they need could not be read.
     pub fn waiting(&self) -> impl Iterator<Item = &Change> {
         let waits =
-            |it: &&Change| it.deferred.as_ref().is_some_and(|it| it.wait == DeferReason::Unseen);
+            |it: &&Change| it.deferred.as_ref().is_some_and(|it| it.wait == DeferReason::Unknown);
         self.changes.iter().filter(waits)
     }
 

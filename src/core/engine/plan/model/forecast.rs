@@ -13,10 +13,11 @@ pub struct ExpectedTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forecast {
     /// `None`: no step directs users.
+    #[serde(rename = "shifted", alias = "directed")]
     pub directed: Option<ExpectedTime>,
     /// Until everything is done.
     pub whole: u64,
-    /// The same as `directed.usual`, or `whole`, if every step takes as long as the slowest like it.
+    /// The same as `shifted.usual`, or `whole`, if every step takes as long as the slowest like it.
     pub longest: u64,
     /// On the critical path: how many steps have to be estimated.
     pub steps: usize,

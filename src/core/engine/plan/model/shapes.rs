@@ -55,17 +55,18 @@ pub(super) mod recorded_loss {
     }
 }
 
-/// `unseen`, the words or null, and `unseen_reason`, which older plans do not have: they knew only silence.
-pub(super) mod unseen {
+/// `unknown`, the words or null, and `unknown_reason`, which older plans do not have: they knew only silence.
+pub(super) mod unknown {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use crate::engine::observed::{UnknownReason, Unreadable};
 
     #[derive(Serialize, Deserialize)]
     struct WordsAndReason {
-        unseen: Option<String>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        unseen_reason: Option<UnknownReason>,
+        #[serde(alias = "unseen")]
+        unknown: Option<String>,
+        #[serde(default, alias = "unseen_reason", skip_serializing_if = "Option::is_none")]
+        unknown_reason: Option<UnknownReason>,
     }
 
     #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
@@ -73,15 +74,15 @@ pub(super) mod unseen {
         it: &Option<Unreadable>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
-        let (unseen, unseen_reason) = it.clone().map(|it| (it.why, it.reason)).unzip();
-        WordsAndReason { unseen, unseen_reason }.serialize(to)
+        let (unknown, unknown_reason) = it.clone().map(|it| (it.why, it.reason)).unzip();
+        WordsAndReason { unknown, unknown_reason }.serialize(to)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Unreadable>, D::Error> {
-        let WordsAndReason { unseen, unseen_reason } = WordsAndReason::deserialize(from)?;
-        let reason = unseen_reason.unwrap_or(UnknownReason::Unreachable);
-        Ok(unseen.map(|why| Unreadable::new(reason, why)))
+        let WordsAndReason { unknown, unknown_reason } = WordsAndReason::deserialize(from)?;
+        let reason = unknown_reason.unwrap_or(UnknownReason::Unreachable);
+        Ok(unknown.map(|why| Unreadable::new(reason, why)))
     }
 }

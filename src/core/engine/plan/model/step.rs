@@ -26,7 +26,7 @@ pub struct Step {
     /// Expected seconds, for the longest path first.
     pub weight: u64,
     /// It directs users away from what others remember for a while.
-    #[serde(rename = "directs", default, skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "directs", default, skip_serializing_if = "Option::is_none")]
     pub shift: Option<TrafficShift>,
     pub call: StepCall,
 }

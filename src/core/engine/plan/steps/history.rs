@@ -207,7 +207,7 @@ impl<'a> Maker<'a> {
         // Where nothing of its own is done, what it serves from may be disturbed: it serves again after that.
         let disturbed: Vec<usize> = needs.iter().flat_map(|it| self.restores(it)).collect();
         // What would have to follow, and waits, leads to what is not there any more.
-        let waits = change.deferred.as_ref().is_some_and(|it| it.wait == DeferReason::Unseen);
+        let waits = change.deferred.as_ref().is_some_and(|it| it.wait == DeferReason::Unknown);
         let is_stuck = made.is_none() && waits;
         if (made.is_none() && disturbed.is_empty())
             || is_stuck

@@ -44,7 +44,7 @@ impl PlanBuilder<'_> {
         }
         let mut withheld = BTreeSet::new();
         for (at, why) in held {
-            self.withhold(at, DeferReason::Unseen, why, &mut withheld);
+            self.withhold(at, DeferReason::Unknown, why, &mut withheld);
         }
         self.hold_followers(withheld);
     }
@@ -82,7 +82,7 @@ impl PlanBuilder<'_> {
             let mut needs = it.instance.iter().filter(|_| is_open).flat_map(|it| &it.needs);
             let Some((need, _)) = needs.find(|(need, _)| withheld.contains(need)) else { continue };
             let why = format!("it depends on `{need}`, which is itself deferred");
-            self.withhold(at, DeferReason::Unseen, why, &mut withheld);
+            self.withhold(at, DeferReason::Unknown, why, &mut withheld);
         }
         self.hold_led_to();
     }
@@ -92,7 +92,7 @@ impl PlanBuilder<'_> {
         let at = self.places();
         let waits = |it: &PlannedChange<'_>| {
             let held = it.change.deferred.as_ref();
-            !it.kind.traffic.is_empty() && held.is_some_and(|it| it.wait == DeferReason::Unseen)
+            !it.kind.traffic.is_empty() && held.is_some_and(|it| it.wait == DeferReason::Unknown)
         };
         let mut held: Vec<(usize, String)> = Vec::new();
         for it in self.planned.iter().filter(|it| waits(it)) {
@@ -107,7 +107,7 @@ impl PlanBuilder<'_> {
         let mut withheld = BTreeSet::new();
         for (at, why) in held {
             if self.planned[at].change.action.destroys() {
-                self.withhold(at, DeferReason::Unseen, why, &mut withheld);
+                self.withhold(at, DeferReason::Unknown, why, &mut withheld);
             }
         }
         // Each turn holds at least one more.
@@ -155,12 +155,12 @@ impl PlanBuilder<'_> {
                         "the gate of `{target}` cannot be checked, because `{target}` could not be read"
                     )
                 };
-                held.push((at[address], DeferReason::Unseen, own));
+                held.push((at[address], DeferReason::Unknown, own));
                 blocked.insert(address.clone());
             }
             let behind = direction.old.iter().filter_map(|it| at.get(it));
             let behind = behind.filter(|at| weakens(&self.planned[**at], direction));
-            held.extend(behind.map(|at| (*at, DeferReason::Unseen, why.clone())));
+            held.extend(behind.map(|at| (*at, DeferReason::Unknown, why.clone())));
         }
         let mut withheld = BTreeSet::new();
         for (at, wait, why) in held {
@@ -210,7 +210,7 @@ impl PlanBuilder<'_> {
     fn stays(&self, at: usize) -> Option<(DeferReason, &'static str)> {
         let change = &self.planned[at].change;
         if change.unknown.is_some() && self.is_silent(&change.address) {
-            return Some((DeferReason::Unseen, "and could not be read"));
+            return Some((DeferReason::Unknown, "and could not be read"));
         }
         // What is frozen keeps what it needs anyway; what was pending before a switch may have nothing to do with it.
         let held = change.deferred.as_ref().filter(|_| change.frozen.is_none())?;

@@ -131,7 +131,8 @@ fn gates(it: &Checked<'_>, history: &History<'_>) -> Vec<Diagnostic> {
         inside.into_iter().filter(serves).collect()
     };
     // What waits for something that could not be read says nothing either.
-    let waits = |it: &Change| it.deferred.as_ref().is_some_and(|it| it.wait == DeferReason::Unseen);
+    let waits =
+        |it: &Change| it.deferred.as_ref().is_some_and(|it| it.wait == DeferReason::Unknown);
     let unseen = it.changes.iter().filter(|it| it.unknown.is_some() || waits(it));
     let unseen: BTreeSet<&Address> = unseen.map(|it| &it.address).collect();
     let serving_after = history.serving_after();

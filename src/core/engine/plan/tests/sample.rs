@@ -214,7 +214,7 @@ fn any_held() -> impl Strategy<Value = Deferred> {
         Just(DeferReason::Lost),
         Just(DeferReason::Pending),
         Just(DeferReason::Group),
-        Just(DeferReason::Unseen),
+        Just(DeferReason::Unknown),
         Just(DeferReason::Retained)
     ];
     (action(), wait, text(), vec(changed(), 0..2))

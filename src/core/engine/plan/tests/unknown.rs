@@ -129,14 +129,14 @@ fn plan_tells_the_cause_of_a_denied_read_and_no_loss() {
     assert_eq!(plan(&case).notes[0].code, "malformed");
     for it in [&denied as &WorldEdit<'_>, &malformed] {
         let plan = plan(&SwitchCase { to: None, change: it, ..SwitchCase::default() });
-        assert!(plan.unseen().is_some_and(UnknownReason::is_no));
+        assert!(plan.unknown().is_some_and(UnknownReason::is_no));
         let said = format!("{:?}", plan.notes);
         assert!(!said.contains("lost") && !said.contains("unseen_fault_domain"), "{said}");
     }
     // Throttled is neither.
     let later = refuse(UnknownReason::Throttled, "GET x answered 429");
     let plan = plan(&SwitchCase { to: None, change: &later, ..SwitchCase::default() });
-    assert_eq!(plan.unseen(), Some(UnknownReason::Throttled));
+    assert_eq!(plan.unknown(), Some(UnknownReason::Throttled));
     assert!(!format!("{:?}", plan.notes).contains("--lost"), "{:?}", plan.notes);
 }
 
@@ -153,7 +153,7 @@ outputs:";
     let plan = plan(&case);
     assert_eq!(
         held(&plan, "other"),
-        Some((DeferReason::Unseen, "it belongs to `lb`, which could not be read"))
+        Some((DeferReason::Unknown, "it belongs to `lb`, which could not be read"))
     );
     left_alone(&plan, &["lb", "other"]);
     let [step] = plan.steps.as_slice() else { panic!("{:?}", plan.steps) };
@@ -206,7 +206,7 @@ fn plan_joins_no_group_whose_other_member_is_unknown() {
         let plan = plan(&case);
         assert!(plan.steps.is_empty(), "{:?}", plan.steps);
         let why = "it would join its group, but the member in eu-west-1 could not be read";
-        assert_eq!(held(&plan, "table"), Some((DeferReason::Unseen, why)));
+        assert_eq!(held(&plan, "table"), Some((DeferReason::Unknown, why)));
     }
     let more = format!(
         "{GROUP}\n  third: {{ kind: dynamodb.replica, table: '${{table}}', region: eu-central-1 }}"
@@ -277,7 +277,7 @@ fn plan_deletes_nothing_under_what_could_not_be_read() {
     let plan = plan(&case);
     left_alone(&plan, &["lb_eu", "http_eu", "node_eu[0]", "alias"]);
     let why = "users may be sent to it: `alias` could not be read";
-    assert_eq!(held(&plan, "lb_eu"), Some((DeferReason::Unseen, why)));
+    assert_eq!(held(&plan, "lb_eu"), Some((DeferReason::Unknown, why)));
 }
 
 /// Lists show what is in a region that is unreachable: they are no sign that it can be called.
@@ -292,16 +292,16 @@ fn plan_calls_nothing_in_a_fault_domain_where_nobody_answered() {
     let apply = SwitchCase { base: &changed, to: None, change: &*unseen, ..SwitchCase::default() };
     let told = plan(&apply);
     let why = "linode:eu-central is unreachable";
-    assert_eq!(held(&told, "eu[0]"), Some((DeferReason::Unseen, why)));
+    assert_eq!(held(&told, "eu[0]"), Some((DeferReason::Unknown, why)));
     assert!(told.steps.iter().any(|it| it.address.to_string() == "web[0]"), "{:?}", told.steps);
     let grows = SwitchCase { to: Some(&more), change: &*unseen, ..SwitchCase::default() };
     let told = plan(&grows);
-    assert_eq!(held(&told, "eu[1]"), Some((DeferReason::Unseen, why)));
+    assert_eq!(held(&told, "eu[1]"), Some((DeferReason::Unknown, why)));
     assert!(told.steps.is_empty(), "{:?}", told.steps);
     let goes =
         SwitchCase { to: None, intent: Intent::Destroy, change: &*unseen, ..SwitchCase::default() };
     let told = plan(&goes);
-    assert_eq!(held(&told, "lb_eu"), Some((DeferReason::Unseen, why)));
+    assert_eq!(held(&told, "lb_eu"), Some((DeferReason::Unknown, why)));
     left_alone(&told, &["lb_eu", "http_eu", "eu[0]", "node_eu[0]"]);
     assert!(told.steps.iter().any(|it| it.address.to_string() == "lb"), "{:?}", told.steps);
     // One that was asked there and answered is a sign.
@@ -369,6 +369,6 @@ fn plan_defers_what_is_inside_a_deferred_replacement() {
     left_alone(&plan, &["lb", "http", "node[0]", "node[1]", "shop"]);
     assert_eq!(
         held(&plan, "http"),
-        Some((DeferReason::Unseen, "users are still sent to it: `shop` is deferred"))
+        Some((DeferReason::Unknown, "users are still sent to it: `shop` is deferred"))
     );
 }

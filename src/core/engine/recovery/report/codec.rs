@@ -1,13 +1,14 @@
-//! The JSON of a report, as it is kept under `state/<stack>[@instance]/reports/` and printed by `reports --format json`.
+//! The JSON of a report, as it is kept under `state/<stack>[@workspace]/reports/` and printed by `reports --format json`.
 //!
-//! `version` is 1; additions do not change it. Times that end with `_at` are milliseconds since the Unix epoch on the clock of the
+//! `version` is 2; additions do not change it. Version 1 had `instance` for `workspace`, `directed` and `directed_at` for `shifted` and
+//! `shifted_at`, and the outcome `in doubt` for `indeterminate`: it is still read. Times that end with `_at` are milliseconds since the Unix epoch on the clock of the
 //! world that was acted on, `began` and `ended` are the same for people; all other times are seconds, with one decimal.
 //!
 //! - `kind`: `failover`, `failback`, `drill`, or `switch` for other overlays that direct nobody anew; `planned`: nothing was lost; `from` and `to` are lists of overlays, empty for the base.
 //! - `began_at`: the site was last seen good, where somebody watched it, else `recorded_at`: the switch was recorded (absent where
 //!   these are the same). `run_began_at`: this run began, later where it went on with a switch that stood still.
-//! - `phases` add up to `ended_at - began_at`. `dns_bound` is no phase, since nobody waits for it: it is how long after `directed`
-//!   resolvers may still answer the old value. `recovery` = `directed` + `dns_bound`, counted from `began_at`, or null.
+//! - `phases` add up to `ended_at - began_at`. `dns_bound` is no phase, since nobody waits for it: it is how long after `shifted`
+//!   resolvers may still answer the old value. `recovery` = `shifted` + `dns_bound`, counted from `began_at`, or null.
 //! - `objectives.rto` and `.rpo`: `objective` and `measured` in seconds or null, `verdict`: `met`, `missed`, or, with a `why`, `not
 //!   measured` or `unknown` (users were directed in time, and nothing checked whether they were served); null where the stack says no
 //!   objective.
@@ -34,7 +35,10 @@ use crate::engine::recovery::report::summary::{
 use crate::engine::state::record::Phase;
 
 /// What this program writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// The outcome of a step that could not be found out, in version 1.
+const IN_DOUBT: &str = "in doubt";
 
 /// Why a text is no report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +59,7 @@ struct ReportJson {
     version: u32,
     kind: String,
     stack: String,
+    #[serde(rename = "workspace", alias = "instance")]
     instance: Option<String>,
     target: String,
     #[serde(default)]
@@ -79,7 +84,7 @@ struct ReportJson {
     phase: Option<Phase>,
     #[serde(default)]
     passed: bool,
-    #[serde(default)]
+    #[serde(rename = "shifted", alias = "directed", default)]
     directed: Option<f64>,
     #[serde(default)]
     dns_bound: Option<f64>,
@@ -124,6 +129,7 @@ struct ComparedJson {
 /// What an earlier run of the same switch did.
 #[derive(Serialize, Deserialize)]
 struct DirectedJson {
+    #[serde(rename = "shifted_at", alias = "directed_at")]
     directed_at: i64,
     dns_bound: u64,
 }
@@ -371,7 +377,14 @@ impl TimedJson {
             waits: self.waits,
             started: self.started_at,
             ended: self.ended_at,
-            became: one_of(&StepResult::ALL, StepResult::word, &self.outcome)?,
+            became: one_of(
+                &StepResult::ALL,
+                StepResult::word,
+                match &*self.outcome {
+                    IN_DOUBT => StepResult::InDoubt.word(),
+                    word => word,
+                },
+            )?,
             ttl: self.ttl,
             arrived: self.arrived_ms,
             unchecked: None,

@@ -355,7 +355,7 @@ mod tests {
         2 serving gate shop gate 40..70 done [1]
         3 update shop traffic 71..73 done [2]
         4 drain gate shop drain 73..80 not done [3]
-        5 delete key work 80..80 in doubt [3]
+        5 delete key work 80..80 indeterminate [3]
         ");
     }
 

@@ -20,7 +20,7 @@ impl StepResult {
         match self {
             Self::Done => "done",
             Self::Failed => "failed",
-            Self::InDoubt => "in doubt",
+            Self::InDoubt => "indeterminate",
             Self::NotDone => "not done",
         }
     }

@@ -200,10 +200,31 @@ fn encode_keeps_the_format_of_reports() {
 }
 
 #[test]
+fn decode_reads_the_words_of_version_1() {
+    let mut report = report(planned(), 681);
+    report.instance = Some("drill".into());
+    report.steps[0].became = StepResult::InDoubt;
+    report.earlier = Some(ShiftRecord { at: BEGAN, dns_bound: 30 });
+    let renamed = [
+        ("\"version\": 2", "\"version\": 1"),
+        ("\"workspace\":", "\"instance\":"),
+        ("\"shifted\":", "\"directed\":"),
+        ("\"shifted_at\":", "\"directed_at\":"),
+        ("\"outcome\": \"indeterminate\"", "\"outcome\": \"in doubt\""),
+    ];
+    let mut text = encode(&report);
+    for (today, before) in renamed {
+        assert!(text.contains(today), "{today}");
+        text = text.replace(today, before);
+    }
+    assert_eq!(decode(&text), Ok(report));
+}
+
+#[test]
 fn decode_refuses_texts_that_are_no_reports() {
     let text = encode(&report(planned(), 681));
-    let newer = text.replacen("\"version\": 1", "\"version\": 2", 1);
-    assert_eq!(decode(&newer), Err(NotAReport::Newer(2)));
+    let newer = text.replacen("\"version\": 2", "\"version\": 3", 1);
+    assert_eq!(decode(&newer), Err(NotAReport::Newer(3)));
     let wrong = |from: &str, to: &str| {
         let edited = text.replacen(from, to, 1);
         assert_ne!(edited, text, "{from}");
