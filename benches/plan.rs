@@ -17,6 +17,7 @@ use std::time::Instant;
 use lifeboat::engine::address::Address;
 use lifeboat::engine::graph::Graph;
 use lifeboat::engine::lang::load::{FileProblem, Files, Layer, load};
+use lifeboat::engine::lang::merge::variables::RememberedVariables;
 use lifeboat::engine::lang::model::Stack;
 use lifeboat::engine::lang::resolve::resolve;
 use lifeboat::engine::observed::Observation;
@@ -138,7 +139,7 @@ impl Files for NoFiles {
 
 fn stack_of(bytes: &[u8], catalog: &Catalog) -> Stack {
     let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes: bytes.to_vec() };
-    let loaded = load("bench", &[layer], &[], &BTreeMap::new(), &NoFiles, catalog);
+    let loaded = load("bench", &[layer], &[], RememberedVariables::none(), &NoFiles, catalog);
     assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics.first());
     loaded.stack.unwrap()
 }

@@ -4,11 +4,11 @@
 
 #![no_main]
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use lifeboat_core::engine::lang::load::{FileProblem, Files, Layer, load};
+use lifeboat_core::engine::lang::merge::variables::RememberedVariables;
 use lifeboat_core::engine::lang::origin::render;
 use lifeboat_core::engine::schema::Catalog;
 
@@ -38,7 +38,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let mut layers = vec![layer("", "stack.yaml", stack)];
     layers.extend(overlay.map(|it| layer("eu", "overlays/eu.yaml", it)));
-    let run = || load("woocommerce", &layers, &[], &BTreeMap::new(), &Folder, &CATALOG);
+    let run = || load("woocommerce", &layers, &[], RememberedVariables::none(), &Folder, &CATALOG);
     let loaded = run();
     for mistake in &loaded.diagnostics {
         for label in &mistake.labels {

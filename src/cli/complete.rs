@@ -1,11 +1,11 @@
 //! What a shell may complete: stacks, overlays, kinds and addresses, as the layers in reach say.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap_complete::engine::CompletionCandidate;
 
+use crate::engine::lang::merge::variables::RememberedVariables;
 use crate::kinds::builtin;
 use crate::ops::load::layers;
 use crate::ops::load::stack_ref::{StackRef, root};
@@ -33,7 +33,7 @@ pub fn kinds(current: &OsStr) -> Vec<CompletionCandidate> {
 /// The addresses of the stack that stands on the line.
 pub fn addresses(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(place) = chosen().and_then(|it| place(&it)) else { return Vec::new() };
-    let layers = layers::layers(&place, &[], &[], &BTreeMap::new(), &builtin());
+    let layers = layers::layers(&place, &[], &[], RememberedVariables::none(), &builtin());
     let stack = layers.ok().and_then(|it| it.stack);
     let addresses = stack.into_iter().flat_map(|it| it.instances.into_keys());
     beginning(current, addresses.map(|it| it.to_string()).collect())

@@ -89,8 +89,10 @@ pub fn recorded(proposed: &Proposed) -> Vec<String> {
     recorded.extend((!plan.drift.is_empty()).then(|| "observed changes".to_owned()));
     let outputs = plan.outputs.len();
     recorded.extend((outputs > 0).then(|| count(outputs, "output")));
-    let before = proposed.state.as_ref().map(|it| it.variables.clone()).unwrap_or_default();
-    let given = remembered(&proposed.desired.stack.variables);
+    let stack = &proposed.desired.stack;
+    let before = proposed.state.as_ref().map(|it| it.remembered(&stack.overlays).values.clone());
+    let before = before.unwrap_or_default();
+    let given = remembered(&stack.variables);
     let news = given.iter().filter(|(name, it)| before.get(*name) != Some(*it));
     recorded.extend(news.map(|(name, _)| format!("variable {name}")));
     recorded

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::lang::merge::variables::GivenVariable;
+use crate::engine::lang::merge::variables::{GivenVariable, RememberedVariables};
 use crate::engine::lang::model::Stack;
 use crate::engine::lang::yaml::node::{Data, Node};
 use crate::engine::plan::guard::rules::Allowances;
@@ -75,8 +75,8 @@ fn stack(
     overlays: &[String],
     state: Option<&State>,
 ) -> Result<Stack, OpsError> {
-    let empty = BTreeMap::new();
-    let remembered = state.map_or(&empty, |it| &it.variables);
+    let nothing = RememberedVariables::none();
+    let remembered = state.map_or(nothing, |it| it.remembered(overlays));
     let desired =
         layers::desired(&question.place, overlays, &question.given, remembered, &session.catalog)?;
     Ok(desired.stack)
@@ -114,9 +114,9 @@ fn overlays(
     for name in layers::overlays(&question.place) {
         let mut layers = home.to_vec();
         layers.push(name.clone());
-        let nothing = BTreeMap::new();
+        let nothing = RememberedVariables::none();
         let loaded =
-            layers::layers(&question.place, &layers, &question.given, &nothing, &session.catalog)?;
+            layers::layers(&question.place, &layers, &question.given, nothing, &session.catalog)?;
         // One that cannot be read at all may be the one that matters.
         let is_whole = loaded.layers.len() > layers.len();
         let keys = loaded.layers.last().filter(|_| is_whole).and_then(Node::as_map);

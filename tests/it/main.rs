@@ -31,6 +31,7 @@ mod two_sites;
 mod switch;
 mod active_active;
 mod region_losses;
+mod remembered_variables;
 mod quorum;
 mod where_to;
 mod live;

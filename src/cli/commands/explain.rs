@@ -1,12 +1,11 @@
 //! `explain`: which layer and line gave a value, and why an action was chosen.
 
-use std::collections::BTreeMap;
-
 use crate::cli::args::{AllowArgs, LayerArgs, WorldArgs};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
+use crate::engine::lang::merge::variables::RememberedVariables;
 use crate::engine::lang::origin;
 use crate::engine::plan::draft::refresh::KnownValues;
 use crate::engine::plan::model::change::{Change, DriftedAttribute, Plan};
@@ -29,8 +28,8 @@ pub async fn explain(
     let session = open::session(&ask.place.root, world).await?;
     let state = session.store(&ask.place).load()?;
     let overlays = overlays_of(ask.overlays.as_deref(), state.as_ref());
-    let empty = BTreeMap::new();
-    let remembered = state.as_ref().map_or(&empty, |it| &it.variables);
+    let nothing = RememberedVariables::none();
+    let remembered = state.as_ref().map_or(nothing, |it| it.remembered(&overlays));
     let loaded = layers::layers(&ask.place, &overlays, &ask.given, remembered, &session.catalog)?;
     if let Some(name) = what.strip_prefix("vars.") {
         let origin = origin::explain_variable(&loaded, name).map_err(|diagnostic| {

@@ -1,11 +1,10 @@
 //! `validate`, `render`, `graph`: what the layers say, without looking at any cloud.
 
-use std::collections::BTreeMap;
-
 use crate::cli::args::LayerArgs;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
+use crate::engine::lang::merge::variables::RememberedVariables;
 use crate::engine::lang::origin;
 use crate::engine::plan::draft::topology::DesiredTopology;
 use crate::engine::text::diagnostic::stops;
@@ -25,7 +24,8 @@ fn desired(
     let overlays = overlays_of(Some(&layers.overlays), None);
     let given = open::variables(layers)?;
     let catalog = kinds::builtin();
-    let desired = layers::desired(&place, &overlays, &given, &BTreeMap::new(), &catalog)?;
+    let desired =
+        layers::desired(&place, &overlays, &given, RememberedVariables::none(), &catalog)?;
     Ok((place, desired))
 }
 
@@ -48,7 +48,7 @@ pub fn render(context: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsE
     let overlays = overlays_of(Some(&layers.overlays), None);
     let given = open::variables(layers)?;
     let catalog = kinds::builtin();
-    let loaded = layers::layers(&place, &overlays, &given, &BTreeMap::new(), &catalog)?;
+    let loaded = layers::layers(&place, &overlays, &given, RememberedVariables::none(), &catalog)?;
     out::data(&origin::render(&loaded, &catalog));
     if stops(&loaded.diagnostics) {
         return Err(OpsError::Mistakes {

@@ -131,7 +131,12 @@ impl Executor<'_> {
                 Intent::Destroy if self.state.records.is_empty() => self.state.home.clone(),
                 Intent::Destroy => self.state.active.clone(),
             },
-            variables: remembered(&self.stack.variables),
+            variables: match order.intent {
+                Intent::Apply => remembered(&self.stack.variables),
+                // A new life begins with what it is given.
+                Intent::Destroy if self.state.records.is_empty() => BTreeMap::new(),
+                Intent::Destroy => self.state.variables.clone(),
+            },
             outputs,
         });
         for entry in &entries {

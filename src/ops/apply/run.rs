@@ -142,6 +142,10 @@ fn open_run(
     let is_switch = switched.iter().any(|it| matches!(it, JournalEntry::Switched { .. }));
     let variables =
         (!destroys && !is_switch).then(|| remembered(&proposed.desired.stack.variables));
+    let home_variables = match variables {
+        Some(_) => state.given_for_home(&proposed.desired.stack),
+        None => BTreeMap::new(),
+    };
     fresh.push(JournalEntry::RunBegan {
         who: session.who.clone(),
         command: order.command.clone(),
@@ -150,6 +154,7 @@ fn open_run(
         steps: proposed.plan.steps.len(),
         destroys,
         variables,
+        home_variables,
     });
     fresh.extend(switched);
     let skipped = proposed.plan.skipped_gates.iter().cloned();

@@ -1,12 +1,12 @@
 //! Reads a stack's layers and the files that its expressions name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use crate::engine::fault_domain::{FaultDomains, check_assumed};
 use crate::engine::graph::Graph;
 use crate::engine::lang::load::{FileProblem, Files, Layer, Loaded, load};
-use crate::engine::lang::merge::variables::{GivenValue, GivenVariable};
+use crate::engine::lang::merge::variables::{GivenValue, GivenVariable, RememberedVariables};
 use crate::engine::lang::model::{InstanceShape, Stack, Term};
 use crate::engine::lang::yaml::reader::BYTES_MAX;
 use crate::engine::plan::model::options::RecoveryOverlay;
@@ -35,7 +35,7 @@ pub fn desired(
     place: &StackRef,
     overlays: &[String],
     given: &[GivenVariable],
-    remembered: &BTreeMap<String, Value>,
+    remembered: RememberedVariables<'_>,
     catalog: &Catalog,
 ) -> Result<DesiredStack, OpsError> {
     let loaded = layers(place, overlays, given, remembered, catalog)?;
@@ -77,7 +77,7 @@ fn unknown_losses(
     place: &StackRef,
     stack: &Stack,
     given: &[GivenVariable],
-    remembered: &BTreeMap<String, Value>,
+    remembered: RememberedVariables<'_>,
     catalog: &Catalog,
 ) -> Result<Vec<Diagnostic>, OpsError> {
     if stack.assumes_lost.is_empty() {
@@ -99,7 +99,7 @@ pub fn layers(
     place: &StackRef,
     overlays: &[String],
     given: &[GivenVariable],
-    remembered: &BTreeMap<String, Value>,
+    remembered: RememberedVariables<'_>,
     catalog: &Catalog,
 ) -> Result<Loaded, OpsError> {
     let mut layers = vec![layer(place, "", &place.file())?];
@@ -188,7 +188,7 @@ pub fn overlays(place: &StackRef) -> Vec<String> {
 pub fn instance_of(place: &StackRef, overlay: &str) -> Result<Stack, OpsError> {
     let catalog = crate::kinds::builtin();
     let overlays = [overlay.to_owned()];
-    let loaded = layers(place, &overlays, &[], &BTreeMap::new(), &catalog)?;
+    let loaded = layers(place, &overlays, &[], RememberedVariables::none(), &catalog)?;
     let Loaded { sources, stack, diagnostics, .. } = loaded;
     stack.ok_or(OpsError::Mistakes { diagnostics, sources })
 }
@@ -207,7 +207,7 @@ pub fn recovery_overlays(place: &StackRef) -> Vec<RecoveryOverlay> {
 pub fn assumes_loss(place: &StackRef, overlay: &str) -> Result<bool, OpsError> {
     let catalog = crate::kinds::builtin();
     let overlays = [overlay.to_owned()];
-    let loaded = layers(place, &overlays, &[], &BTreeMap::new(), &catalog)?;
+    let loaded = layers(place, &overlays, &[], RememberedVariables::none(), &catalog)?;
     Ok(loaded.stack.is_some_and(|it| !it.assumes_lost.is_empty()))
 }
 

@@ -1,10 +1,10 @@
 //! What a plan is made between: what is asked for, what the layers want, and what a switch leaves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
-use crate::engine::lang::merge::variables::GivenVariable;
+use crate::engine::lang::merge::variables::{GivenVariable, RememberedVariables};
 use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::state::record::State;
@@ -12,12 +12,11 @@ use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, nearest};
 use crate::engine::text::names::OverlayNames;
-use crate::engine::value::Value;
 use crate::ops::error::OpsError;
 use crate::ops::load::layers::{self, DesiredStack};
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::switch_target::{Carries, Losses, SwitchTarget, remembered, resolve_target};
+use crate::ops::load::switch_target::{Carries, Losses, SwitchTarget, resolve_target};
 use crate::ops::load::workspace;
 
 /// What is asked for.
@@ -62,7 +61,8 @@ pub fn sides(
     let mut before = Vec::new();
     for left in course.left.iter().filter(|_| carries_itself) {
         // What was said when a switch began is part of it as well.
-        let (from, remembered) = (&left.overlays, &left.variables);
+        let (from, values) = (&left.overlays, &left.variables);
+        let remembered = RememberedVariables { values, overlays: from };
         let desired = layers::desired(&ask.place, from, &given, remembered, &session.catalog);
         let mut desired = desired.map_err(|why| left_unreadable(ask, state, from, why))?;
         workspace::lend(session, &ask.place, &mut desired)?;
@@ -91,8 +91,8 @@ fn wanted(
     state: Option<&State>,
 ) -> Result<DesiredStack, OpsError> {
     let overlays = overlays_of(ask.overlays.as_deref(), state);
-    let empty = BTreeMap::new();
-    let remembered = state.map_or(&empty, |it| remembered(it, &overlays));
+    let nothing = RememberedVariables::none();
+    let remembered = state.map_or(nothing, |it| it.remembered(&overlays));
     if ask.intent == Intent::Destroy {
         let desired = leaving(session, ask, &overlays, remembered)?;
         check_lost(session, &desired, state, &ask.losses)?;
@@ -152,7 +152,7 @@ fn leaving(
     session: &Session,
     ask: &PlanRequest,
     overlays: &[String],
-    remembered: &BTreeMap<String, Value>,
+    remembered: RememberedVariables<'_>,
 ) -> Result<DesiredStack, OpsError> {
     let laid = |overlays: &[String]| {
         layers::desired(&ask.place, overlays, &ask.given, remembered, &session.catalog)

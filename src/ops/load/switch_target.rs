@@ -127,17 +127,6 @@ fn left(state: &State, overlays: &[String], carries: Carries) -> Vec<LeftSite> {
     left
 }
 
-/// The variables that are remembered for a plan under these overlays: what was said for a switch that is turned before it
-/// ended goes with it.
-pub fn remembered<'a>(state: &'a State, overlays: &[String]) -> &'a BTreeMap<String, Value> {
-    match state.unfinished_switch() {
-        Some(it) if state.active != overlays => {
-            it.turned.first().map_or(&it.variables, |it| &it.variables)
-        }
-        _ => &state.variables,
-    }
-}
-
 /// Whether a switch to these overlays under these losses is over, as far as state knows.
 pub fn is_made(state: &State, overlays: &[String], losses: &Losses) -> bool {
     let is_lost = |name: &String| state.lost.iter().any(|it| it.fault_domain == *name);

@@ -84,8 +84,8 @@ pub fn others(session: &Session, place: &StackRef) -> Result<BTreeMap<String, St
     let mut taken = BTreeMap::new();
     for other in place.siblings(session.target.is_sandbox()) {
         let Some(state) = session.store(&other).load()? else { continue };
-        let layers =
-            layers::desired(&other, &state.active, &[], &state.variables, &session.catalog);
+        let remembered = state.remembered(&state.active);
+        let layers = layers::desired(&other, &state.active, &[], remembered, &session.catalog);
         let layers = layers.ok();
         for (address, record) in &state.records {
             let Some(kind) = session.catalog.get(&record.kind) else { continue };

@@ -55,7 +55,7 @@ fn is_sooner(it: &TrafficFirstAttempt<'_>, name: &str, value: &Value) -> bool {
     let value = GivenValue::Value(value.clone());
     given.push(GivenVariable { name: name.to_owned(), from: SAID.into(), value });
     let overlays = &it.worlds.stack.overlays;
-    let remembered = crate::ops::load::switch_target::remembered(it.state, overlays);
+    let remembered = it.state.remembered(overlays);
     let catalog = it.worlds.catalog;
     let Ok(mut desired) = layers::desired(it.place, overlays, &given, remembered, catalog) else {
         return false;

@@ -68,7 +68,8 @@ pub fn declared_by(
     let laid = |way: RecoveryOverlay| {
         let overlays = [state.home.clone(), vec![way.overlay.clone()]].concat();
         let desired =
-            layers::desired(place, &overlays, &[], &state.variables, &session.catalog).ok()?;
+            layers::desired(place, &overlays, &[], state.remembered(&overlays), &session.catalog)
+                .ok()?;
         Some((way, desired.stack.instances.into_keys().collect()))
     };
     layers::recovery_overlays(place).into_iter().filter_map(laid).collect()

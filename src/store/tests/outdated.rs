@@ -40,6 +40,7 @@ fn run(store: &StateStore, at: i64, cloud: &str) -> State {
         plan: String::new(),
         destroys: false,
         variables: None,
+        home_variables: std::collections::BTreeMap::new(),
     };
     let mut entries = vec![began, bound(cloud)];
     let mut state = state.unwrap_or_else(|| {

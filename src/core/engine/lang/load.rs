@@ -15,7 +15,9 @@ use crate::engine::lang::lower::recovery_keys;
 use crate::engine::lang::lower::references::{Site, needs};
 use crate::engine::lang::lower::resources::{self, Lowered, unknown_keys};
 use crate::engine::lang::merge::overlay::{PARTS, lay};
-use crate::engine::lang::merge::variables::{GivenVariable, VariableSources, variables};
+use crate::engine::lang::merge::variables::{
+    GivenVariable, RememberedVariables, VariableSources, variables,
+};
 use crate::engine::lang::model::{Instance, Stack};
 use crate::engine::lang::term::expressions;
 use crate::engine::lang::validate::dry_run::dry_run;
@@ -93,7 +95,7 @@ pub fn load(
     stack_name: &str,
     layers: &[Layer],
     given: &[GivenVariable],
-    remembered: &BTreeMap<String, Value>,
+    remembered: RememberedVariables<'_>,
     files: &dyn Files,
     catalog: &Catalog,
 ) -> Loaded {
@@ -101,7 +103,11 @@ pub fn load(
     let is_whole = read_layers(layers, &mut loaded);
     if is_whole {
         merge(stack_name, layers, &mut loaded);
-        let mut stack = build(stack_name, given, remembered, files, catalog, &mut loaded);
+        let overlays: Vec<(u32, &str)> = (layers.iter().zip(&loaded.layers).skip(1))
+            .map(|(layer, node)| (node.span.source, layer.name.as_str()))
+            .collect();
+        let outside = VariableSources { remembered, given, overlays: &overlays };
+        let mut stack = build(stack_name, &outside, files, catalog, &mut loaded);
         stack.overlays = layers.iter().skip(1).map(|it| it.name.clone()).collect();
         loaded.stack = Some(stack);
     }
@@ -183,8 +189,7 @@ fn merge(stack_name: &str, layers: &[Layer], loaded: &mut Loaded) {
 
 fn build(
     stack_name: &str,
-    given: &[GivenVariable],
-    remembered: &BTreeMap<String, Value>,
+    outside: &VariableSources<'_>,
     files: &dyn Files,
     catalog: &Catalog,
     loaded: &mut Loaded,
@@ -195,9 +200,7 @@ fn build(
     let merged = loaded.merged();
     let [variables_of, resources_of, outputs_of, objectives_of] =
         PARTS.map(|part| merged.and_then(Node::as_map)?.get(part).map(|it| &it.node));
-    let base = loaded.layers.first().map_or(0, |it| it.span.source);
-    let outside = VariableSources { remembered, given, base };
-    stack.variables = variables(variables_of, &outside, &loaded.sources, &mut out);
+    stack.variables = variables(variables_of, outside, &loaded.sources, &mut out);
     let lowered = resources::resources(resources_of, catalog, &loaded.sources, &mut out);
     stack.outputs = resources::outputs(outputs_of, &loaded.sources, &mut out);
     stack.objectives = recovery_keys::objectives(objectives_of, &mut out);

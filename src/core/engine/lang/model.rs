@@ -89,6 +89,8 @@ pub struct Variable {
     pub sensitive: bool,
     /// Who won: `default`, `overlays/x.yaml:3`, `LIFEBOAT_VAR_x`, `--var`, …
     pub from: String,
+    /// The topmost overlay that sets its default, whoever won.
+    pub set_by: Option<String>,
     /// Where it is declared.
     pub span: Span,
 }

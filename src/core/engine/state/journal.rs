@@ -54,6 +54,9 @@ pub enum JournalEntry {
         /// Non-sensitive ones: who finishes it, where it is cut off, goes on with them. Those of a switch stand in its own entry.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         variables: Option<BTreeMap<String, Value>>,
+        /// Those of them that hold at home as well, though another side is active.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        home_variables: BTreeMap<String, Value>,
     },
     /// Durable before the first mutating call of a switch.
     Switched {
@@ -228,10 +231,15 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
         JournalEntry::Bound { cloud, account } => {
             state.bound.insert(cloud.clone(), account.clone());
         }
-        JournalEntry::RunBegan { who, command, at, destroys, variables, .. } => {
+        JournalEntry::RunBegan {
+            who, command, at, destroys, variables, home_variables, ..
+        } => {
             let (who, command, destroys) = (who.clone(), command.clone(), *destroys);
             state.last_run = Some(RunRecord { who, command, at: *at, finished: None, destroys });
             state.variables = variables.clone().unwrap_or(std::mem::take(&mut state.variables));
+            if let Some(home) = &mut state.home_variables {
+                home.extend(home_variables.clone());
+            }
         }
         JournalEntry::Switched { .. } => switch(state, entry),
         JournalEntry::Recovered { fault_domain, .. } => {
@@ -268,6 +276,8 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
                 state.phase = Phase::Settled;
                 state.switch = None;
                 state.is_restored = false;
+                // What was given for another side ends with it.
+                state.home_variables.take_if(|_| state.active == state.home);
             }
             state.draining.retain(|it| it.until > *at);
             if state.records.is_empty() {
@@ -284,6 +294,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
     else {
         return;
     };
+    state.leave_home(to);
     let unfinished = state.unfinished_switch().cloned();
     let is_lost = |name: &String| lost.iter().any(|it| it.fault_domain == *name);
     let known = state.lost.iter().map(|it| it.fault_domain.clone());

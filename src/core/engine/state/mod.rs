@@ -1,6 +1,7 @@
 //! The recorded world: state, the journal it is a fold of, and their JSON.
 
 pub mod record;
+mod remembered;
 pub mod journal;
 pub mod codec;
 

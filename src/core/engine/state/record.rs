@@ -43,6 +43,9 @@ pub struct State {
     pub draining: Vec<Draining>,
     /// Non-sensitive variables of the last apply.
     pub variables: BTreeMap<String, Value>,
+    /// Those that home had, from the first switch that leaves it until one ends there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home_variables: Option<BTreeMap<String, Value>>,
     pub outputs: BTreeMap<String, Value>,
     #[serde(skip)]
     pub records: BTreeMap<Address, Record>,
@@ -405,6 +408,7 @@ impl State {
             lost: Vec::new(),
             draining: Vec::new(),
             variables: BTreeMap::new(),
+            home_variables: None,
             outputs: BTreeMap::new(),
             records: BTreeMap::new(),
             pending: BTreeMap::new(),

@@ -113,8 +113,17 @@ fn entry() -> impl Strategy<Value = JournalEntry> {
         (sample::text(), sample::text(), any::<i64>(), any::<bool>(), option::of(attributes()))
             .prop_map(|(who, command, at, destroys, variables)| {
                 let plan = "p".into();
-                let steps = usize::from(destroys) * 7;
-                JournalEntry::RunBegan { who, command, at, plan, steps, destroys, variables }
+                let home_variables = variables.clone().unwrap_or_default();
+                JournalEntry::RunBegan {
+                    who,
+                    command,
+                    at,
+                    plan,
+                    steps: usize::from(destroys) * 7,
+                    destroys,
+                    variables,
+                    home_variables,
+                }
             }),
         (sample::text(), any::<i64>()).prop_map(|(fault_domain, at)| JournalEntry::Recovered {
             fault_domain,

@@ -64,12 +64,37 @@ pub enum GivenValue {
 const KEYS: [&str; 4] = ["type", "default", "sensitive", "description"];
 const TYPES: [&str; 7] = ["string", "int", "number", "bool", "list", "map", "any"];
 
+/// What earlier runs were given.
+#[derive(Debug, Clone, Copy)]
+pub struct RememberedVariables<'a> {
+    pub values: &'a BTreeMap<String, Value>,
+    /// The overlays that were active then: what one of them sets was known to who gave another value, and is overruled. What an
+    /// overlay sets that was chosen since is newer than what is remembered.
+    pub overlays: &'a [String],
+}
+
+impl RememberedVariables<'_> {
+    /// Of a stack that was never applied.
+    pub fn none() -> Self {
+        static NONE: BTreeMap<String, Value> = BTreeMap::new();
+        Self { values: &NONE, overlays: &[] }
+    }
+}
+
 /// What may set a variable beside its default, weakest first.
 pub struct VariableSources<'a> {
-    pub remembered: &'a BTreeMap<String, Value>,
+    pub remembered: RememberedVariables<'a>,
     pub given: &'a [GivenVariable],
-    /// The source of the stack file: a default from elsewhere is an overlay's.
-    pub base: u32,
+    /// The source of each overlay, and its name: any other default is the stack file's.
+    pub overlays: &'a [(u32, &'a str)],
+}
+
+impl VariableSources<'_> {
+    /// The overlay that sets this.
+    fn overlay_of(&self, default: &Node) -> Option<&str> {
+        let found = self.overlays.iter().find(|(source, _)| *source == default.span.source);
+        found.map(|(_, name)| *name)
+    }
 }
 
 /// Every declared variable with its winner.
@@ -190,7 +215,8 @@ fn variable(
     let declaration = VariableDeclaration { name, key, map, kind, sensitive };
     let (value, from) = declaration.winner(outside, sources, out)?;
     let value = if sensitive { Value::Secret(Secret::new(value)) } else { value };
-    Some(Variable { value, sensitive, from, span: key })
+    let set_by = map.get("default").and_then(|it| outside.overlay_of(&it.node)).map(str::to_owned);
+    Some(Variable { value, sensitive, from, set_by, span: key })
 }
 
 fn declared_type<'a>(
@@ -236,7 +262,8 @@ struct VariableDeclaration<'a> {
 
 impl VariableDeclaration<'_> {
     /// The value that wins, and who gave it: what this run was given; else what an earlier apply was given, so that a failover
-    /// from a laptop does not roll production back; else the default of the topmost layer.
+    /// from a laptop does not roll production back, unless an overlay that was chosen since sets it; else the default of the
+    /// topmost layer.
     fn winner(
         &self,
         outside: &VariableSources<'_>,
@@ -246,13 +273,17 @@ impl VariableDeclaration<'_> {
         if let Some(given) = outside.given.iter().rfind(|it| it.name == self.name) {
             return self.given(given, out);
         }
-        if let Some(remembered) = outside.remembered.get(self.name)
+        let default = self.map.get("default");
+        let set_by = default.and_then(|it| outside.overlay_of(&it.node));
+        let is_newer =
+            set_by.is_some_and(|by| outside.remembered.overlays.iter().all(|it| it != by));
+        if let Some(remembered) = outside.remembered.values.get(self.name).filter(|_| !is_newer)
             && let Some(value) = self.remembered(remembered, out)
         {
             return Some((value, REMEMBERED.to_owned()));
         }
-        match self.map.get("default") {
-            Some(default) => self.default(&default.node, outside.base, sources, out),
+        match default {
+            Some(default) => self.default(&default.node, set_by.is_none(), sources, out),
             None => self.unset(out),
         }
     }
@@ -290,7 +321,7 @@ impl VariableDeclaration<'_> {
     fn default(
         &self,
         default: &Node,
-        base: u32,
+        is_of_stack: bool,
         sources: &Sources,
         out: &mut Vec<Diagnostic>,
     ) -> Option<(Value, String)> {
@@ -314,7 +345,6 @@ impl VariableDeclaration<'_> {
                 .help("compute where the variable is used"),
             );
         }
-        let is_of_stack = default.span.source == base;
         let from = if is_of_stack { "default".to_owned() } else { sources.line(default.span) };
         Some((value, from))
     }

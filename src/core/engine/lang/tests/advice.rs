@@ -1,8 +1,7 @@
 //! What the mistakes of newcomers are answered with: input in, help and line out.
 
-use std::collections::BTreeMap;
-
 use crate::engine::lang::load::{FileProblem, Files, Layer, load};
+use crate::engine::lang::merge::variables::RememberedVariables;
 
 struct EmptyFolder;
 
@@ -17,7 +16,7 @@ fn told(stack: &str) -> String {
     let bytes = stack.as_bytes().to_vec();
     let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes };
     let catalog = crate::kinds::builtin();
-    let loaded = load("t", &[layer], &[], &BTreeMap::new(), &EmptyFolder, &catalog);
+    let loaded = load("t", &[layer], &[], RememberedVariables::none(), &EmptyFolder, &catalog);
     let lines = loaded.diagnostics.iter().map(|it| {
         let label = it.labels.first().expect("a place");
         let help = it.help.as_deref().unwrap_or("(none)");

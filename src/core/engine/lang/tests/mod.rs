@@ -5,7 +5,6 @@ pub mod refused;
 pub mod across;
 pub mod nested_references;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -13,13 +12,15 @@ use proptest::prelude::*;
 
 use crate::engine::address::Address;
 use crate::engine::lang::load::{FileProblem, Files, Layer, Loaded, load};
-use crate::engine::lang::merge::variables::{GivenValue, GivenVariable, SURROUNDINGS};
+use crate::engine::lang::merge::variables::{
+    GivenValue, GivenVariable, RememberedVariables, SAID, SURROUNDINGS,
+};
 use crate::engine::lang::model::{GateProbe, Scope};
 use crate::engine::lang::origin::{explain, render};
 use crate::engine::lang::resolve::resolve;
 use crate::engine::schema::Catalog;
 use crate::engine::text::diagnostic::{Diagnostic, Severity, Sources, Span};
-use crate::engine::value::Attributes;
+use crate::engine::value::{Attributes, Value};
 
 /// The stack of the design.
 const SHOP: &str = r#"stack: woocommerce
@@ -128,7 +129,7 @@ fn load_with(catalog: &Catalog, layers: &[(&str, &str)], given: &[(&str, &str)])
         })
         .collect();
     let name = if layers[0].bytes.starts_with(b"stack: woocommerce") { "woocommerce" } else { "s" };
-    load(name, &layers, &given, &BTreeMap::new(), &InMemoryFolder, catalog)
+    load(name, &layers, &given, RememberedVariables::none(), &InMemoryFolder, catalog)
 }
 
 /// One line for each diagnostic, with its labels and help.
@@ -163,6 +164,45 @@ fn say(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
 pub(super) fn problems(layers: &[(&str, &str)], given: &[(&str, &str)]) -> String {
     let loaded = load_layers(layers, given);
     say(&loaded.sources, &loaded.diagnostics)
+}
+
+/// What an earlier apply was given beats what it knew of, and not what an overlay sets that was chosen since.
+#[test]
+fn load_prefers_a_newly_chosen_overlay_to_what_is_remembered() {
+    let layer = |name: &str, file: &str, text: &str| Layer {
+        name: name.into(),
+        file: file.into(),
+        bytes: text.as_bytes().to_vec(),
+    };
+    let layers = [
+        layer(
+            "",
+            "stack.yaml",
+            "stack: s\nvariables: { size: { type: int, default: 1 }, count: { type: int, default: 1 } }\nresources: {}\n",
+        ),
+        layer("eu", "overlays/eu.yaml", "overlay: eu\nvariables: { size: 5 }\n"),
+    ];
+    let values = [("size".to_owned(), Value::Int(3)), ("count".to_owned(), Value::Int(4))].into();
+    let told = |overlays: &[&str], given: &[GivenVariable]| {
+        let overlays: Vec<String> = overlays.iter().map(|it| (*it).to_owned()).collect();
+        let remembered = RememberedVariables { values: &values, overlays: &overlays };
+        let catalog = crate::kinds::builtin();
+        let stack = load("s", &layers, given, remembered, &InMemoryFolder, &catalog).stack;
+        let told = stack
+            .unwrap()
+            .variables
+            .into_iter()
+            .map(|(name, it)| format!("{name} {} by {}", it.value.json(), it.from));
+        told.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(told(&[], &[]), "count 4 by the last apply, size 5 by overlays/eu.yaml:2");
+    assert_eq!(told(&["eu"], &[]), "count 4 by the last apply, size 3 by the last apply");
+    let given = GivenVariable {
+        name: "size".into(),
+        from: SAID.into(),
+        value: GivenValue::Text("7".into()),
+    };
+    assert_eq!(told(&[], &[given]), "count 4 by the last apply, size 7 by --var");
 }
 
 /// The environment is there for every stack; the command line for this one.
@@ -393,8 +433,14 @@ fn load_refuses_bytes_that_are_not_utf8() {
         file: "stack.yaml".into(),
         bytes: b"stack: s\na: \xff\n".to_vec(),
     };
-    let loaded =
-        load("s", &[layer], &[], &BTreeMap::new(), &InMemoryFolder, &crate::kinds::builtin());
+    let loaded = load(
+        "s",
+        &[layer],
+        &[],
+        RememberedVariables::none(),
+        &InMemoryFolder,
+        &crate::kinds::builtin(),
+    );
     insta::assert_snapshot!(say(&loaded.sources, &loaded.diagnostics), @r#"stack.yaml:2:4: The file is not UTF-8 [«» byte 0xff cannot stand here] -- save the file as UTF-8"#);
 }
 
@@ -691,7 +737,7 @@ fn load_accepts_the_examples_of_all_kinds() {
             "example",
             &[layer],
             &[],
-            &BTreeMap::new(),
+            RememberedVariables::none(),
             &InMemoryFolder,
             &crate::kinds::builtin(),
         );
@@ -917,7 +963,7 @@ proptest! {
     #[test]
     fn load_panics_on_no_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes };
-        load("s", &[layer], &[], &BTreeMap::new(), &InMemoryFolder, &crate::kinds::builtin());
+        load("s", &[layer], &[], RememberedVariables::none(), &InMemoryFolder, &crate::kinds::builtin());
     }
 
     /// The example with a piece cut out, doubled or replaced: every span lies on characters.

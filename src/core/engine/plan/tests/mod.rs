@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use crate::engine::address::Address;
 use crate::engine::graph::Graph;
 use crate::engine::lang::load::{FileProblem, Files, Layer, load};
+use crate::engine::lang::merge::variables::RememberedVariables;
 use crate::engine::lang::model::Stack;
 use crate::engine::lang::resolve::resolve;
 use crate::engine::observed::Observation;
@@ -39,7 +40,7 @@ pub(super) fn stack(resources: &str, catalog: &Catalog) -> Stack {
         "stack: t\nvariables:\n  secret: {{ type: string, sensitive: true }}\nresources:\n{resources}\n"
     );
     let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes: text.into_bytes() };
-    let loaded = load("t", &[layer], &[], &BTreeMap::new(), &NoFiles, catalog);
+    let loaded = load("t", &[layer], &[], RememberedVariables::none(), &NoFiles, catalog);
     let wrong: Vec<_> = loaded
         .diagnostics
         .iter()
@@ -772,7 +773,8 @@ fn plan_hides_a_secret_that_the_cloud_returns() {
     let catalog = builtin();
     let text = "stack: t\nvariables:\n  pw: { type: string, sensitive: true, default: Hunter2 }\nresources:\n  lb: { kind: linode.nodebalancer, region: us-east, label: 'lb-${vars.pw}', tags: ['t-${vars.pw}', plain] }\n";
     let layer = Layer { name: String::new(), file: "stack.yaml".into(), bytes: text.into() };
-    let stack = load("t", &[layer], &[], &BTreeMap::new(), &NoFiles, &catalog).stack.unwrap();
+    let stack =
+        load("t", &[layer], &[], RememberedVariables::none(), &NoFiles, &catalog).stack.unwrap();
     let (state, mut observed) = applied(&stack, &catalog);
     let mut propose_with = |label: &str| {
         if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&Address::one("lb"))
@@ -810,7 +812,7 @@ fn plan_reports_drift_of_a_secret_that_is_not_given() {
         let stack = |text: String| {
             let layer =
                 Layer { name: String::new(), file: "stack.yaml".into(), bytes: text.into() };
-            load("t", &[layer], &[], &BTreeMap::new(), &NoFiles, &catalog).stack.unwrap()
+            load("t", &[layer], &[], RememberedVariables::none(), &NoFiles, &catalog).stack.unwrap()
         };
         let (state, mut observed) = applied(&stack(text(", default: Hunter2")), &catalog);
         if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&Address::one("lb"))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
 use crate::engine::lang::load::{Layer, load};
+use crate::engine::lang::merge::variables::RememberedVariables;
 use crate::engine::lang::model::Stack;
 use crate::engine::observed::Observation;
 use crate::engine::plan::guard::rules::Allowances;
@@ -47,7 +48,7 @@ fn layered(catalog: &Catalog, base: &str, overlay: Option<&str>) -> Stack {
         let (name, file) = ("x".to_owned(), "overlays/x.yaml".to_owned());
         layers.push(Layer { name, file, bytes: overlay.as_bytes().to_vec() });
     }
-    let loaded = load("t", &layers, &[], &BTreeMap::new(), &NoFiles, catalog);
+    let loaded = load("t", &layers, &[], RememberedVariables::none(), &NoFiles, catalog);
     let wrong: Vec<_> = loaded
         .diagnostics
         .iter()

@@ -251,6 +251,7 @@ mod tests {
             steps: 10,
             destroys: false,
             variables: None,
+            home_variables: Attributes::new(),
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::engine::address::Address;
 use crate::engine::lang::load::{FileProblem, Files, Layer, Loaded, load};
+use crate::engine::lang::merge::variables::RememberedVariables;
 use crate::engine::lang::model::Stack;
 use crate::engine::lang::validate::dry_run::objects;
 use crate::engine::observed::Observation;
@@ -117,7 +118,7 @@ impl World {
         if overlay {
             layers.push(layer("failover_eu", "overlays/failover_eu.yaml", &self.overlay));
         }
-        load("woocommerce", &layers, &[], &BTreeMap::new(), &AuditFolder, &self.catalog)
+        load("woocommerce", &layers, &[], RememberedVariables::none(), &AuditFolder, &self.catalog)
     }
 
     pub(super) fn audit(&self) -> Audit {
