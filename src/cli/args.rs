@@ -161,7 +161,9 @@ pub enum CliCommand {
         #[arg(long)]
         data_loss: bool,
     },
-    /// Fail over to a recovery overlay; without --planned, this declares lost what the overlay assumes lost
+    /// Fail over to an overlay; declares its losses unless --planned
+    ///
+    /// Without --planned, this declares lost what the overlay assumes lost, or what --lost names.
     Failover {
         #[command(flatten)]
         target: TargetArgs,
@@ -206,7 +208,9 @@ pub enum CliCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Rehearse a failover in an isolated workspace, measure RTO and RPO, then delete it
+    /// Rehearse a failover in an isolated workspace, and measure it
+    ///
+    /// Measures RTO and RPO, then deletes the workspace.
     Drill {
         #[command(flatten)]
         target: TargetArgs,
@@ -226,16 +230,18 @@ pub enum CliCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Mark a fault domain as recovered; moves no users (`failback` does both)
+    /// Mark a fault domain as recovered; `failback` also moves users
     Recovered {
         #[command(flatten)]
         state: StateArgs,
         /// Fault domain as shown by `lifeboat status`, e.g. `linode:us-east`
         fault_domain: String,
     },
-    /// Show what is active, lost, deferred, and draining, without calling any cloud
+    /// Show where users are, what is active, lost, deferred, and draining; calls no cloud
     Status(StatusArgs),
-    /// Show how long switches and drills took, phase by phase, against the stack's objectives
+    /// Show how long switches and drills took, phase by phase
+    ///
+    /// Times are compared with the stack's objectives.
     Reports {
         #[command(flatten)]
         state: StateArgs,
@@ -244,7 +250,7 @@ pub enum CliCommand {
         #[arg(long, value_enum, default_value = "text")]
         format: Words,
     },
-    /// Probe a URL from outside, and fail over automatically when it stays down
+    /// Probe a URL from outside, and fail over when it stays down
     #[command(long_about = watch::MANUAL)]
     Watch {
         #[command(flatten)]

@@ -6,6 +6,7 @@ pub mod out;
 pub mod events;
 pub mod complete;
 pub mod args;
+mod command_groups;
 mod logs;
 pub mod excerpt;
 pub mod report;
@@ -16,7 +17,7 @@ pub mod open;
 pub mod context;
 pub mod commands;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 use tracing::Instrument as _;
 
 use crate::cli::args::Arguments;
@@ -26,7 +27,8 @@ use crate::cli::exit::{Exit, USAGE};
 pub fn main() -> u8 {
     // A shell that asks for completions gets them, and nothing else happens.
     clap_complete::CompleteEnv::with_factory(Arguments::command).complete();
-    let arguments = match Arguments::try_parse() {
+    let typed = command_groups::grouped().try_get_matches();
+    let arguments = match typed.and_then(|it| Arguments::from_arg_matches(&it)) {
         Ok(arguments) => arguments,
         Err(why) => {
             // Help and version are answers, not mistakes. What was typed is quoted in both.
