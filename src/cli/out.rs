@@ -167,6 +167,11 @@ pub fn width() -> usize {
     wide(terminal_size_of(std::io::stdout()).map(|it| it.0))
 }
 
+/// How wide data may be whose lines programs look through: only a terminal has a width, 0 is none.
+pub fn terminal_width() -> usize {
+    terminal_size_of(std::io::stdout()).map_or(0, |it| wide(Some(it.0)))
+}
+
 /// How wide messages may be.
 pub fn talk_width() -> usize {
     wide(terminal_size_of(std::io::stderr()).map(|it| it.0))

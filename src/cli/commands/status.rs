@@ -34,7 +34,9 @@ pub async fn status(context: &CommandContext, arguments: &StatusArgs) -> Result<
         return follow(&session, &place, &given, *format).await;
     }
     out::data(&told(&session, &place, &given, |facts| match format {
-        Plain::Text => out::typed_here(&render::status::text(facts)).into_owned(),
+        Plain::Text => {
+            out::typed_here(&render::status::text(facts, out::terminal_width())).into_owned()
+        }
         Plain::Json => render::status::json(facts),
     })?);
     Ok(Exit::Done)
@@ -55,7 +57,8 @@ async fn follow(
         let stamp = stamp(session, place)?;
         if draws || last.as_ref() != Some(&stamp) {
             let text = told(session, place, given, |facts| match format {
-                Plain::Text => out::typed_here(&render::status::text(facts)).into_owned(),
+                Plain::Text => out::typed_here(&render::status::text(facts, out::terminal_width()))
+                    .into_owned(),
                 Plain::Json => render::status::json_line(facts),
             })?;
             match format {

@@ -9,7 +9,7 @@ use crate::engine::state::record::{Phase, State};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
-use crate::render::words::{count, duration, escape_control, inline, moment};
+use crate::render::words::{count, duration, escape_control, inline, moment, wrap};
 
 /// Everything a status is told from.
 pub struct StatusFacts<'a> {
@@ -43,8 +43,8 @@ fn age(facts: &StatusFacts<'_>, since: i64) -> String {
     format!("{}, {} ago", moment(since), duration(seconds))
 }
 
-/// One fact a line, what matters most first.
-pub fn text(facts: &StatusFacts<'_>) -> String {
+/// One fact a line, what matters most first; what is longer than `width` columns goes on indented; 0: never. Outputs stay as they are.
+pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
     let state = facts.state;
     let mut lines = vec![format!(
         "{} on {}, as recorded; the clouds were not called",
@@ -88,6 +88,7 @@ pub fn text(facts: &StatusFacts<'_>) -> String {
     });
     lines.push(format!("lease: {}", facts.lease.as_deref().map_or("free".into(), escape_control)));
     lines.push(format!("resources: {}", state.records.len()));
+    let mut lines: Vec<String> = lines.iter().flat_map(|it| wrap(it, "  ", width)).collect();
     for (name, value) in &state.outputs {
         let stale = stale_since(facts, name);
         lines.push(format!("output {}: {}{stale}", escape_control(name), inline(value)));

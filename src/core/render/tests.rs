@@ -9,15 +9,17 @@ use crate::engine::plan::model::change::{
 use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
 use crate::engine::plan::tests::sample::{CREATE, REPLACE, any_plan, change, note, plan};
 use crate::engine::schema::Sort;
+use crate::engine::state::record::{RunRecord, State};
 use crate::engine::text::diagnostic::Severity;
 use crate::engine::text::plain::is_invisible;
-use crate::engine::value::{Attributes, Secret, Value};
+use crate::engine::value::{Attributes, LineageKey, Secret, Value};
 use crate::render::escape;
 use crate::render::plan::html;
 use crate::render::plan::json::json;
 use crate::render::plan::markdown::{MIN_BYTES, markdown};
 use crate::render::plan::outline::ShownPlan;
 use crate::render::plan::text::{TextOptions, text};
+use crate::render::status::{self, StatusFacts};
 use crate::render::words::{digest, escape_control};
 
 const NONE: Value = Value::Null;
@@ -446,4 +448,37 @@ fn text_html_and_markdown_show_no_secret() {
         assert!(page.contains("(sensitive)"));
         assert!(!page.contains("hunter2") && !page.contains("#one#") && !page.contains("#tri#"));
     }
+}
+
+/// For people within the terminal; a program finds one fact on each line.
+#[test]
+fn status_wraps_long_lines_and_no_output() {
+    let mut state = State::new("shop", None, "sandbox", "l", LineageKey(vec![1]));
+    state.last_run = Some(RunRecord {
+        who: "somebody with a long name@a long machine".into(),
+        command: "apply".into(),
+        at: 0,
+        finished: Some(1),
+        destroys: false,
+    });
+    state.outputs.insert("words".into(), Value::text("a  text of many words that stays as it is"));
+    let facts = StatusFacts {
+        name: "shop".into(),
+        now: 60_000,
+        state: &state,
+        ways: Vec::new(),
+        plan: None,
+        trouble: None,
+        lease: None,
+        run: None,
+        objective: None,
+        estimate: None,
+    };
+    let narrow = status::text(&facts, 40);
+    insta::assert_snapshot!(narrow);
+    let wide = status::text(&facts, 0);
+    assert_eq!(wide.lines().filter(|it| it.starts_with("last run: ")).count(), 1);
+    let whole = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(whole(&wide), whole(&narrow));
+    assert!(wide.lines().all(|it| !it.starts_with(' ')), "{wide}");
 }

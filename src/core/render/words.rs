@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::plan::model::change::Action;
 use crate::engine::schema::Sort;
+use crate::engine::text::advice::{restored, unbroken};
 pub use crate::engine::text::plain::escape_control;
 use crate::engine::value::Value;
 
@@ -117,9 +118,35 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", escape_control(&text.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
+/// Lines of at most `width` characters as far as words allow; all but the first begin with `hanging`.
+pub fn wrap(sentence: &str, hanging: &str, width: usize) -> Vec<String> {
+    if width == 0 || sentence.chars().count() <= width {
+        return vec![sentence.trim_end().to_owned()];
+    }
+    let start = sentence.chars().take_while(|it| *it == ' ').count();
+    let mut lines = Vec::new();
+    let mut line = " ".repeat(start);
+    let mut is_empty = true;
+    // A command that is to be typed stays on one line.
+    let sentence = unbroken(sentence);
+    for word in sentence.split(' ').filter(|it| !it.is_empty()) {
+        if !is_empty && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(std::mem::replace(&mut line, hanging.to_owned()));
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_empty = false;
+    }
+    lines.push(line);
+    lines.into_iter().map(restored).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{count, cut, duration, escape_control, inline};
+    use super::{count, cut, duration, escape_control, inline, wrap};
     use crate::engine::value::{Attributes, Value};
 
     #[test]
@@ -155,5 +182,15 @@ mod tests {
         let map = Attributes::from([("a b".into(), Value::Open), ("c".into(), "d\"\\".into())]);
         assert_eq!(inline(&Value::Map(map)), r#"{ "a b": (known after apply), c: "d\"\\" }"#);
         assert_eq!(inline(&Value::List(vec![1.into(), Value::Float(2.0)])), "[1, 2.0]");
+    }
+
+    #[test]
+    fn wrap_breaks_between_words_and_keeps_commands() {
+        assert_eq!(wrap("a bb ccc dddd", "  ", 6), ["a bb", "  ccc", "  dddd"]);
+        assert_eq!(wrap("a bb", "", 0), ["a bb"]);
+        assert_eq!(
+            wrap("do `lifeboat plan a -o b` now", "", 6),
+            ["do", "`lifeboat plan a -o b`", "now"]
+        );
     }
 }

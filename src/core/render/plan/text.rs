@@ -1,10 +1,10 @@
 //! A plan for a terminal or a log; colour only underlines what the words say.
 
-use crate::engine::text::advice::{restored, unbroken};
 use crate::render::lines::{LineLimits, RenderedLine, Sign};
 use crate::render::plan::entry::{RenderedEntry, RenderedSection};
 use crate::render::plan::fold::whose;
 use crate::render::plan::outline::{Detail, Notice, Outline, ShownPlan, outline};
+use crate::render::words::wrap;
 
 #[derive(Debug, Clone, Copy)]
 pub struct TextOptions {
@@ -179,45 +179,4 @@ impl TextPage {
 /// What is left of a line behind a symbol.
 fn width_behind(width: usize) -> usize {
     width.saturating_sub(6)
-}
-
-/// Lines of at most `width` characters as far as words allow; all but the first begin with `hanging`.
-fn wrap(sentence: &str, hanging: &str, width: usize) -> Vec<String> {
-    if width == 0 || sentence.chars().count() <= width {
-        return vec![sentence.trim_end().to_owned()];
-    }
-    let start = sentence.chars().take_while(|it| *it == ' ').count();
-    let mut lines = Vec::new();
-    let mut line = " ".repeat(start);
-    let mut is_empty = true;
-    // A command that is to be typed stays on one line.
-    let sentence = unbroken(sentence);
-    for word in sentence.split(' ').filter(|it| !it.is_empty()) {
-        if !is_empty && line.chars().count() + 1 + word.chars().count() > width {
-            lines.push(std::mem::replace(&mut line, hanging.to_owned()));
-            is_empty = true;
-        }
-        if !is_empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_empty = false;
-    }
-    lines.push(line);
-    lines.into_iter().map(restored).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::wrap;
-
-    #[test]
-    fn wrap_breaks_between_words_and_keeps_commands() {
-        assert_eq!(wrap("a bb ccc dddd", "  ", 6), ["a bb", "  ccc", "  dddd"]);
-        assert_eq!(wrap("a bb", "", 0), ["a bb"]);
-        assert_eq!(
-            wrap("do `lifeboat plan a -o b` now", "", 6),
-            ["do", "`lifeboat plan a -o b`", "now"]
-        );
-    }
 }
