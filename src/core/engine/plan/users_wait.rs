@@ -98,8 +98,9 @@ pub enum TrafficFirst {
 /// Says so, with the commands that move users at once and make the rest later, where there are any.
 pub fn told(it: &UsersWaiting, sooner: &TrafficFirst) -> Diagnostic {
     let made: Vec<String> = it.made.iter().map(|it| format!("`{it}`")).collect();
+    let are = if made.len() == 1 { "is" } else { "are" };
     let text = format!(
-        "users of `{}` wait until {} are created, although `{}` already exists at their new site",
+        "users of `{}` wait until {} {are} created, although `{}` already exists at their new site",
         it.name,
         made.join(", "),
         it.serves

@@ -432,7 +432,11 @@ fn waiting_names_users_who_wait_for_more_than_they_need() {
         }
     );
     assert_eq!(waits(1), None);
-    let none = told(&found, &TrafficFirst::Nothing);
+    let says = |waits: &UsersWaiting| told(waits, &TrafficFirst::Drill).summary;
+    assert!(says(&found).contains("wait until `eu[1]`, `node_eu[1]` are created, although"));
+    let one = UsersWaiting { made: vec![Address::index("eu", 1)], ..found };
+    assert!(says(&one).contains("wait until `eu[1]` is created, although"));
+    let none = told(&one, &TrafficFirst::Nothing);
     assert_eq!(none.code.as_str(), "users_wait");
     assert!(none.help.unwrap().starts_with("no command can move them earlier"));
 }
