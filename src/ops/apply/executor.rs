@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::engine::address::Address;
@@ -31,9 +30,11 @@ use crate::engine::schema::{Catalog, Kind};
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::text::diagnostic::{Diagnostic, on_one_line, stops};
+use crate::engine::text::redact::redactor;
 use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::execute_step::execute_step;
 use crate::ops::apply::known_values::{known_values, with_secrets};
+use crate::ops::apply::running_steps::{EndedTask, RunningSteps};
 use crate::ops::apply::step_inputs::{
     Progress, StepContext, StepDone, StepInputs, StepWait, Times,
 };
@@ -61,6 +62,14 @@ pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
 /// call that was cut off.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How a step ended, as its entries say.
+fn ended(entries: &[JournalEntry]) -> Option<StepOutcome> {
+    entries.iter().find_map(|it| match it {
+        JournalEntry::Ended { outcome, .. } => Some(outcome.clone()),
+        _ => None,
+    })
+}
+
 /// What a run knows while it goes on.
 pub struct Executor<'a> {
     pub session: &'a Arc<Session>,
@@ -85,6 +94,8 @@ pub struct Executor<'a> {
     pub open_gates: BTreeMap<usize, Vec<OpenGate>>,
     /// Those of every kind that a step met, compiled once.
     pub rules: RefCell<KindRules<'a>>,
+    /// How long calls in flight may take after a signal.
+    pub grace: Duration,
 }
 
 impl<'a> Executor<'a> {
@@ -149,6 +160,7 @@ impl<'a> Executor<'a> {
             times: BTreeMap::new(),
             open_gates: BTreeMap::new(),
             rules: RefCell::default(),
+            grace: GRACE,
         }
     }
 
@@ -159,7 +171,7 @@ impl<'a> Executor<'a> {
         hands: &Arc<StepContext>,
         mut stop: watch::Receiver<Option<String>>,
     ) -> Option<String> {
-        let mut running: JoinSet<StepDone> = JoinSet::new();
+        let mut running = RunningSteps::default();
         loop {
             self.record_moved_users(hands).await;
             let broken = || "the journal cannot be written".to_owned();
@@ -167,7 +179,7 @@ impl<'a> Executor<'a> {
             let stopped = stopped.or_else(|| hands.pen.broken.load(Relaxed).then(broken));
             if stopped.is_some() {
                 self.schedule.stop();
-                self.drain(&mut running).await;
+                self.drain(hands, &mut running).await;
                 return stopped;
             }
             let started = self.schedule.start();
@@ -181,7 +193,8 @@ impl<'a> Executor<'a> {
                         let address = job.step.address.to_string();
                         let span =
                             tracing::info_span!("step", address, call = job.step.call.word());
-                        running.spawn(execute_step(Arc::clone(hands), job).instrument(span));
+                        let work = execute_step(Arc::clone(hands), job);
+                        running.start(step, work.instrument(span));
                     }
                     Err(why) => self.take_in(StepDone {
                         step,
@@ -191,7 +204,7 @@ impl<'a> Executor<'a> {
                     }),
                 }
             }
-            if running.is_empty() {
+            if running.count() == 0 {
                 // Steps that could not even start may have set others free or skipped them.
                 if has_started {
                     continue;
@@ -199,15 +212,11 @@ impl<'a> Executor<'a> {
                 return None;
             }
             // Where nothing but gates runs, nothing can come to them any more.
-            if running.len() <= self.open_gates.len() {
+            if running.count() <= self.open_gates.len() {
                 self.expect_nothing_more();
             }
             tokio::select! {
-                ended = running.join_next() => {
-                    if let Some(Ok(done)) = ended {
-                        self.take_in(done);
-                    }
-                }
+                Some(ended) = running.next() => self.end(hands, ended).await,
                 // Its sender lives as long as the lease.
                 Ok(()) = stop.changed() => {}
             }
@@ -228,14 +237,44 @@ impl<'a> Executor<'a> {
     }
 
     /// After a signal, or when the lease or the journal is gone: calls in flight may finish, waits are given up.
-    async fn drain(&mut self, running: &mut JoinSet<StepDone>) {
-        let deadline = tokio::time::Instant::now() + GRACE;
-        while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, running.join_next()).await {
-            if let Ok(done) = ended {
-                self.take_in(done);
+    async fn drain(&mut self, hands: &StepContext, running: &mut RunningSteps) {
+        let deadline = tokio::time::Instant::now() + self.grace;
+        while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, running.next()).await {
+            self.end(hands, ended).await;
+        }
+        for step in running.give_up().await {
+            let entries = hands.pen.of_gone(step).await;
+            match ended(&entries) {
+                Some(outcome) => self.take_in(StepDone { step, outcome, entries, arrived: None }),
+                // What began is in the journal, and so in the state: the next run looks what became of it.
+                None => entries.iter().for_each(|it| fold(&mut self.state, it)),
             }
         }
-        running.abort_all();
+    }
+
+    /// Takes in what became of a task. One that panicked may have sent its request: it is as after a crash.
+    async fn end(&mut self, hands: &StepContext, ended_task: EndedTask) {
+        let done = match ended_task {
+            EndedTask::Done(done) => {
+                hands.pen.durable.take(done.step);
+                done
+            }
+            EndedTask::Panicked { step, why } => {
+                let entries = hands.pen.of_gone(step).await;
+                let why = format!("a bug in lifeboat ended this step: {}", redactor().redact(&why));
+                let has_begun = entries.iter().any(|it| matches!(it, JournalEntry::Pending(_)));
+                let outcome = ended(&entries).unwrap_or_else(|| {
+                    if has_begun {
+                        StepOutcome::in_doubt(format!("{why}; the next run checks its result"))
+                    } else {
+                        StepOutcome::failed(why)
+                    }
+                });
+                (hands.tell)(Progress::Ended { step, outcome: outcome.clone() });
+                StepDone { step, outcome, entries, arrived: None }
+            }
+        };
+        self.take_in(done);
     }
 
     fn take_in(&mut self, done: StepDone) {

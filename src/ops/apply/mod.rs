@@ -6,6 +6,7 @@ pub mod mutations;
 pub mod waits;
 pub mod gates;
 pub mod execute_step;
+pub mod running_steps;
 pub mod known_values;
 pub mod executor;
 pub mod open_gates;

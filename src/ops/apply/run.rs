@@ -19,7 +19,9 @@ use crate::engine::value::LineageKey;
 use crate::ops::apply::executor::Executor;
 use crate::ops::apply::finish::{RunRequest, RunResult, record_metadata_updates};
 use crate::ops::apply::mutations::take_outputs;
-use crate::ops::apply::step_inputs::{JournalWriter, PendingWrite, Progress, StepContext};
+use crate::ops::apply::step_inputs::{
+    DurableEntries, JournalWriter, PendingWrite, Progress, StepContext,
+};
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::plan::make::Proposed;
@@ -238,6 +240,8 @@ fn acknowledge(record: &mut Record, kind: &Kind, drift: &Drift) {
 fn hold_pen(mut lease: Lease) -> (JournalWriter, oneshot::Receiver<Lease>) {
     let (entries, mut queue) = mpsc::unbounded_channel::<PendingWrite>();
     let (give_back, back) = oneshot::channel();
+    let durable = DurableEntries::default();
+    let known = durable.clone();
     std::thread::spawn(move || {
         while let Some(first) = queue.blocking_recv() {
             let mut waiting = vec![first];
@@ -247,12 +251,15 @@ fn hold_pen(mut lease: Lease) -> (JournalWriter, oneshot::Receiver<Lease>) {
             let all: Vec<JournalEntry> =
                 waiting.iter().flat_map(|(it, _)| it.iter().cloned()).collect();
             let written = lease.append(&all).map(|_| ()).map_err(|why: StoreError| why.to_string());
-            for (_, done) in waiting {
+            for (entries, done) in waiting {
+                if written.is_ok() {
+                    known.note(&entries);
+                }
                 // A task that was given up does not listen any more.
                 done.send(written.clone()).ok();
             }
         }
         give_back.send(lease).ok();
     });
-    (JournalWriter { entries, broken: Arc::default() }, back)
+    (JournalWriter { entries, broken: Arc::default(), durable }, back)
 }

@@ -1,8 +1,9 @@
 //! What one step needs, what it tells while it runs, and the pen that makes its entries durable.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -97,6 +98,34 @@ pub struct JournalWriter {
     pub entries: mpsc::UnboundedSender<PendingWrite>,
     /// A write failed: nothing new may start.
     pub broken: Arc<AtomicBool>,
+    pub durable: DurableEntries,
+}
+
+/// What is durable of each step that was not taken in yet: a task that ends before it can tell leaves it here.
+#[derive(Debug, Clone, Default)]
+pub struct DurableEntries(Arc<Mutex<BTreeMap<usize, Vec<JournalEntry>>>>);
+
+impl DurableEntries {
+    /// Who makes entries durable says so, before who waits for it hears of it. What one write holds is of one step.
+    pub fn note(&self, entries: &[JournalEntry]) {
+        let step = entries.iter().find_map(|it| match it {
+            JournalEntry::Pending(begun) => Some(begun.step),
+            JournalEntry::Waiting { step, .. } | JournalEntry::Ended { step, .. } => Some(*step),
+            _ => None,
+        });
+        if let Some(step) = step {
+            self.all().entry(step).or_default().extend_from_slice(entries);
+        }
+    }
+
+    /// All of a step, once.
+    pub fn take(&self, step: usize) -> Vec<JournalEntry> {
+        self.all().remove(&step).unwrap_or_default()
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<usize, Vec<JournalEntry>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl JournalWriter {
@@ -110,6 +139,13 @@ impl JournalWriter {
             self.broken.store(true, Relaxed);
         }
         written
+    }
+
+    /// What is durable of a step whose task is gone, with what it had handed in last.
+    pub async fn of_gone(&self, step: usize) -> Vec<JournalEntry> {
+        // Entries are written in their order: whatever stood before these is durable, or never will be.
+        self.write(Vec::new()).await.ok();
+        self.durable.take(step)
     }
 }
 

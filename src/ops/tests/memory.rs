@@ -94,6 +94,8 @@ pub(crate) enum Fault {
     Slow(Duration),
     /// Carried out, and the reply takes for ever: whoever waits for it is killed.
     Never,
+    /// Carried out, and then the driver panics.
+    Panics,
 }
 
 #[derive(Debug, Clone)]
@@ -226,6 +228,10 @@ impl MemoryDriver {
             Some(Fault::Never) => {
                 work()?;
                 std::future::pending().await
+            }
+            Some(Fault::Panics) => {
+                work()?;
+                panic!("a bug in the driver")
             }
         }
     }

@@ -114,3 +114,55 @@ async fn carry_out_settles_no_switch_while_its_changes_were_not_read() {
     assert_eq!(report.ending(), Completion::Unread);
     assert_eq!(stage.state().phase, Phase::Switching);
 }
+
+/// A bug: whether its call was carried out is looked up by the next run, as after a crash.
+#[tokio::test]
+async fn apply_takes_in_a_step_whose_driver_panics_as_indeterminate() {
+    let stage = Stage::new();
+    stage.cloud.next("create", Fault::Panics);
+    let report = stage.apply().await;
+    let (address, _, why) = &report.in_doubt[0];
+    assert_eq!((address, report.in_doubt.len()), (&Address::one("zone"), 1));
+    assert!(why.why.contains("a bug in the driver"), "{}", why.why);
+    assert_eq!(report.ending(), Completion::Undone);
+    assert!(stage.state().pending.contains_key(&Address::one("zone")), "it stays begun");
+    assert!(stage.apply().await.is_over());
+    assert_eq!((stage.cloud.objects().len(), stage.log.count("create")), (2, 2), "none twice");
+}
+
+/// Nothing that changes anything was under way: the step failed.
+#[tokio::test]
+async fn apply_takes_in_a_wait_whose_driver_panics_as_failed() {
+    let stage = Stage::new();
+    let machine = "stack: shop\nresources:\n  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, label: web }\n";
+    std::fs::write(stage.place().file(), machine).unwrap();
+    let cloud = std::sync::Arc::clone(&stage.cloud);
+    stage.cloud.before("create", move || cloud.always("look", Fault::Panics));
+    let report = stage.apply().await;
+    assert!(report.in_doubt.is_empty(), "{report:?}");
+    let (address, what, why) = &report.failed[0];
+    assert_eq!((address, *what), (&Address::one("web"), "wait until ready"));
+    assert!(why.why.contains("a bug in the driver"), "{}", why.why);
+    assert!(stage.state().pending.is_empty());
+}
+
+/// What a signal cut off may have been made: the state that ends the run has it as begun, as the journal has.
+#[tokio::test]
+async fn carry_out_keeps_as_pending_what_was_cut_off_after_a_signal() {
+    let stage = Stage::new();
+    let made = stage.plan().await.unwrap();
+    let (lease, _) = stage.lease();
+    let hands = stage.hands(&lease, usize::MAX);
+    let mut run = Executor::new(&stage.session, &made, Stage::empty_state(), Pacing::default());
+    run.grace = std::time::Duration::ZERO;
+    let (signal, stop) = watch::channel(None);
+    stage.cloud.next("create", Fault::Never);
+    stage.cloud.before("create", move || {
+        signal.send_replace(Some("SIGINT".into()));
+    });
+    let stopped = in_time(run.carry_out(&hands, stop)).await;
+    assert_eq!(stopped.as_deref(), Some("SIGINT"));
+    assert!(run.state.pending.contains_key(&Address::one("zone")), "it stays begun");
+    let report = run.report(stopped);
+    assert_eq!((report.in_doubt.len(), report.failed.len()), (1, 0), "{report:?}");
+}

@@ -27,7 +27,8 @@ use crate::ops::apply::execute_step::execute_step;
 use crate::ops::apply::finish::{RunRequest, RunResult};
 use crate::ops::apply::run::apply;
 use crate::ops::apply::step_inputs::{
-    JournalWriter, PendingWrite, Progress, StepContext, StepDone, StepInputs, StepWait,
+    DurableEntries, JournalWriter, PendingWrite, Progress, StepContext, StepDone, StepInputs,
+    StepWait,
 };
 use crate::ops::error::OpsError;
 use crate::ops::load::session::{CloudTarget, OpenBackend, Session};
@@ -163,15 +164,19 @@ impl Stage {
     }
 
     pub(crate) async fn run(&self, lease: Lease, made: Proposed) -> Result<RunResult, OpsError> {
-        let order = RunRequest {
+        let order = Self::order();
+        let (_signal, stop) = watch::channel(None);
+        in_time(apply(&self.session, lease, made, &order, Arc::new(|_| ()), stop)).await
+    }
+
+    fn order() -> RunRequest {
+        RunRequest {
             pace: Pacing::default(),
             command: "apply shop".into(),
             intent: Intent::Apply,
             instance: None,
             plan_digest: String::new(),
-        };
-        let (_signal, stop) = watch::channel(None);
-        in_time(apply(&self.session, lease, made, &order, Arc::new(|_| ()), stop)).await
+        }
     }
 
     /// Carries out one step under a lease of its own; what is journalled stands in the log.
@@ -337,6 +342,8 @@ pub(crate) fn name_attributes() -> Attributes {
 /// A journal that makes its entries durable a while after they were handed in, and notes them then.
 fn journal(log: Log, writes: usize) -> JournalWriter {
     let (entries, mut queue) = mpsc::unbounded_channel::<PendingWrite>();
+    let durable = DurableEntries::default();
+    let known = durable.clone();
     tokio::spawn(async move {
         let mut left = writes;
         while let Some((entries, done)) = queue.recv().await {
@@ -346,6 +353,7 @@ fn journal(log: Log, writes: usize) -> JournalWriter {
             let answer = match left.checked_sub(1) {
                 Some(fewer) => {
                     left = fewer;
+                    known.note(&entries);
                     for it in &entries {
                         log.note(line(it));
                     }
@@ -356,7 +364,7 @@ fn journal(log: Log, writes: usize) -> JournalWriter {
             done.send(answer).ok();
         }
     });
-    JournalWriter { entries, broken: Arc::new(AtomicBool::new(false)) }
+    JournalWriter { entries, broken: Arc::new(AtomicBool::new(false)), durable }
 }
 
 fn line(entry: &JournalEntry) -> String {
