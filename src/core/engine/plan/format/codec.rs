@@ -1,5 +1,7 @@
 //! The only JSON of a plan: what `plan --out` writes and `--format json` prints.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -55,7 +57,7 @@ pub enum WireError {
     )]
     Discord(String),
     #[error(
-        "it is damaged: step {0} is not in its place, or waits for a step that is not there; plan again"
+        "it is damaged: step {0} is not in its place, waits for a step that is not there, or counts one twice; plan again"
     )]
     Step(usize),
 }
@@ -138,7 +140,11 @@ fn parse(text: &str) -> Result<(Plan, PlanEnvelope), WireError> {
     // Schedules index steps by their ids.
     let count = plan.steps.len();
     let is_astray = |step: &Step| {
-        let never = |it: &StepQuorum| it.count > it.of.len();
+        // One that is named twice would count twice.
+        let never = |it: &StepQuorum| {
+            let distinct: BTreeSet<usize> = it.of.iter().copied().collect();
+            it.count > it.of.len() || distinct.len() < it.of.len()
+        };
         step.before().any(|it| it >= count || it == step.id) || step.quorums.iter().any(never)
     };
     let mut steps = plan.steps.iter().enumerate();
@@ -233,7 +239,7 @@ mod tests {
         FORMAT_VERSION, PlanEnvelope, PlanRead, WireError, compact, decode, digest, encode, parse,
         plan_digest, sealed,
     };
-    use crate::engine::plan::model::change::{Plan, StepCall};
+    use crate::engine::plan::model::change::{Plan, StepCall, StepQuorum};
     use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
     use crate::engine::plan::tests::sample::{CREATE, any_plan, change, plan};
     use crate::engine::text::plain::is_invisible;
@@ -358,6 +364,20 @@ mod tests {
         assert!(matches!(decode(&edited), Err(WireError::Edited { .. })));
         let counted = text.replace("\"create\": 1", "\"create\": 0");
         assert_eq!(decode(&counted), Err(WireError::Summary));
+    }
+
+    #[test]
+    fn decode_refuses_a_quorum_that_cannot_be_counted() {
+        let quorum = |count: usize, of: &[usize]| {
+            let change = |name: &str| change(name, "linode.instance", CREATE, "new");
+            let mut plan = plan().of(vec![change("a"), change("b"), change("c")]);
+            plan.steps[2].quorums = vec![StepQuorum { count, of: of.to_vec() }];
+            parse(&encode(&plan, &envelope())).map(|_| ())
+        };
+        assert_eq!(quorum(1, &[0, 1]), Ok(()));
+        for (count, of) in [(3, &[0, 1][..]), (2, &[0, 0]), (1, &[0, 2]), (1, &[0, 9])] {
+            assert_eq!(quorum(count, of), Err(WireError::Step(2)), "{count} of {of:?}");
+        }
     }
 
     #[test]
