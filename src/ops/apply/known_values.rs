@@ -27,16 +27,11 @@ pub fn known_values<'a>(
         else {
             continue;
         };
-        if has_secrets(record) {
-            let object = with_secrets(stack, catalog, instance, record, (&state.key, &known));
+        if let Some(object) = in_clear(stack, catalog, instance, record, (&state.key, &known)) {
             known.put(address.clone(), object);
         }
     }
     known
-}
-
-fn has_secrets(record: &Record) -> bool {
-    record.attributes.values().any(Value::has_withheld)
 }
 
 /// A recorded object, with each secret in clear that the layers give and that is the recorded one.
@@ -45,12 +40,22 @@ pub fn with_secrets(
     catalog: &Catalog,
     instance: &Instance,
     record: &Record,
-    (key, known): (&LineageKey, &KnownValues),
+    given: (&LineageKey, &KnownValues),
 ) -> Attributes {
-    if !has_secrets(record) {
-        return record.object();
+    in_clear(stack, catalog, instance, record, given).unwrap_or_else(|| record.object())
+}
+
+/// `None`: it has no secret, or the layers do not give the recorded ones.
+fn in_clear(
+    stack: &Stack,
+    catalog: &Catalog,
+    instance: &Instance,
+    record: &Record,
+    (key, known): (&LineageKey, &KnownValues),
+) -> Option<Attributes> {
+    if !record.attributes.values().any(Value::has_withheld) {
+        return None;
     }
-    let resolved = resolve(stack, catalog, instance, known).ok();
-    let in_clear = resolved.and_then(|it| recorded_in_clear(record, &it.attributes, key));
-    in_clear.unwrap_or_else(|| record.object())
+    let resolved = resolve(stack, catalog, instance, known).ok()?;
+    recorded_in_clear(record, &resolved.attributes, key)
 }
