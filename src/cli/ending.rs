@@ -196,3 +196,58 @@ fn troubles(report: &RunResult) {
         talk(&format!("stopped: {}", escape_control(why)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::users;
+    use crate::engine::address::Address;
+    use crate::engine::plan::model::step_phase::StepPhase;
+    use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
+    use crate::ops::apply::finish::RunResult;
+
+    /// A step that sends users of a name elsewhere.
+    fn shift(name: &str, became: StepResult) -> StepTiming {
+        StepTiming {
+            id: 0,
+            address: Address::one(name),
+            kind: "linode.domain_record".into(),
+            call: "update".into(),
+            role: StepPhase::Traffic,
+            waits: Vec::new(),
+            started: Some(1),
+            ended: Some(2),
+            became,
+            ttl: Some(300),
+            arrived: None,
+            unchecked: None,
+        }
+    }
+
+    #[test]
+    fn users_says_of_each_name_whether_its_users_have_moved() {
+        let told = |steps: Vec<StepTiming>| users(&RunResult { steps, ..RunResult::default() });
+        let doubt = told(vec![shift("shop", StepResult::InDoubt)]);
+        assert_eq!(
+            doubt,
+            [
+                "users of `shop` may have moved: the outcome of the change is unknown, and the next run looks"
+            ]
+        );
+        let all = [
+            shift("a", StepResult::Done),
+            shift("b", StepResult::InDoubt),
+            shift("c", StepResult::Failed),
+            shift("d", StepResult::NotDone),
+        ];
+        let told = told(all.to_vec());
+        let begin = [
+            "users of `a` have moved",
+            "users of `b` may have moved",
+            "users of `c`, `d` have NOT moved",
+        ];
+        assert_eq!(told.len(), begin.len());
+        for (line, begin) in told.iter().zip(begin) {
+            assert!(line.starts_with(begin), "{line}");
+        }
+    }
+}
