@@ -11,6 +11,7 @@ use crate::engine::recovery::completion::{self, Completion, Unfinished};
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
 use crate::engine::state::record::Phase;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
 use crate::ops::apply::finish::RunResult;
@@ -96,6 +97,13 @@ pub fn recorded(proposed: &Proposed) -> Vec<String> {
     let news = given.iter().filter(|(name, it)| before.get(*name) != Some(*it));
     recorded.extend(news.map(|(name, _)| format!("variable {name}")));
     recorded
+}
+
+/// What to do if what could not be read is lost, as the warning of the plan says: it is far above by then.
+pub fn under_loss(plan: &Plan) -> Option<String> {
+    let code = DiagnosticCode::UnseenFaultDomain.as_str();
+    let note = plan.notes.iter().find(|it| it.code == code)?;
+    note.help.clone().filter(|_| plan.switch.is_some())
 }
 
 /// What a destroy leaves, in words, and how it is finished.

@@ -134,8 +134,9 @@ fn variable_file(file: &Path) -> Result<Map<String, serde_json::Value>, OpsError
 /// What the flags say is lost.
 pub fn losses(losing: &LossArgs) -> Losses {
     match (losing.planned, losing.lost.as_slice()) {
+        (true, _) => Losses::Planned,
         (false, []) => Losses::Assumed,
-        (_, lost) => Losses::Also(lost.to_vec()),
+        (false, lost) => Losses::Also(lost.to_vec()),
     }
 }
 

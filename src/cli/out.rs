@@ -188,7 +188,7 @@ pub fn can_ask() -> bool {
 
 /// Asks for a line.
 pub fn ask(question: &str) -> Option<String> {
-    let question = told(question);
+    let question = told(&typed_here(question));
     let mut out = std::io::stderr().lock();
     write!(out, "{question} ").and_then(|()| out.flush()).ok()?;
     let mut line = String::new();

@@ -131,6 +131,61 @@ fn failover_with_a_slip_changes_nothing() {
     assert!(nothing.is_untouched());
 }
 
+/// State says that a site is lost: whoever plans a switch is told the command that is right, and nothing is changed.
+#[test]
+fn failover_planned_is_refused_while_a_loss_is_recorded() {
+    let home = two_sites::home();
+    let planned = ["--planned", "--yes"];
+    two_sites::lose(&home);
+    let told = failover(&home).code(0);
+    told.says(&[
+        "this declares aws:us-east-1 and linode:us-east lost",
+        "if the site is up, `lifeboat failover duo --to eu --planned --sandbox` waits for them",
+    ])
+    .done();
+    let before = two_sites::state(&home);
+    home.log_requests();
+    let right =
+        "`lifeboat failover duo --to calm --lost aws:us-east-1 --lost linode:us-east --sandbox`";
+    for command in [
+        &["failover", "duo", "--to", "calm"][..],
+        &["apply", "duo", "-o", "calm", "--switch"],
+        &["plan", "duo", "-o", "calm"],
+    ] {
+        let planned = &planned[..if command[0] == "plan" { 1 } else { 2 }];
+        home.sandbox(&[command, planned].concat())
+            .code(3)
+            .says(&[
+                "the state records aws:us-east-1, linode:us-east as lost",
+                right,
+                "`lifeboat recovered duo linode:us-east --sandbox`",
+                "nothing was changed",
+            ])
+            .done();
+    }
+    home.requests().mutating().none();
+    assert_eq!(two_sites::state(&home).touched, before.touched);
+    let right = right.trim_matches('`').split(' ').skip(1).filter(|it| *it != "--sandbox");
+    let right: Vec<&str> = right.chain(["--yes"]).collect();
+    home.sandbox(&right).code(0).done();
+    assert_eq!(two_sites::state(&home).active, ["calm"]);
+}
+
+/// Nobody says that the site is lost, and it does not answer: users wait, and the end says how they need not.
+#[test]
+fn failover_planned_from_an_unreachable_site_ends_with_the_one_under_loss() {
+    let home = two_sites::home();
+    two_sites::lose(&home);
+    let to = ["failover", "duo", "--to", "eu", "--planned", "--yes"];
+    let under_loss =
+        "`lifeboat failover duo --to eu --lost aws:us-east-1 --lost linode:us-east --sandbox`";
+    let told = home.sandbox(&to).code(5);
+    let end = told.stderr.split("the switch is incomplete: ").nth(1).unwrap_or_default();
+    assert!(end.contains(under_loss), "{told}");
+    failover(&home).code(0).done();
+    settled(&home, &["eu"], "under loss");
+}
+
 /// Who types a switch wrongly does not stop the run that is at work.
 #[test]
 fn failover_with_a_slip_preempts_nobody() {

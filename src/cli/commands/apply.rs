@@ -352,6 +352,7 @@ async fn carry_out(
     let mut events = RunEvents::new(context.events.as_ref(), session, &ask.place.name(), None);
     let left = ending::left(&proposed.plan, &ask.place.name());
     let recorded = ending::recorded(&proposed);
+    let under_loss = ending::under_loss(&proposed.plan);
     let switching = recovery_reports::switching(&proposed);
     if context.events.is_some() {
         let forecast = reports::forecast(session, &ask.place, &proposed);
@@ -377,7 +378,8 @@ async fn carry_out(
     if let Some(open) = ending::open(&report.open).filter(|_| ask.intent == Intent::Apply) {
         let what = if switching.is_some() { "the switch is incomplete: " } else { "" };
         let apply = AdvisedCommand::Apply { stack: &ask.place.name() };
-        out::talk(&format!("{what}{open}; run {apply} to resume once they are reachable"));
+        let lost = under_loss.map(|it| format!("; {it}")).unwrap_or_default();
+        out::talk(&format!("{what}{open}; run {apply} to resume once they are reachable{lost}"));
     }
     if let Some(shared) = ending::shared(&report.open) {
         let what = if switching.is_some() { "the switch is incomplete: " } else { "" };

@@ -10,6 +10,7 @@ use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out, signals};
+use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::{self, Completion, Unfinished};
 use crate::engine::retry::SILENT;
@@ -60,9 +61,6 @@ pub async fn failover(
     )?;
     require_terminal(consent)?;
     let (ask, session, known) = begin(context, target, wanted).await?;
-    if losing.planned && !known.lost.is_empty() {
-        return Err(not_planned(&ask.place, &known));
-    }
     let mut ask = PlanRequest {
         losses: open::losses(losing),
         include_pending: losing.include_pending,
@@ -92,15 +90,12 @@ pub async fn failover(
         assume_on_the_way(&mut ask, &state, to)?;
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
-    let declared: Vec<&str> =
-        proposed.plan.lost.iter().map(|it| it.fault_domain.as_str()).collect();
-    let declares = match declared.as_slice() {
-        [] => String::new(),
-        lost => {
-            format!("This declares {} lost: nothing there is read or changed. ", lost.join(" and "))
-        }
-    };
-    let question = format!("{declares}Fail over to {to}? Only `yes` is accepted:");
+    let mut question = format!("Fail over to {to}? Only `yes` is accepted:");
+    match declares(&proposed.plan, &ask.place, to) {
+        Some(told) if wanted.yes => out::talk(&told),
+        Some(told) => question = format!("{told}\n{question}"),
+        None => {}
+    }
     let went = settled_with(context, &session, *lease, proposed, &ask, consent, &question).await?;
     look_again(context, &session, &ask, went).await
 }
@@ -356,20 +351,23 @@ fn no_way_home(target: &TargetArgs) -> OpsError {
     )
 }
 
-/// A planned switch says that nothing is lost, and state says otherwise.
-fn not_planned(place: &StackRef, state: &State) -> OpsError {
-    let lost: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
-    let name = place.name();
-    OpsError::refused(
-        format!(
-            "--planned means that no fault domain is lost, but the state records {} as lost",
-            lost.join(", ")
-        ),
-        format!(
-            "if it has recovered: {}; otherwise omit --planned and name it with --lost; nothing was changed",
-            AdvisedCommand::Recovered { stack: &name, fault_domain: lost[0] }
-        ),
-    )
+/// What a person agrees to beside the plan: a healthy site that is declared lost is left without a look at its last writes.
+fn declares(plan: &Plan, place: &StackRef, to: &str) -> Option<String> {
+    let (known, new): (Vec<_>, Vec<_>) = plan.lost.iter().partition(|it| it.recorded.is_some());
+    let named: Vec<&str> = new.iter().map(|it| it.fault_domain.as_str()).collect();
+    if named.is_empty() {
+        return None;
+    }
+    let mut told = format!(
+        "this declares {} lost: nothing there is read or changed, and its last writes may be missing",
+        named.join(" and ")
+    );
+    if known.is_empty() {
+        let (stack, lost) = (&place.name(), Vec::new());
+        let planned = AdvisedCommand::Failover { stack, to, lost, planned: true };
+        told.push_str(&format!("; if the site is up, {planned} waits for them instead"));
+    }
+    Some(told)
 }
 
 /// An overlay that assumes no loss, and no flag: was the site lost, or is this planned?

@@ -91,6 +91,9 @@ fn wanted(
     state: Option<&State>,
 ) -> Result<DesiredStack, OpsError> {
     let overlays = overlays_of(ask.overlays.as_deref(), state);
+    if let Some(state) = state.filter(|it| ask.losses == Losses::Planned && !it.lost.is_empty()) {
+        return Err(not_planned(ask, state, &overlays));
+    }
     let nothing = RememberedVariables::none();
     let remembered = state.map_or(nothing, |it| it.remembered(&overlays));
     if ask.intent == Intent::Destroy {
@@ -104,6 +107,34 @@ fn wanted(
     workspace::lend(session, &ask.place, &mut desired)?;
     check_lost(session, &desired, state, &ask.losses)?;
     Ok(desired)
+}
+
+/// Who plans a switch says that nothing is lost, and state says otherwise: one of the two is wrong, and a plan that is made of
+/// both would wait for what nobody reads.
+fn not_planned(ask: &PlanRequest, state: &State, overlays: &[String]) -> OpsError {
+    let stack = &ask.place.name();
+    let lost: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
+    let (them, have) =
+        if lost.len() == 1 { ("it is", "it has") } else { ("they are", "they have") };
+    let under_loss = match overlays.strip_prefix(state.home.as_slice()) {
+        Some([]) => AdvisedCommand::Failback { stack, lost: lost.clone() }.to_string(),
+        Some([to]) => {
+            AdvisedCommand::Failover { stack, to, lost: lost.clone(), planned: false }.to_string()
+        }
+        _ => "run the same command without --planned".to_owned(),
+    };
+    let recovered = lost.iter().map(|it| AdvisedCommand::Recovered { stack, fault_domain: it });
+    let recovered: Vec<String> = recovered.map(|it| it.to_string()).collect();
+    OpsError::refused(
+        format!(
+            "--planned means that no fault domain is lost, but the state records {} as lost",
+            lost.join(", ")
+        ),
+        format!(
+            "if {them} still lost: {under_loss}; if {have} recovered: {}, then run the same command again; nothing was changed",
+            recovered.join(", ")
+        ),
+    )
 }
 
 /// The overlays that a switch leaves say what it is to carry. Without them it can still carry all that differs from the world.

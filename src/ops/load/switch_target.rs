@@ -14,6 +14,8 @@ pub enum Losses {
     /// Those that state says, and for a switch those that its overlays assume.
     #[default]
     Assumed,
+    /// None, `--planned`: refused where state says that one is.
+    Planned,
     /// Those that state says, and these.
     Also(Vec<String>),
     /// These alone: everything else that state says is lost is looked at again.
@@ -60,7 +62,7 @@ pub fn resolve_target(
         Losses::Assumed if begins => {
             names.extend(stack.assumes_lost.iter().map(|(name, _)| name.clone()));
         }
-        Losses::Assumed => {}
+        Losses::Assumed | Losses::Planned => {}
         Losses::Also(more) => names.extend(more.iter().cloned()),
         Losses::Only(these) => names.clone_from(these),
     }
@@ -131,7 +133,7 @@ fn left(state: &State, overlays: &[String], carries: Carries) -> Vec<LeftSite> {
 pub fn is_made(state: &State, overlays: &[String], losses: &Losses) -> bool {
     let is_lost = |name: &String| state.lost.iter().any(|it| it.fault_domain == *name);
     let agrees = match losses {
-        Losses::Assumed => true,
+        Losses::Assumed | Losses::Planned => true,
         Losses::Also(more) => more.iter().all(is_lost),
         Losses::Only(these) => these.len() == state.lost.len() && these.iter().all(is_lost),
     };

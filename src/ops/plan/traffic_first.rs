@@ -77,7 +77,10 @@ fn command(it: &TrafficFirstAttempt<'_>, name: &str, value: &Value) -> Option<St
     let set = set(it, name, value)?;
     let mut command = format!("lifeboat failover {} --to {to}", it.place.name());
     match it.losses {
-        Losses::Also(lost) if lost.is_empty() => command.push_str(" --planned"),
+        Losses::Planned => command.push_str(" --planned"),
+        Losses::Also(lost) if lost.is_empty() && it.state.lost.is_empty() => {
+            command.push_str(" --planned");
+        }
         Losses::Also(lost) | Losses::Only(lost) => {
             for it in lost {
                 command.push_str(" --lost ");
