@@ -179,7 +179,11 @@ fn status_and_audit_tell_what_blocks_users_that_are_there() {
     home.stack("duo", walled("lb", ""));
     apply(&home, &["--allow-outage"]).code(0).done();
     let status = home.sandbox(&["status", "duo"]).code(0);
-    status.shows(&["in linode:us-east; `wall` blocks all traffic to port 80\n"]).done();
+    status
+        .shows(&[
+            "in linode:us-east; `wall` blocks all traffic to port 80; 2 of 2 backends in place\n",
+        ])
+        .done();
     let json = home.sandbox(&["status", "duo", "--format", "json"]).json();
     assert_eq!(json["users"][0]["shut"], "`wall` blocks all traffic to port 80");
 }

@@ -33,7 +33,10 @@ fn failover_is_incomplete_while_its_traffic_could_not_be_read() {
         settled(&home, &["eu"], fault);
         home.sandbox(&["status", "duo"])
             .code(0)
-            .shows(&["users: shop points to eu_lb", "in linode:eu-central\n"])
+            .shows(&[
+                "users: shop points to eu_lb",
+                "in linode:eu-central; 2 of 2 backends in place\n",
+            ])
             .done();
     }
 }

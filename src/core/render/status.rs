@@ -105,11 +105,12 @@ fn users(it: &UserRoute) -> String {
     let moves = if it.is_to_move { "; the configuration points it elsewhere" } else { "" };
     let shut =
         it.shut.as_deref().map_or_else(String::new, |it| format!("; {}", escape_control(it)));
-    let backends = it.backends.map_or_else(String::new, |it| {
-        format!(", {} of {} in place", it.recorded, count(it.wanted.max(it.recorded), "backend"))
+    // What stands in a lost place serves nobody.
+    let backends = it.backends.filter(|_| !it.is_lost).map_or_else(String::new, |it| {
+        format!("; {} of {} in place", it.recorded, count(it.wanted.max(it.recorded), "backend"))
     });
     format!(
-        "users: {} points to {to} ({}){place}{backends}{lost}{shut}{moves}",
+        "users: {} points to {to} ({}){place}{lost}{shut}{moves}{backends}",
         escape_control(&it.address.to_string()),
         escape_control(&it.target)
     )

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::plan::model::change::{Change, DeferReason, Intent, Plan, Step};
+use crate::engine::plan::model::change::{Change, DeferReason, Intent, Plan, Step, StepCall};
 use crate::engine::plan::model::step_phase::{StepPhase, role};
 use crate::engine::schema::Catalog;
 
@@ -17,7 +17,11 @@ pub struct RemainingTraffic {
 
 impl RemainingTraffic {
     pub fn new(catalog: &Catalog, plan: &Plan) -> Self {
-        let directs = |it: &&Step| role(it, &plan.steps) == StepPhase::Traffic;
+        let makes_name = |it: &Step| {
+            let kind = catalog.get(&it.kind);
+            matches!(it.call, StepCall::Create { .. }) && kind.is_some_and(|it| it.drain.is_some())
+        };
+        let directs = |it: &&Step| role(it, &plan.steps) == StepPhase::Traffic || makes_name(it);
         let stays = plan.changes.iter().any(|it| stays_away(catalog, it));
         Self {
             steps: plan.steps.iter().filter(directs).map(|it| it.id).collect(),
@@ -53,4 +57,99 @@ fn stays_away(catalog: &Catalog, change: &Change) -> bool {
         it.action.destroys() || it.attributes.iter().any(|it| kind.directs(&it.name))
     });
     change.unknown.is_some() || moves
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RemainingTraffic;
+    use crate::engine::address::Address;
+    use crate::engine::observed::{UnknownReason, Unreadable};
+    use crate::engine::plan::model::change::{
+        Action, AttributeChange, Bindings, Change, DeferReason, Deferred, Intent, Plan, Step,
+        StepCall, TrafficShift,
+    };
+    use crate::engine::value::{Attributes, Value};
+    use crate::kinds::builtin;
+
+    fn step(id: usize, kind: &str, call: StepCall, shifts: bool) -> Step {
+        let shift = shifts.then(|| TrafficShift { was: Vec::new(), seconds: 0, ttl: 300 });
+        let (address, kind) = (Address::one("shop"), kind.to_owned());
+        let (waits, quorums) = (Vec::new(), Vec::new());
+        Step { id, address, kind, waits, quorums, lane: None, segment: id, weight: 1, shift, call }
+    }
+
+    fn update() -> StepCall {
+        let (group, changed) = (String::new(), vec!["target".to_owned()]);
+        StepCall::Update { group, changed, attributes: Attributes::new(), or_create: false }
+    }
+
+    fn create() -> StepCall {
+        StepCall::Create { label: None, attributes: Attributes::new() }
+    }
+
+    fn change(kind: &str) -> Change {
+        Change {
+            address: Address::one("shop"),
+            kind: kind.into(),
+            action: Action::NoOp,
+            reason: String::new(),
+            place: None,
+            id: None,
+            moved_from: None,
+            unknown: None,
+            frozen: None,
+            deferred: None,
+            loses_data: false,
+            attributes: Vec::new(),
+        }
+    }
+
+    fn deferred(wait: DeferReason, attribute: &str) -> Change {
+        let (name, before, after) = (attribute.to_owned(), Value::Null, Value::text("192.0.2.1"));
+        let differs = AttributeChange { name, before, after, replaces: None, place: None };
+        let (why, attributes) = (String::new(), vec![differs]);
+        let deferred = Some(Deferred { action: Action::Update, wait, why, attributes });
+        Change { deferred, ..change("linode.domain_record") }
+    }
+
+    fn remains(plan: Plan) -> RemainingTraffic {
+        RemainingTraffic::new(&builtin(), &plan)
+    }
+
+    #[test]
+    fn is_nothing_once_every_step_that_directs_users_has_ended() {
+        let record = "linode.domain_record";
+        let steps = vec![
+            step(0, "linode.instance", create(), false),
+            step(1, record, update(), true),
+            step(2, record, create(), false),
+            step(3, record, update(), false),
+        ];
+        let mut remaining = remains(Plan { steps, ..Plan::default() });
+        for (ended, is_nothing) in [(0, false), (1, false), (2, true)] {
+            remaining.finish(ended);
+            assert_eq!(remaining.is_nothing(), is_nothing, "after step {ended}");
+        }
+    }
+
+    #[test]
+    fn is_nothing_is_false_where_no_step_can_move_some_users() {
+        let unread = Unreadable::new(UnknownReason::Unreachable, "silent".to_owned());
+        let unknown = Change { unknown: Some(unread), ..change("linode.domain_record") };
+        let elsewhere = Change { kind: "linode.instance".into(), ..unknown.clone() };
+        for (change, is_nothing) in [
+            (unknown, false),
+            (elsewhere, true),
+            (deferred(DeferReason::Lost, "target"), false),
+            (deferred(DeferReason::Unknown, "target"), false),
+            (deferred(DeferReason::Unknown, "ttl_sec"), true),
+            (deferred(DeferReason::Pending, "target"), true),
+        ] {
+            let told = format!("{change:?}");
+            let plan = Plan { changes: vec![change], ..Plan::default() };
+            assert_eq!(remains(plan).is_nothing(), is_nothing, "{told}");
+        }
+        let bindings = Bindings { intent: Intent::Destroy, ..Bindings::default() };
+        assert!(!remains(Plan { bindings, ..Plan::default() }).is_nothing());
+    }
 }
