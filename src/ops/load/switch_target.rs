@@ -139,3 +139,117 @@ pub fn is_made(state: &State, overlays: &[String], losses: &Losses) -> bool {
     };
     agrees && is_recorded(state, overlays)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Carries, Losses, SwitchTarget, resolve_target};
+    use crate::engine::address::Address;
+    use crate::engine::lang::model::Stack;
+    use crate::engine::state::journal::{JournalEntry, fold};
+    use crate::engine::state::record::{Allowances, Keep, Phase, Record, State};
+    use crate::engine::value::{Attributes, LineageKey};
+
+    fn names(text: &str) -> Vec<String> {
+        text.split_terminator(' ').map(str::to_owned).collect()
+    }
+
+    fn allowed() -> Allowances {
+        let delete = vec![Address::one("old")];
+        Allowances { delete, outage: true, destroys: Some(9), ..Allowances::default() }
+    }
+
+    /// A failover from home to `eu`, as far as this phase.
+    fn state(phase: Phase) -> State {
+        let mut state = State::new("shop", None, "sandbox", "l", LineageKey(vec![1]));
+        let record = Record {
+            kind: "linode.instance".into(),
+            id: "1".into(),
+            attributes: Attributes::new(),
+            outputs: Attributes::new(),
+            needs: Vec::new(),
+            ready: true,
+            protected: false,
+            retained: false,
+            leaving: false,
+            since: 0,
+            deposed: None,
+            tried: Attributes::new(),
+        };
+        state.records.insert(Address::one("web"), record);
+        let switched = JournalEntry::Switched {
+            from: Vec::new(),
+            to: names("eu"),
+            lost: Vec::new(),
+            variables: Attributes::new(),
+            keep: Keep::All,
+            allowed: allowed(),
+            last_good: None,
+            at: 1,
+            who: "w".into(),
+        };
+        let ended = JournalEntry::RunEnded {
+            at: 3,
+            complete: true,
+            overlays: names("eu"),
+            variables: Attributes::new(),
+            outputs: Attributes::new(),
+        };
+        let entries = [switched, JournalEntry::UsersMoved { at: 2 }, ended];
+        let count = match phase {
+            Phase::Switching => 1,
+            Phase::Degraded => 2,
+            Phase::Settled => 3,
+        };
+        entries[..count].iter().for_each(|it| fold(&mut state, it));
+        assert_eq!(state.phase, phase);
+        state
+    }
+
+    fn target(phase: Phase, to: &str, carries: Carries) -> SwitchTarget {
+        let stack = Stack { overlays: names(to), ..Stack::default() };
+        resolve_target(Some(&state(phase)), &stack, &Losses::Assumed, carries)
+    }
+
+    /// What is held back is what was pending under these overlays; nothing where none is left.
+    #[test]
+    fn resolve_target_leaves_what_a_switch_has_still_to_leave() {
+        use Carries::{Everything, SwitchAlone};
+        use Phase::{Degraded, Settled, Switching};
+        for (phase, to, carries, left) in [
+            (Switching, "eu", Everything, &[""][..]),
+            (Switching, "eu", SwitchAlone, &[""]),
+            // Users have moved: a plain apply holds nothing back, and the same failover carries the switch alone.
+            (Degraded, "eu", Everything, &[]),
+            (Degraded, "eu", SwitchAlone, &[""]),
+            (Settled, "eu", Everything, &[]),
+            (Settled, "eu", SwitchAlone, &["eu"]),
+            // Back home, and to a third place: what the unfinished switch left is between them, too.
+            (Switching, "", SwitchAlone, &["eu"]),
+            (Degraded, "", SwitchAlone, &["eu"]),
+            (Degraded, "us", SwitchAlone, &["eu", ""]),
+            (Settled, "us", SwitchAlone, &["eu"]),
+        ] {
+            let found = target(phase, to, carries);
+            let found: Vec<String> = found.left.iter().map(|it| it.overlays.join(" ")).collect();
+            assert_eq!(found, left, "{phase:?} to `{to}`, {carries:?}");
+        }
+    }
+
+    /// Where an apply carries other changes as well, what was allowed to the switch as a whole is not theirs.
+    #[test]
+    fn resolve_target_goes_on_with_what_was_allowed_to_the_switch() {
+        let going_on = |phase, carries| target(phase, "eu", carries).going_on.unwrap();
+        for (phase, carries) in [
+            (Phase::Switching, Carries::Everything),
+            (Phase::Switching, Carries::SwitchAlone),
+            (Phase::Degraded, Carries::SwitchAlone),
+        ] {
+            assert_eq!(going_on(phase, carries).allowed, allowed(), "{phase:?} {carries:?}");
+        }
+        let rest = going_on(Phase::Degraded, Carries::Everything);
+        let only_its_own = Allowances { delete: allowed().delete, ..Allowances::default() };
+        assert_eq!((rest.allowed, rest.keep), (only_its_own, Keep::All));
+        assert!(target(Phase::Settled, "eu", Carries::Everything).going_on.is_none());
+        assert!(target(Phase::Degraded, "", Carries::SwitchAlone).going_on.is_none());
+    }
+}
