@@ -3,6 +3,7 @@
 pub mod value;
 pub mod text;
 pub mod address;
+pub mod task;
 pub mod fast_map;
 pub mod topological;
 pub mod schema;

@@ -68,6 +68,7 @@ fn definitions() -> Map<String, Value> {
                 "variables": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/variable" } },
                 "resources": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/resource" } },
                 "outputs": { "type": ["object", "null"] },
+                "tasks": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/task" } },
             },
         },
         "overlay": {
@@ -88,11 +89,13 @@ fn definitions() -> Map<String, Value> {
                 "variables": { "type": ["object", "null"] },
                 "resources": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/resource%20in%20an%20overlay" } },
                 "outputs": { "type": ["object", "null"] },
+                "tasks": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "type": ["object", "null"] } },
             },
         },
     });
     let mut all = object(made);
     all.extend(blocks());
+    all.extend(task_blocks());
     all
 }
 
@@ -178,6 +181,75 @@ fn blocks() -> Map<String, Value> {
                 "create": { "$ref": "#/$defs/duration" },
                 "update": { "$ref": "#/$defs/duration" },
                 "delete": { "$ref": "#/$defs/duration" },
+            },
+        },
+    }))
+}
+
+/// Tasks, and what they do.
+fn task_blocks() -> Map<String, Value> {
+    let texts = json!({ "type": "array", "items": { "type": "string" } });
+    let scalar = json!({ "type": ["string", "number", "boolean"] });
+    let one_of = |names: &[&str]| -> Value {
+        let others = |name: &&str| -> Vec<Value> {
+            let others = names.iter().filter(|it| *it != name);
+            others.map(|it| json!({ "required": [it] })).collect()
+        };
+        let alone = |it: &&str| json!({ "required": [it], "not": { "anyOf": others(it) } });
+        names.iter().map(|it| alone(it)).collect()
+    };
+    let exec = json!({ "type": "array", "minItems": 1, "items": scalar, "description": "A program and its arguments; no shell reads them." });
+    let confirm = json!({ "type": "string", "description": "What a person confirms with `lifeboat approve`." });
+    let within = json!({ "$ref": "#/$defs/duration" });
+    let http = json!({ "$ref": "#/$defs/request" });
+    let verify = json!({ "exec": exec, "http": http, "env": texts, "within": within });
+    let mut undo = object(verify.clone());
+    undo.insert("confirm".into(), confirm);
+    let own = json!({
+        "verify": { "$ref": "#/$defs/verify" },
+        "undo": { "$ref": "#/$defs/undo" },
+        "rerun": { "enum": ["safe", "never"], "default": "never", "description": "Whether it may run again when nobody knows how it ended." },
+        "on_failure": { "enum": ["stop", "continue"], "default": "stop" },
+        "if_lost": { "enum": ["try", "skip"], "default": "try" },
+    });
+    let mut instead = undo.clone();
+    instead.extend(object(own));
+    let mut task = instead.clone();
+    task.extend(object(json!({
+        "on": {
+            "type": "array",
+            "minItems": 1,
+            "items": { "enum": ["failover", "planned", "failback", "drill"] },
+            "description": "On which switches it runs; `failover` is one under loss.",
+        },
+        "after": texts,
+        "before": texts,
+        "in_drill": {
+            "anyOf": [{ "enum": ["run", "skip"] }, { "type": "object", "additionalProperties": false, "properties": instead }],
+            "description": "What a drill does with it; there is no default.",
+        },
+        "description": { "type": "string" },
+    })));
+    object(json!({
+        "task": {
+            "type": "object",
+            "required": ["on", "in_drill"],
+            "additionalProperties": false,
+            "oneOf": one_of(&["exec", "http", "confirm"]),
+            "properties": task,
+        },
+        "verify": { "type": "object", "additionalProperties": false, "oneOf": one_of(&["exec", "http"]), "properties": verify },
+        "undo": { "type": "object", "additionalProperties": false, "oneOf": one_of(&["exec", "http", "confirm"]), "properties": undo },
+        "request": {
+            "type": "object",
+            "required": ["url"],
+            "additionalProperties": false,
+            "properties": {
+                "method": { "enum": ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] },
+                "url": { "type": "string" },
+                "headers": { "type": "object", "additionalProperties": scalar },
+                "body": scalar,
+                "expect": { "anyOf": [{ "type": "integer", "minimum": 100, "maximum": 599 }, { "type": "array", "items": { "type": "integer", "minimum": 100, "maximum": 599 } }] },
             },
         },
     }))
@@ -347,5 +419,29 @@ mod tests {
             |gate: &str| format!("stack: s\nresources: {{ t: {{ {table}, gate: {{ {gate} }} }} }}");
         assert!(wrong(&gated("replication: true, within: 60s")).is_empty());
         assert!(!wrong(&gated("replication: true, tcp: x")).is_empty());
+        let task = |task: &str| format!("stack: s\ntasks: {{ t: {{ {task} }} }}");
+        let purge = "on: [failover], exec: [./purge, 5], in_drill";
+        for fits in [
+            format!("{purge}: run"),
+            format!("{purge}: {{ exec: [./purge, dry] }}"),
+            format!(
+                "{purge}: skip, verify: {{ http: {{ url: 'http://a/' }} }}, undo: {{ confirm: x }}"
+            ),
+            "on: [planned, drill], confirm: Go?, within: 1h, in_drill: skip, rerun: safe".into(),
+        ] {
+            assert_eq!(wrong(&task(&fits)), Vec::<String>::new(), "{fits}");
+        }
+        for wrong_one in [
+            "on: [failover], exec: [./purge]".into(),
+            "on: [], exec: [./purge], in_drill: run".into(),
+            "on: [failover], in_drill: run".into(),
+            format!("{purge}: never"),
+            format!("{purge}: run, confirm: x"),
+            format!("{purge}: run, mysql: {{}}"),
+            format!("{purge}: run, verify: {{ confirm: x }}"),
+        ] {
+            assert!(!wrong(&task(&wrong_one)).is_empty(), "{wrong_one}");
+        }
+        assert!(wrong("overlay: o\ntasks: { t: null, u: { within: 5m } }").is_empty());
     }
 }

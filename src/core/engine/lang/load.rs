@@ -14,11 +14,13 @@ use crate::engine::lang::lower::instances::{Repeat, expand};
 use crate::engine::lang::lower::recovery_keys;
 use crate::engine::lang::lower::references::{Site, needs};
 use crate::engine::lang::lower::resources::{self, Lowered, unknown_keys};
+use crate::engine::lang::lower::task_links::link;
+use crate::engine::lang::lower::tasks;
 use crate::engine::lang::merge::overlay::{PARTS, lay};
 use crate::engine::lang::merge::variables::{
     GivenVariable, RememberedVariables, VariableSources, variables,
 };
-use crate::engine::lang::model::{Instance, Stack};
+use crate::engine::lang::model::{Instance, Stack, Task, Term};
 use crate::engine::lang::term::expressions;
 use crate::engine::lang::validate::dry_run::dry_run;
 use crate::engine::lang::view::{ScopeView, Texts};
@@ -31,9 +33,9 @@ use crate::engine::value::Value;
 
 /// The largest file that an expression reads. The largest attribute of any kind takes 64 KiB, so this is ample.
 const FILE_BYTES_MAX: usize = 1 << 20;
-const STACK_KEYS: [&str; 6] =
-    ["stack", "description", "objectives", "variables", "resources", "outputs"];
-const OVERLAY_KEYS: [&str; 10] = [
+const STACK_KEYS: [&str; 7] =
+    ["stack", "description", "objectives", "variables", "resources", "outputs", "tasks"];
+const OVERLAY_KEYS: [&str; 11] = [
     "overlay",
     "description",
     "assumes_lost",
@@ -44,6 +46,7 @@ const OVERLAY_KEYS: [&str; 10] = [
     "variables",
     "resources",
     "outputs",
+    "tasks",
 ];
 
 /// Reads the files of a stack's folder; the engine has none of its own.
@@ -198,11 +201,12 @@ fn build(
     let mut stack = Stack { name: stack_name.to_owned(), ..Stack::default() };
     recovery_keys::overlay_keys(&loaded.layers, &mut stack, &mut out);
     let merged = loaded.merged();
-    let [variables_of, resources_of, outputs_of, objectives_of] =
+    let [variables_of, resources_of, outputs_of, objectives_of, tasks_of] =
         PARTS.map(|part| merged.and_then(Node::as_map)?.get(part).map(|it| &it.node));
     stack.variables = variables(variables_of, outside, &loaded.sources, &mut out);
     let lowered = resources::resources(resources_of, catalog, &loaded.sources, &mut out);
     stack.outputs = resources::outputs(outputs_of, &loaded.sources, &mut out);
+    let tasks = tasks::tasks(tasks_of, &loaded.sources, &mut out);
     stack.objectives = recovery_keys::objectives(objectives_of, &mut out);
     if out.len() > MISTAKES_MAX {
         // What follows would be told of a stack of which only a part was looked at.
@@ -212,6 +216,9 @@ fn build(
     }
     let reading = LayerReading { files, read: RefCell::default() };
     finish(&mut stack, lowered, catalog, &reading, &mut out);
+    link(tasks, &mut stack, catalog, &mut out);
+    let of_tasks = stack.tasks.values().flat_map(Task::terms);
+    read_files(of_tasks, (&stack, catalog), &reading, &mut out);
     // What is declared, but wrongly, is not unknown as well.
     let is_declared = |it: &Diagnostic| {
         let (section, what) = match it.code {
@@ -300,11 +307,22 @@ fn outputs(
         let mut all = Vec::new();
         expressions(&output.term, &mut all);
         site.expressions(&all, &mut Vec::new(), out);
-        let view =
-            ScopeView { stack, catalog, scope: None, instance: None, own: None, texts: reading };
-        all.retain(|it| !it.files().is_empty());
-        reading.touch(&all, &view, out);
     }
+    read_files(stack.outputs.values().map(|it| &it.term), (stack, catalog), reading, out);
+}
+
+/// Reads the files that terms name which belong to no instance.
+fn read_files<'a>(
+    terms: impl Iterator<Item = &'a Term>,
+    (stack, catalog): (&Stack, &Catalog),
+    reading: &LayerReading<'_>,
+    out: &mut Vec<Diagnostic>,
+) {
+    let view = ScopeView { stack, catalog, scope: None, instance: None, own: None, texts: reading };
+    let mut all = Vec::new();
+    terms.for_each(|it| expressions(it, &mut all));
+    all.retain(|it| !it.files().is_empty());
+    reading.touch(&all, &view, out);
 }
 
 /// The files read so far.

@@ -9,6 +9,7 @@ pub mod term;
 pub mod check;
 pub mod view;
 pub mod resolve;
+pub mod task_values;
 pub mod validate;
 pub mod lower;
 pub mod load;

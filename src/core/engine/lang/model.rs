@@ -10,6 +10,7 @@ use crate::engine::lang::cel::budget::Spending;
 use crate::engine::lang::cel::expression::Expression;
 use crate::engine::lang::cel::lookup::LookupError;
 use crate::engine::lang::cel::template::FileText;
+use crate::engine::task::{TaskOccasion, TaskSpec};
 use crate::engine::text::diagnostic::{Sources, Span};
 use crate::engine::text::names::StackName;
 use crate::engine::value::{Attributes, Value};
@@ -27,6 +28,8 @@ pub struct Stack {
     /// Every instance after `count` and `for_each`, in the order of `resources`.
     pub instances: FastMap<Address, Instance>,
     pub outputs: FastMap<String, Output>,
+    /// What switches do that is no resource, in the order of the layers.
+    pub tasks: FastMap<String, Task>,
     /// How the resources are spread that are repeated, by name; [`Stack::spread`] knows all.
     pub spreads: FastMap<String, Spread>,
     /// Files that expressions read, by path relative to the stack's folder, with their digests.
@@ -279,6 +282,52 @@ pub struct Output {
     pub span: Span,
     pub term: Term,
     pub sensitive: bool,
+}
+
+/// A declared action of a switch.
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub name: String,
+    /// Its key in the layer that introduced it.
+    pub span: Span,
+    pub on: Vec<TaskOccasion>,
+    /// Resources and tasks that it comes after and before; of a resource with several instances all of them, or one.
+    pub after: Vec<Reference>,
+    pub before: Vec<Reference>,
+    pub spec: TaskSpec<Term>,
+    pub in_drill: InDrill,
+    /// What its expressions refer to, with the place of the first that does.
+    pub needs: Vec<(Address, Span)>,
+}
+
+impl Task {
+    /// What it does in a switch, or in the one that a drill rehearses; `None`: the drill goes without it.
+    pub fn spec(&self, is_drill: bool) -> Option<&TaskSpec<Term>> {
+        match &self.in_drill {
+            _ if !is_drill => Some(&self.spec),
+            InDrill::Run => Some(&self.spec),
+            InDrill::Skip => None,
+            InDrill::Instead(spec) => Some(spec),
+        }
+    }
+
+    /// Every term of it.
+    pub fn terms(&self) -> Vec<&Term> {
+        let instead = match &self.in_drill {
+            InDrill::Instead(spec) => spec.parts(),
+            InDrill::Run | InDrill::Skip => Vec::new(),
+        };
+        self.spec.parts().into_iter().chain(instead).collect()
+    }
+}
+
+/// What becomes of a task in a drill.
+#[derive(Debug, Clone)]
+pub enum InDrill {
+    Run,
+    Skip,
+    /// It runs with other keys.
+    Instead(Box<TaskSpec<Term>>),
 }
 
 /// What expressions may look at: the objects of other instances as far as they are known.

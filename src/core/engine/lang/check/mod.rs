@@ -4,3 +4,4 @@ pub mod text_form;
 pub mod attribute;
 pub mod probe_address;
 pub mod gate;
+pub mod task_work;

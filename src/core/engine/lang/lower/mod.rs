@@ -5,3 +5,5 @@ pub mod dependencies;
 pub mod references;
 pub mod resources;
 pub mod recovery_keys;
+pub mod tasks;
+pub mod task_links;

@@ -5,7 +5,7 @@ use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 
 /// The parts of a stack that an overlay may change.
-pub const PARTS: [&str; 4] = ["variables", "resources", "outputs", "objectives"];
+pub const PARTS: [&str; 5] = ["variables", "resources", "outputs", "objectives", "tasks"];
 
 /// Lays one overlay over what the layers below make.
 pub fn lay(base: &mut Node, overlay: &Node, out: &mut Vec<Diagnostic>) {
@@ -31,6 +31,7 @@ pub fn lay(base: &mut Node, overlay: &Node, out: &mut Vec<Diagnostic>) {
                 "resources" => resource(target, name, change, out),
                 "variables" => variable(target, name, change, out),
                 "outputs" => patch_entry(target, name, change, "output", out),
+                "tasks" => patch_entry(target, name, change, "task", out),
                 _ => patch_entry(target, name, change, "objective", out),
             }
         }
@@ -124,7 +125,7 @@ fn patch_entry(
             out.push(wrong.nearest(name, target.keys().map(AsRef::as_ref)));
         }
         (Data::Map(patch), Some(MapEntry { node: Node { data: Data::Map(below), .. }, .. })) => {
-            let what = if what == "output" { "key" } else { "attribute" };
+            let what = if matches!(what, "output" | "task" | "key") { "key" } else { "attribute" };
             for (name, change) in patch.iter() {
                 patch_entry(below, name, change, what, out);
             }

@@ -4,6 +4,7 @@ pub mod advice;
 pub mod refused;
 pub mod across;
 pub mod nested_references;
+pub mod tasks;
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crate::engine::address::Address;
 use crate::engine::fast_map::FastMap;
-use crate::engine::lang::model::{Scope, Stack};
+use crate::engine::lang::model::{Scope, Stack, Task};
 use crate::engine::lang::resolve::{Resolved, resolve_gate, resolve_output, resolve_with};
+use crate::engine::lang::task_values::resolve_task;
 use crate::engine::lang::term::expressions;
 use crate::engine::lang::validate::attribute_reads::Around;
 use crate::engine::lang::validate::conflicts::Same;
@@ -82,6 +83,11 @@ pub fn dry_run(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
             if readers[need] == 0 {
                 objects[need] = None;
             }
+        }
+    }
+    for task in stack.tasks.values() {
+        for spec in [task.spec(false), task.spec(true)].into_iter().flatten() {
+            out.extend(resolve_task(stack, catalog, spec, &desired).err().into_iter().flatten());
         }
     }
     for output in stack.outputs.values() {
@@ -180,6 +186,7 @@ fn readers(stack: &Stack, catalog: &Catalog, ties: &Dependencies, is_wrong: bool
     for output in stack.outputs.values() {
         expressions(&output.term, &mut all);
     }
+    stack.tasks.values().flat_map(Task::terms).for_each(|it| expressions(it, &mut all));
     let mut kept: BTreeSet<&str> =
         all.iter().flat_map(|it| it.paths()).map(|path| &*path.root).collect();
     if is_wrong {

@@ -1,0 +1,126 @@
+//! Tasks in, words out: what loading says about good and bad ones, with the place.
+
+use crate::engine::address::Address;
+use crate::engine::lang::tests::{load_layers, problems};
+use crate::engine::task::{TaskAction, TaskOccasion};
+
+const SITE: &str = "stack: s
+variables:
+  city: { type: string, default: Frankfurt }
+resources:
+  lb: { kind: linode.nodebalancer, region: us-east, label: lb-us }
+  web: { kind: linode.instance, count: 2, region: us-east, type: g6-nanode-1, image: linode/debian12, authorized_users: [a] }
+  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }
+  shop: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb.ipv4}' }
+tasks:
+";
+
+fn told(tasks: &str) -> String {
+    problems(&[("", &format!("{SITE}{tasks}"))], &[])
+}
+
+fn all(texts: &[&str]) -> String {
+    let one = |text: &&str| format!("{text}\n{}", told(&format!("  t: {{ {text} }}\n")));
+    texts.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn load_reads_tasks_with_their_addresses_and_needs() {
+    let tasks = "  purge:
+    on: [failover, planned, failback]
+    after: [shop, 'web[1]']
+    exec: [./purge.sh, '${lb.ipv4}', 'to ${vars.city}', 5]
+    in_drill: { exec: [./purge.sh, --rehearse] }
+  go:
+    on: [planned]
+    before: [purge, web]
+    confirm: 'Send users to ${vars.city}?'
+    in_drill: skip
+";
+    assert_eq!(told(tasks), "");
+    let loaded = load_layers(&[("", &format!("{SITE}{tasks}"))], &[]);
+    let stack = loaded.stack.unwrap();
+    let [purge, go] = ["purge", "go"].map(|it| &stack.tasks[it]);
+    assert_eq!(purge.on, [TaskOccasion::Failover, TaskOccasion::Planned, TaskOccasion::Failback]);
+    assert_eq!(purge.needs.iter().map(|it| &it.0).collect::<Vec<_>>(), [&Address::one("lb")]);
+    assert_eq!(purge.after[1].address, Some(Address::index("web", 1)));
+    assert!(
+        matches!(&purge.spec.work.action, TaskAction::Exec { command, .. } if command.len() == 4)
+    );
+    let drilled = purge.spec(true).unwrap();
+    assert!(matches!(&drilled.work.action, TaskAction::Exec { command, .. } if command.len() == 2));
+    assert!(go.spec(true).is_none() && go.spec(false).is_some());
+    assert_eq!(go.spec.work.within, 1_800, "a person is waited for half an hour");
+}
+
+#[test]
+fn load_refuses_tasks_that_say_too_little_or_too_much() {
+    insta::assert_snapshot!(all(&[
+        "on: [failover], exec: [./a]",
+        "exec: [./a], in_drill: run",
+        "on: [failover], in_drill: run",
+        "on: [failover], exec: [./a], confirm: Go?, in_drill: run",
+        "on: [failover], mysql: { promote: db }, in_drill: run",
+        "on: [failovr], exec: [./a], in_drill: run",
+        "on: [], exec: [./a], in_drill: run",
+        "on: [drill], exec: [./a], in_drill: skip",
+        "on: [failover], exec: ./a, in_drill: run",
+        "on: [failover], exec: [[./a]], in_drill: run",
+        "on: [failover], exec: [./a, '${web}'], in_drill: run",
+        "on: [failover], exec: [./a], within: 0s, in_drill: run",
+        "on: [failover], exec: [./a], within: soon, in_drill: run",
+        "on: [failover], exec: [./a], rerun: maybe, in_drill: run",
+        "on: [failover], exec: [./a], in_drill: sometimes",
+        "on: [failover], exec: [./a], in_drill: { on: [drill] }",
+        "on: [failover], exec: [./a], verify: { confirm: Done? }, in_drill: run",
+        "on: [failover], exec: [./a], undo: {}, in_drill: run",
+        "on: [failover], exec: [./a], env: ['A=b'], in_drill: run",
+        "on: [failover], confirm: Go?, env: [A], in_drill: run",
+        "on: [failover], http: 'http://a/', in_drill: run",
+        "on: [failover], http: {}, in_drill: run",
+        "on: [failover], http: { url: 'ftp://a/' }, in_drill: run",
+        "on: [failover], http: { url: 'http://a/', method: FETCH }, in_drill: run",
+        "on: [failover], http: { url: 'http://a/', expect: [2000] }, in_drill: run",
+        "on: [failover], http: { url: 'http://a/', headers: { 'a b': c } }, in_drill: run",
+        "on: [failover], exec: [./a, '${nobody.ipv4}'], in_drill: run",
+    ]));
+}
+
+#[test]
+fn load_refuses_tasks_that_name_what_is_not_there_or_wait_in_a_circle() {
+    let run = "exec: [./a], in_drill: run";
+    let stacks = [
+        format!("  shop: {{ on: [failover], {run} }}\n"),
+        format!("  vars: {{ on: [failover], {run} }}\n"),
+        format!("  t: {{ on: [failover], after: [shopp], {run} }}\n"),
+        format!("  t: {{ on: [failover], after: ['web[2]'], {run} }}\n"),
+        format!("  t: {{ on: [failover], after: [t], {run} }}\n"),
+        format!("  t: {{ on: [failover], before: ['not one'], {run} }}\n"),
+        format!(
+            "  a: {{ on: [failover], after: [b], {run} }}\n  b: {{ on: [failover], after: [c], {run} }}\n  c: {{ on: [failover], after: [a], {run} }}\n"
+        ),
+        format!("  t: {{ on: [failover], after: [shop], before: [lb], {run} }}\n"),
+        "  t: { on: [failover], before: [lb], exec: [./a, '${lb.ipv4}'], in_drill: run }\n".into(),
+    ];
+    let one = |text: &String| format!("{text}{}", told(text));
+    insta::assert_snapshot!(stacks.iter().map(one).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn load_merges_tasks_of_overlays_like_resources() {
+    let base = format!("{SITE}  t: {{ on: [failover], exec: [./a], in_drill: run }}\n");
+    let with = |overlay: &str| {
+        let overlay = format!("overlay: o\ntasks: {{ {overlay} }}\n");
+        load_layers(&[("", &base), ("o", &overlay)], &[])
+    };
+    let stack = with("t: { within: 7m, in_drill: skip }").stack.unwrap();
+    assert_eq!(stack.tasks["t"].spec.work.within, 420);
+    assert!(stack.tasks["t"].spec(true).is_none());
+    assert!(with("t: null").stack.unwrap().tasks.is_empty());
+    let said = |overlay: &str| -> Vec<&str> {
+        with(overlay).diagnostics.iter().map(|it| it.code.as_str()).collect()
+    };
+    assert_eq!(said("u: { on: [planned], confirm: Go?, in_drill: run }"), [""; 0]);
+    assert_eq!(said("u: null"), ["nothing_to_remove"]);
+    assert_eq!(said("t: { exec: null }"), ["bad_task"]);
+}
