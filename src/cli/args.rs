@@ -20,7 +20,7 @@ pub use crate::cli::args::sandbox::{
 pub use crate::cli::args::stack::{
     AllowArgs, Format, LayerArgs, LossArgs, Plain, ShapeArgs, Speed, TargetArgs, Words, WorldArgs,
 };
-pub use crate::cli::args::state::{StateArgs, StateCommand};
+pub use crate::cli::args::state::{ApproveArgs, StateArgs, StateCommand};
 use crate::cli::args::status::StatusArgs;
 
 use crate::cli::complete;
@@ -237,6 +237,13 @@ pub enum CliCommand {
         /// Fault domain as shown by `lifeboat status`, e.g. `linode:us-east`
         fault_domain: String,
     },
+    /// Approve a task of a switch that waits for it (`confirm`)
+    Approve {
+        #[command(flatten)]
+        state: StateArgs,
+        #[command(flatten)]
+        approval: ApproveArgs,
+    },
     /// Show where users are, what is active, lost, deferred, and draining; calls no cloud
     Status(StatusArgs),
     /// Show how long switches and drills took, phase by phase
@@ -314,7 +321,9 @@ impl CliCommand {
             | Self::Watch { world, .. } => world.sandbox,
             Self::Audit(it) => it.world.sandbox,
             Self::Status(it) => it.world.sandbox,
-            Self::Recovered { state, .. } | Self::Reports { state, .. } => state.world.sandbox,
+            Self::Recovered { state, .. }
+            | Self::Approve { state, .. }
+            | Self::Reports { state, .. } => state.world.sandbox,
             Self::State(it) => it.state().world.sandbox,
             _ => false,
         }

@@ -8,7 +8,7 @@ use crate::cli::args::Arguments;
 const GROUPS: [(&str, &[&str]); 6] = [
     ("Configuration", &["init", "validate", "render", "explain", "graph"]),
     ("Plan and apply", &["plan", "show", "apply", "destroy"]),
-    ("Recovery", &["audit", "drill", "failover", "failback", "recovered", "watch"]),
+    ("Recovery", &["audit", "drill", "failover", "failback", "approve", "recovered", "watch"]),
     ("State and reports", &["status", "reports", "state"]),
     ("Sandbox", &["sandbox"]),
     ("Reference", &["kinds", "functions", "schema", "completions", "man", HELP]),

@@ -183,7 +183,12 @@ pub fn open(open: &[Unfinished]) -> Option<String> {
 
 /// What failed, and why; a cause that several steps share is told once, where the first of them is.
 fn troubles(report: &RunResult) {
-    for (word, troubles) in [("failed", &report.failed), ("indeterminate", &report.in_doubt)] {
+    let troubles = [
+        ("failed", &report.failed),
+        ("indeterminate", &report.in_doubt),
+        ("failed, and the run went on without it", &report.passed_over),
+    ];
+    for (word, troubles) in troubles {
         let mut places: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         let mut told: Vec<(&str, &str, Vec<String>)> = Vec::new();
         for (address, what, why) in troubles {
@@ -228,6 +233,7 @@ mod tests {
             ttl: Some(300),
             arrived: None,
             unchecked: None,
+            output: String::new(),
         }
     }
 

@@ -187,7 +187,7 @@ impl ToldSteps {
             Progress::Started { step } => {
                 events.say("step-started", self.step(*step, self.count()));
             }
-            Progress::Waiting { step, why } => {
+            Progress::Waiting { step, why } | Progress::Asking { step, what: why } => {
                 if self.reasons.insert(*step, why.clone()).as_ref() != Some(why) {
                     events.say("step-waiting", self.step(*step, json!({ "why": why })));
                 }

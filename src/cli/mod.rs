@@ -22,9 +22,14 @@ use tracing::Instrument as _;
 
 use crate::cli::args::Arguments;
 use crate::cli::exit::{Exit, USAGE};
+use crate::ops::tasks::supervise::{SUPERVISE, supervise};
 
 /// Reads the arguments, runs the command, says what went wrong.
 pub fn main() -> u8 {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|it| it == SUPERVISE) {
+        return supervise(&words.skip(1).collect::<Vec<_>>());
+    }
     // A shell that asks for completions gets them, and nothing else happens.
     clap_complete::CompleteEnv::with_factory(Arguments::command).complete();
     let typed = command_groups::grouped().try_get_matches();

@@ -61,6 +61,10 @@ impl ShownProgress {
             Progress::Serving { step, backends } => {
                 self.serving.insert(step, backends);
             }
+            Progress::Asking { step, what } => {
+                talk(&format!("{}: {}", self.steps[step].address, escape_control(&what)));
+                self.waiting(step, &what);
+            }
             Progress::Ended { step, outcome } => self.ended(step, &outcome),
             // The end of the run says it, and what follows from it.
             Progress::Phase(_) => {}
@@ -165,6 +169,8 @@ fn doing(step: &Step) -> String {
         StepCall::Drain { seconds, .. } => {
             format!("draining: waiting {seconds} s for DNS caches to expire")
         }
+        StepCall::Task { undo: false } => "running the task".into(),
+        StepCall::Task { undo: true } => "undoing the task".into(),
     };
     format!("{}: {doing}", step.address)
 }
@@ -186,6 +192,8 @@ fn done(step: &Step) -> Option<String> {
         StepCall::Serving { .. } => "the new target is healthy".into(),
         StepCall::Replication { .. } => "replication verified".into(),
         StepCall::Drain { .. } => "drained: DNS caches have expired".into(),
+        StepCall::Task { undo: false } => "task done".into(),
+        StepCall::Task { undo: true } => "task undone".into(),
     };
     Some(format!("{}: {done}", step.address))
 }

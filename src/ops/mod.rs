@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod contained;
+pub mod tasks;
 pub mod load;
 pub mod plan;
 pub mod audit;

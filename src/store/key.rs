@@ -21,6 +21,9 @@ pub static DISCARDED: KeyPrefix = KeyPrefix(Cow::Borrowed("discarded"));
 /// What switches and drills took.
 pub static REPORTS: KeyPrefix = KeyPrefix(Cow::Borrowed("reports"));
 
+/// What people said of tasks that wait for them.
+pub static APPROVALS: KeyPrefix = KeyPrefix(Cow::Borrowed("approvals"));
+
 /// The ending of a snapshot that is kept.
 pub const KEPT_SNAPSHOT: &str = "snapshot";
 

@@ -120,6 +120,9 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::StateRemember { stack, address },
         AdvisedCommand::StateUnprotect { stack, address },
         AdvisedCommand::StateResolve { stack, address },
+        AdvisedCommand::StateResolveTask { stack, task: "purge", is_done: true },
+        AdvisedCommand::StateResolveTask { stack, task: "purge", is_done: false },
+        AdvisedCommand::Approve { stack, task: "purge" },
         AdvisedCommand::SandboxShow,
         AdvisedCommand::SandboxLogOn,
         AdvisedCommand::SandboxUnhealthy { label: "web-0" },
@@ -157,6 +160,8 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::StateRemember { .. }
         | AdvisedCommand::StateUnprotect { .. }
         | AdvisedCommand::StateResolve { .. }
+        | AdvisedCommand::StateResolveTask { .. }
+        | AdvisedCommand::Approve { .. }
         | AdvisedCommand::SandboxShow
         | AdvisedCommand::SandboxLogOn
         | AdvisedCommand::SandboxUnhealthy { .. } => {}

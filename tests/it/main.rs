@@ -33,6 +33,7 @@ mod active_active;
 mod region_losses;
 mod remembered_variables;
 mod quorum;
+mod tasks;
 mod where_to;
 mod live;
 mod gates;

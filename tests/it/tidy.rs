@@ -348,8 +348,12 @@ const FOLDER_FILES: [&str; 3] =
     ["src/store/folder.rs", "src/store/private.rs", "src/store/tracked.rs"];
 
 /// Files of ops that read what people write: layers, files and templates, and where a stack is.
-const READING_FILES: [&str; 3] =
-    ["src/ops/contained.rs", "src/ops/load/layers.rs", "src/ops/load/stack_ref.rs"];
+const READING_FILES: [&str; 4] = [
+    "src/ops/contained.rs",
+    "src/ops/load/layers.rs",
+    "src/ops/load/stack_ref.rs",
+    "src/ops/tasks/program.rs",
+];
 
 /// What code asks of the file system past [`lifeboat::store::backend::Backend`].
 fn touches_files(code: &str) -> bool {

@@ -1,6 +1,6 @@
 //! The commands that look into state or mend it.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::args::stack::WorldArgs;
 
@@ -51,10 +51,11 @@ pub enum StateCommand {
         state: StateArgs,
         address: String,
     },
-    /// Resolve an interrupted operation
+    /// Resolve an interrupted operation, or a task whose outcome is unknown
     Resolve {
         #[command(flatten)]
         state: StateArgs,
+        /// Address of the operation, or name of the task
         address: String,
         /// ID of the resource that the operation created
         #[arg(long, conflicts_with = "nothing")]
@@ -62,7 +63,32 @@ pub enum StateCommand {
         /// The operation created nothing
         #[arg(long)]
         nothing: bool,
+        /// Of a task: whether it took effect
+        #[arg(value_enum, conflicts_with_all = ["id", "nothing"])]
+        outcome: Option<TaskOutcome>,
     },
+}
+
+/// What is approved, and why.
+#[derive(Debug, Clone, Args)]
+pub struct ApproveArgs {
+    /// Name of the task
+    pub task: String,
+    /// Digest of the plan that is approved, or its first characters; refused if the task waits in another one
+    #[arg(long, value_name = "DIGEST")]
+    pub plan: Option<String>,
+    /// Why; kept in the report
+    #[arg(long, value_name = "TEXT")]
+    pub because: Option<String>,
+}
+
+/// What became of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TaskOutcome {
+    /// It took effect
+    Done,
+    /// It had no effect
+    NotDone,
 }
 
 impl StateCommand {

@@ -4,7 +4,10 @@ use crate::cli::args::LayerArgs;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
+use crate::engine::address::Address;
+use crate::engine::lang::lower::task_links::task_order;
 use crate::engine::lang::merge::variables::RememberedVariables;
+use crate::engine::lang::model::Task;
 use crate::engine::lang::origin;
 use crate::engine::plan::draft::topology::DesiredTopology;
 use crate::engine::text::diagnostic::stops;
@@ -62,7 +65,11 @@ pub fn render(context: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsE
 pub fn graph(context: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsError> {
     let (_, desired) = desired(context, layers)?;
     let catalog = kinds::builtin();
-    let derived = DesiredTopology::new(&catalog, &desired.stack).derived(&catalog);
-    out::data(&desired.graph.dot(&derived));
+    let stack = &desired.stack;
+    let mut derived = DesiredTopology::new(&catalog, stack).derived(&catalog);
+    derived.extend(task_order(stack));
+    let needs = |it: &Task| -> Vec<Address> { it.needs.iter().map(|it| it.0.clone()).collect() };
+    let tasks = stack.tasks.values().map(|it| (Address::one(it.name.clone()), needs(it)));
+    out::data(&desired.graph.dot(&derived, &tasks.collect::<Vec<_>>()));
     Ok(Exit::Done)
 }

@@ -13,6 +13,7 @@ pub mod where_to;
 pub mod drill;
 pub mod explain;
 pub mod init;
+pub mod task;
 pub mod state;
 pub mod sandbox;
 pub mod watch;
@@ -55,10 +56,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         Command::Failover { target, to, losing, last_good, allow, world, yes, .. } => {
             let last_good = last_good.map(jiff::Timestamp::as_millisecond);
             let wanted = switch::SwitchArgs { allow, world, yes, last_good };
-            match to {
-                Some(to) => switch::failover(&context, &target, &to, &losing, &wanted).await,
-                None => Err(where_to::where_to(&context, &target, &wanted.world).await?),
-            }
+            let Some(to) = to else {
+                return Err(where_to::where_to(&context, &target, &wanted.world).await?);
+            };
+            switch::failover(&context, &target, &to, &losing, &wanted).await
         }
         Command::Failback {
             target,
@@ -77,6 +78,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
         Command::Recovered { state, fault_domain } => {
             switch::recovered(&context, &state, &fault_domain).await
         }
+        Command::Approve { state, approval } => state::approve(&context, &state, approval),
         Command::Drill { target, to, losing, world, cleanup, yes, .. } => {
             let wanted = drill::DrillArgs { to, losing, cleanup, yes };
             drill::drill(&context, &target, &world, &wanted).await

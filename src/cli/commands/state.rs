@@ -1,7 +1,9 @@
 //! `state`: looks into what is recorded, and mends it under the lease.
 
+use crate::cli::args::state::ApproveArgs;
 use crate::cli::args::{StateArgs, StateCommand, WorldArgs};
 use crate::cli::commands::apply::{Consent, confirm, require_terminal};
+use crate::cli::commands::task;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
@@ -76,11 +78,24 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
                 Ok((it.clone(), StepOutcome::Recorded(Box::new(record))))
             })?;
         }
-        StateCommand::Resolve { state, address, id, nothing } => {
+        StateCommand::Resolve { state, address, outcome: Some(outcome), .. } => {
+            let (store, at) = (store(context, &state)?, now(context, &state)?);
+            return task::resolve(context, &state, &store, (&address, outcome, at));
+        }
+        StateCommand::Resolve { state, address, id, nothing, outcome: None } => {
             settle(context, &state, &address, id, nothing)?;
         }
     }
     Ok(Exit::Done)
+}
+
+/// `approve`: a task that waits may go on.
+pub fn approve(
+    context: &CommandContext,
+    args: &StateArgs,
+    it: ApproveArgs,
+) -> Result<Exit, OpsError> {
+    task::approve(&store(context, args)?, it, now(context, args)?)
 }
 
 fn list(state: &State) {
@@ -312,7 +327,7 @@ fn settle(
     if id.is_none() && !nothing {
         return Err(OpsError::usage(
             "the result of the step is missing",
-            "add --id ID if the step created a resource, or --nothing if it did not",
+            "add --id ID if the step created a resource, or --nothing if it did not; for a task, add `done` or `not-done`",
         ));
     }
     mend(context, args, |state| {

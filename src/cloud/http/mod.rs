@@ -7,3 +7,4 @@ pub(crate) mod identity;
 pub(crate) mod transport;
 pub(crate) mod certificate;
 pub mod prober;
+pub mod request;

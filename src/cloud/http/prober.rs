@@ -57,6 +57,11 @@ impl Prober {
         Self { connections }
     }
 
+    /// What it asks with.
+    pub fn connections(&self) -> Arc<Connections> {
+        Arc::clone(&self.connections)
+    }
+
     /// Probes for at most 5 s, on the wall's clock, over a connection of its own. A failure is an answer, never an error.
     pub async fn probe(&self, probe: Probe) -> ProbeAnswer {
         self.look(probe, PATIENCE).await.answer
@@ -178,7 +183,7 @@ fn told(json: &Json) -> ProbeAnswer {
 }
 
 /// Addresses that only the sandbox gives out: 198.18.0.0/15 and 2001:db8::/32.
-fn pretended(host: &str) -> bool {
+pub(crate) fn pretended(host: &str) -> bool {
     match bare(host).parse::<IpAddr>() {
         Ok(IpAddr::V4(it)) => it.octets()[0] == 198 && it.octets()[1] & 0xfe == 18,
         Ok(IpAddr::V6(it)) => it.segments()[0] == 0x2001 && it.segments()[1] == 0xdb8,

@@ -73,8 +73,9 @@ impl Graph {
         found
     }
 
-    /// The graph in the language of Graphviz; `dashed` are edges that rules derived.
-    pub fn dot(&self, dashed: &[(Address, Address)]) -> String {
+    /// The graph in the language of Graphviz; `dashed` are edges that rules derived, `tasks` are what switches do beside it, each
+    /// with what its values are read from.
+    pub fn dot(&self, dashed: &[(Address, Address)], tasks: &[(Address, Vec<Address>)]) -> String {
         let mut text = String::from("digraph {\n  rankdir = LR\n  node [shape = box]\n");
         let name = |it: &Address| {
             format!("\"{}\"", it.to_string().replace('\\', "\\\\").replace('"', "\\\""))
@@ -82,9 +83,17 @@ impl Graph {
         for address in self.order() {
             let _ = writeln!(text, "  {}", name(address));
         }
+        for (task, _) in tasks {
+            let _ = writeln!(text, "  {} [shape = ellipse]", name(task));
+        }
         for address in self.order() {
             for (need, _) in self.dependencies(address) {
                 let _ = writeln!(text, "  {} -> {}", name(need), name(address));
+            }
+        }
+        for (task, needs) in tasks {
+            for need in needs {
+                let _ = writeln!(text, "  {} -> {}", name(need), name(task));
             }
         }
         for (from, to) in dashed {
@@ -226,7 +235,7 @@ mod tests {
             graph(&needs(&[("d", &["b"]), ("a", &[]), ("b", &["c", "a"]), ("c", &[])])).unwrap();
         let order: Vec<String> = graph.order().map(ToString::to_string).collect();
         assert_eq!(order, ["a", "c", "b", "d"]);
-        insta::assert_snapshot!(graph.dot(&[(Address::one("d"), Address::one("a"))]), @r#"
+        insta::assert_snapshot!(graph.dot(&[(Address::one("d"), Address::one("a"))], &[(Address::one("t"), vec![Address::one("b")])]), @r#"
         digraph {
           rankdir = LR
           node [shape = box]
@@ -234,9 +243,11 @@ mod tests {
           "c"
           "b"
           "d"
+          "t" [shape = ellipse]
           "a" -> "b"
           "c" -> "b"
           "b" -> "d"
+          "b" -> "t"
           "d" -> "a" [style = dashed]
         }
         "#);

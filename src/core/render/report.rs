@@ -10,7 +10,7 @@ use crate::engine::recovery::report::summary::{
 use crate::engine::state::record::Phase;
 use crate::engine::text::names::{OverlayNames, StackName};
 use crate::render::escape::{code, prose};
-use crate::render::words::{duration, escape_control, moment};
+use crate::render::words::{count, duration, escape_control, moment};
 
 /// `failover of woocommerce to failover_eu`.
 pub fn title(report: &SwitchReport) -> String {
@@ -194,6 +194,7 @@ pub fn text(report: &SwitchReport) -> String {
         lines.push("  critical path of the recovery:".into());
         lines.extend(path.into_iter().map(|it| format!("    {}", step(report, it))));
     }
+    lines.extend(printed(report));
     let others: Vec<&StepTiming> =
         report.steps.iter().filter(|it| it.became != StepResult::Done).collect();
     if !others.is_empty() {
@@ -204,6 +205,22 @@ pub fn text(report: &SwitchReport) -> String {
         lines.extend(told);
     }
     lines.join("\n")
+}
+
+/// How many lines of what a task printed are shown: what went wrong is mostly said in the last few. All of it is in the JSON.
+const PRINTED_MAX: usize = 20;
+
+/// What tasks printed, the end of it.
+fn printed(report: &SwitchReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    for step in report.steps.iter().filter(|it| !it.output.is_empty()) {
+        lines.push(format!("  output of {} {}:", escape_control(&step.call), step.address));
+        let all: Vec<&str> = step.output.lines().collect();
+        let shown = all.len().saturating_sub(PRINTED_MAX);
+        lines.extend((shown > 0).then(|| format!("    ({} before)", count(shown, "line"))));
+        lines.extend(all[shown..].iter().map(|it| format!("    {}", escape_control(it))));
+    }
+    lines
 }
 
 fn ended_as(it: StepResult) -> &'static str {

@@ -58,7 +58,7 @@ pub async fn execute_step(hands: Arc<StepContext>, job: StepInputs) -> StepDone 
     };
     log_end(step, &outcome, hands.session.clock.now() - began);
     (hands.tell)(Progress::Ended { step, outcome: outcome.clone() });
-    StepDone { step, outcome, entries, arrived }
+    StepDone { step, outcome, entries, arrived, output: String::new() }
 }
 
 /// `milliseconds` are on the clock of the world, which in the sandbox runs faster than the wall's.
@@ -191,5 +191,6 @@ async fn act(
         StepCall::Serving { .. } => serving(hands, job).await,
         StepCall::Replication { .. } => replication(hands, job, arrived).await,
         StepCall::Drain { seconds, .. } => drain(hands, job, *seconds).await,
+        StepCall::Task { .. } => StepOutcome::failed("a task is no step of a resource"),
     }
 }

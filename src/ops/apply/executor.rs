@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tracing::Instrument as _;
 
 use crate::engine::address::Address;
 use crate::engine::containment::declared_containers;
@@ -32,9 +31,8 @@ use crate::engine::state::record::{Record, State};
 use crate::engine::text::diagnostic::{Diagnostic, on_one_line, stops};
 use crate::engine::text::redact::redactor;
 use crate::engine::value::{Attributes, Value};
-use crate::ops::apply::execute_step::execute_step;
 use crate::ops::apply::known_values::{known_values, with_secrets};
-use crate::ops::apply::running_steps::{EndedTask, RunningSteps};
+use crate::ops::apply::running_steps::{EndedTask, RunningSteps, ended};
 use crate::ops::apply::step_inputs::{
     Progress, StepContext, StepDone, StepInputs, StepWait, Times,
 };
@@ -62,14 +60,6 @@ pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
 /// call that was cut off.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How a step ended, as its entries say.
-fn ended(entries: &[JournalEntry]) -> Option<StepOutcome> {
-    entries.iter().find_map(|it| match it {
-        JournalEntry::Ended { outcome, .. } => Some(outcome.clone()),
-        _ => None,
-    })
-}
-
 /// What a run knows while it goes on.
 pub struct Executor<'a> {
     pub session: &'a Arc<Session>,
@@ -90,6 +80,8 @@ pub struct Executor<'a> {
     /// Until nothing of it is left, users are not where the switch wants them.
     pub traffic: RemainingTraffic,
     pub times: BTreeMap<usize, Times>,
+    /// The end of what tasks printed, by step.
+    pub outputs: BTreeMap<usize, String>,
     /// What serving gates watch while they wait, by step.
     pub open_gates: BTreeMap<usize, Vec<OpenGate>>,
     /// Those of every kind that a step met, compiled once.
@@ -158,6 +150,7 @@ impl<'a> Executor<'a> {
             outcomes: BTreeMap::new(),
             traffic: RemainingTraffic::new(&session.catalog, plan),
             times: BTreeMap::new(),
+            outputs: BTreeMap::new(),
             open_gates: BTreeMap::new(),
             rules: RefCell::default(),
             grace: GRACE,
@@ -187,21 +180,14 @@ impl<'a> Executor<'a> {
             for step in started {
                 let started = Some(self.session.clock.now());
                 self.times.insert(step, Times { started, ..Times::default() });
-                match self.inputs(step) {
-                    Ok(job) => {
-                        self.open_gate(&job);
-                        let address = job.step.address.to_string();
-                        let span =
-                            tracing::info_span!("step", address, call = job.step.call.word());
-                        let work = execute_step(Arc::clone(hands), job);
-                        running.start(step, work.instrument(span));
-                    }
-                    Err(why) => self.take_in(StepDone {
+                if let Err(why) = self.begin(step, hands, &mut running) {
+                    self.take_in(StepDone {
                         step,
                         outcome: StepOutcome::failed(why),
                         entries: Vec::new(),
                         arrived: None,
-                    }),
+                        output: String::new(),
+                    });
                 }
             }
             if running.count() == 0 {
@@ -245,7 +231,13 @@ impl<'a> Executor<'a> {
         for step in running.give_up().await {
             let entries = hands.pen.of_gone(step).await;
             match ended(&entries) {
-                Some(outcome) => self.take_in(StepDone { step, outcome, entries, arrived: None }),
+                Some(outcome) => self.take_in(StepDone {
+                    step,
+                    outcome,
+                    entries,
+                    arrived: None,
+                    output: String::new(),
+                }),
                 // What began is in the journal, and so in the state: the next run looks what became of it.
                 None => entries.iter().for_each(|it| fold(&mut self.state, it)),
             }
@@ -262,7 +254,10 @@ impl<'a> Executor<'a> {
             EndedTask::Panicked { step, why } => {
                 let entries = hands.pen.of_gone(step).await;
                 let why = format!("a bug in lifeboat ended this step: {}", redactor().redact(&why));
-                let has_begun = entries.iter().any(|it| matches!(it, JournalEntry::Pending(_)));
+                let begins = |it: &JournalEntry| {
+                    matches!(it, JournalEntry::Pending(_) | JournalEntry::TaskBegan { .. })
+                };
+                let has_begun = entries.iter().any(begins);
                 let outcome = ended(&entries).unwrap_or_else(|| {
                     if has_begun {
                         StepOutcome::in_doubt(format!("{why}; the next run checks its result"))
@@ -271,7 +266,7 @@ impl<'a> Executor<'a> {
                     }
                 });
                 (hands.tell)(Progress::Ended { step, outcome: outcome.clone() });
-                StepDone { step, outcome, entries, arrived: None }
+                StepDone { step, outcome, entries, arrived: None, output: String::new() }
             }
         };
         self.take_in(done);
@@ -315,7 +310,11 @@ impl<'a> Executor<'a> {
         if !failed {
             self.traffic.finish(done.step);
         }
-        self.schedule.finish(done.step, !failed);
+        // Who declares that the switch goes on without it is told, and not held back.
+        self.schedule.finish(done.step, !failed || self.goes_on_without(step));
+        if !done.output.is_empty() {
+            self.outputs.insert(done.step, done.output);
+        }
         self.outcomes.insert(done.step, done.outcome);
         self.tell_open_gates(done.step);
     }
@@ -349,7 +348,7 @@ impl<'a> Executor<'a> {
     }
 
     /// Works out what a step needs, now that everything before it is known.
-    fn inputs(&self, id: usize) -> Result<StepInputs, String> {
+    pub fn inputs(&self, id: usize) -> Result<StepInputs, String> {
         let step = self.plan.steps[id].clone();
         let session: &'a Session = self.session;
         let kind = session.catalog.get(&step.kind).expect("plans hold known kinds");

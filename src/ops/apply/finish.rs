@@ -35,6 +35,8 @@ pub struct RunRequest {
 #[derive(Debug, Clone, Default)]
 pub struct RunResult {
     pub done: Vec<(Address, &'static str)>,
+    /// Tasks that failed and that the rest does not wait for.
+    pub passed_over: Vec<(Address, &'static str, StepFailure)>,
     /// With the reason.
     pub failed: Vec<(Address, &'static str, StepFailure)>,
     pub in_doubt: Vec<(Address, &'static str, StepFailure)>,
@@ -91,6 +93,9 @@ impl Executor<'_> {
         for step in &self.plan.steps {
             let what = (step.address.clone(), step.call.phrase());
             match (self.schedule.standing(step.id), self.outcomes.get(&step.id)) {
+                (StepState::Done, Some(StepOutcome::Failed(it) | StepOutcome::InDoubt(it))) => {
+                    report.passed_over.push((what.0, what.1, it.clone()));
+                }
                 (StepState::Done, _) => report.done.push(what),
                 (_, Some(StepOutcome::InDoubt(it))) => {
                     report.in_doubt.push((what.0, what.1, it.clone()));
@@ -98,7 +103,7 @@ impl Executor<'_> {
                 (StepState::Failed, Some(StepOutcome::Failed(it))) => {
                     report.failed.push((what.0, what.1, it.clone()));
                 }
-                (StepState::Running, _) if step.call.mutates() => {
+                (StepState::Running, _) if step.call.acts() => {
                     let why = "it was interrupted; the next run checks its result".into();
                     report.in_doubt.push((what.0, what.1, why));
                 }

@@ -20,11 +20,12 @@ use crate::ops::apply::executor::Executor;
 use crate::ops::apply::finish::{RunRequest, RunResult, record_metadata_updates};
 use crate::ops::apply::mutations::take_outputs;
 use crate::ops::apply::step_inputs::{
-    DurableEntries, JournalWriter, PendingWrite, Progress, StepContext,
+    DurableEntries, JournalWriter, PendingWrite, Progress, StepContext, TaskGround,
 };
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::plan::make::Proposed;
+use crate::ops::tasks::approval::Approvals;
 use crate::store::error::StoreError;
 use crate::store::keep_alive::LeaseGuard;
 use crate::store::lease::Lease;
@@ -62,6 +63,13 @@ pub async fn apply(
         pulse: pulse_of,
         tell,
         pace: order.pace,
+        ground: TaskGround {
+            stack: proposed.place.name(),
+            folder: proposed.place.folder(),
+            plan: order.plan_digest.clone(),
+            approvals: Approvals::new(Arc::clone(session.store(&proposed.place).backend())),
+            stop: stop.clone(),
+        },
     };
     let hands = Arc::new(hands);
     let mut run = Executor::new(session, &proposed, state, order.pace);

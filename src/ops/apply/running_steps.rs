@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::task::{Id, JoinSet};
 
+use crate::engine::state::journal::{JournalEntry, StepOutcome};
+use crate::engine::state::task_record::TaskEnd;
 use crate::ops::apply::step_inputs::StepDone;
 
 /// How long tasks that are given up may take until they are gone. They end where they wait, which is at once; a guess, for one
@@ -25,6 +27,20 @@ pub enum EndedTask {
         step: usize,
         why: String,
     },
+}
+
+/// How a step ended, as its entries say.
+pub fn ended(entries: &[JournalEntry]) -> Option<StepOutcome> {
+    entries.iter().find_map(|it| match it {
+        JournalEntry::Ended { outcome, .. } => Some(outcome.clone()),
+        JournalEntry::TaskEnded { end, .. } => Some(match end {
+            TaskEnd::Done { .. } => StepOutcome::Waited,
+            TaskEnd::Failed { why, .. } => StepOutcome::failed(why.clone()),
+            TaskEnd::Indeterminate { why, .. } => StepOutcome::in_doubt(why.clone()),
+            TaskEnd::NotDone { .. } => StepOutcome::failed("it was given up before it began"),
+        }),
+        _ => None,
+    })
 }
 
 impl RunningSteps {

@@ -1,12 +1,13 @@
 //! What one step needs, what it tells while it runs, and the pen that makes its entries durable.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::address::Address;
 use crate::engine::lang::resolve::ResolvedGate;
@@ -18,6 +19,7 @@ use crate::engine::state::record::{Phase, Record};
 use crate::engine::value::Attributes;
 use crate::ops::apply::watched_resources::{ServingBackends, WatchedResource};
 use crate::ops::load::session::Session;
+use crate::ops::tasks::approval::Approvals;
 use crate::store::keep_alive::LeaseGuard;
 
 /// Everything one step needs, worked out when it starts.
@@ -81,6 +83,11 @@ pub enum Progress {
         step: usize,
         backends: ServingBackends,
     },
+    /// Somebody is waited for, and has to know at once.
+    Asking {
+        step: usize,
+        what: String,
+    },
     Ended {
         step: usize,
         outcome: StepOutcome,
@@ -110,7 +117,10 @@ impl DurableEntries {
     pub fn note(&self, entries: &[JournalEntry]) {
         let step = entries.iter().find_map(|it| match it {
             JournalEntry::Pending(begun) => Some(begun.step),
-            JournalEntry::Waiting { step, .. } | JournalEntry::Ended { step, .. } => Some(*step),
+            JournalEntry::Waiting { step, .. }
+            | JournalEntry::Ended { step, .. }
+            | JournalEntry::TaskBegan { step, .. }
+            | JournalEntry::TaskEnded { step, .. } => Some(*step),
             _ => None,
         });
         if let Some(step) = step {
@@ -156,6 +166,8 @@ pub struct StepDone {
     pub entries: Vec<JournalEntry>,
     /// How long a written item took to arrive at another member of its group.
     pub arrived: Option<Duration>,
+    /// The end of what a task printed, redacted.
+    pub output: String,
 }
 
 /// When a step started and ended, in milliseconds since the Unix epoch on the clock of the world.
@@ -167,6 +179,19 @@ pub struct Times {
     pub arrived: Option<u64>,
 }
 
+/// What the tasks of one run share.
+#[derive(Clone)]
+pub struct TaskGround {
+    /// As commands name it.
+    pub stack: String,
+    pub folder: PathBuf,
+    /// The digest of the plan that the run carries out.
+    pub plan: String,
+    pub approvals: Approvals,
+    /// Why the run is to stop, as soon as it is.
+    pub stop: watch::Receiver<Option<String>>,
+}
+
 /// What all steps of one run share.
 pub struct StepContext {
     pub session: Arc<Session>,
@@ -175,4 +200,5 @@ pub struct StepContext {
     pub pulse: Arc<LeaseGuard>,
     pub tell: Arc<dyn Fn(Progress) + Send + Sync>,
     pub pace: Pacing,
+    pub ground: TaskGround,
 }

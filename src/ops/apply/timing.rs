@@ -27,10 +27,11 @@ impl Executor<'_> {
                 waits: self.waited_for(step),
                 started: times.started,
                 ended: times.ended,
-                became: self.became(step.id, step.call.mutates()),
+                became: self.became(step.id, step.call.acts()),
                 ttl: ttl(step, role),
                 arrived: times.arrived,
                 unchecked: is_unchecked.then(leads).flatten(),
+                output: self.outputs.get(&step.id).cloned().unwrap_or_default(),
             }
         });
         timed.collect()
@@ -49,6 +50,8 @@ impl Executor<'_> {
 
     fn became(&self, step: usize, mutates: bool) -> StepResult {
         match (self.schedule.standing(step), self.outcomes.get(&step)) {
+            (StepState::Done, Some(StepOutcome::Failed(_))) => StepResult::Failed,
+            (StepState::Done, Some(StepOutcome::InDoubt(_))) => StepResult::InDoubt,
             (StepState::Done, _) => StepResult::Done,
             (_, Some(StepOutcome::InDoubt(_))) => StepResult::InDoubt,
             (StepState::Failed, _) => StepResult::Failed,

@@ -15,6 +15,7 @@ use crate::engine::value::Attributes;
 use crate::kinds;
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::tasks::runner::{ProcessRunner, TaskRunner};
 use crate::sandbox::{Sandbox, SandboxOptions, ServingSandbox};
 use crate::store::backend::Backend;
 use crate::store::folder::FolderBackend;
@@ -34,6 +35,8 @@ pub struct Session {
     pub is_local: bool,
     /// `user@host`, for the lease and for `status`.
     pub who: String,
+    /// Who runs the programs of tasks, and sends their requests.
+    pub tasks: Arc<dyn TaskRunner>,
     /// Where states are kept.
     backends: OpenBackend,
     /// What clouds offer, read at most once for each command.
@@ -111,7 +114,9 @@ impl Session {
         who: &str,
         sandbox: Option<(Sandbox, ServingSandbox)>,
     ) -> Self {
+        let connections = prober.connections();
         Self {
+            tasks: Arc::new(ProcessRunner { connections }),
             catalog: Arc::new(kinds::builtin()),
             is_local: provider.is_local(),
             provider: Arc::new(provider),
@@ -130,6 +135,13 @@ impl Session {
     #[must_use]
     pub(crate) fn with_backends(self, backends: OpenBackend) -> Self {
         Self { backends, ..self }
+    }
+
+    /// With somebody else who runs programs and sends requests.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn with_tasks(self, tasks: Arc<dyn TaskRunner>) -> Self {
+        Self { tasks, ..self }
     }
 
     /// Whether what is asked about can be where calls go: addresses that somebody gave may not fit the stack.

@@ -17,22 +17,25 @@ use crate::engine::plan::steps::verify::{Checked, OF_SERVING, verify};
 use crate::engine::schema::Catalog;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::State;
-use crate::engine::text::diagnostic::{Diagnostic, stops};
+use crate::engine::text::diagnostic::{Diagnostic, Severity, stops};
 use crate::ops::error::OpsError;
 use crate::ops::load::layers::{self, DesiredStack};
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::{PlanRequest, SwitchSides, sides};
+use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::workspace;
 use crate::ops::plan::bindings::bindings;
 use crate::ops::plan::checks::{self, MadePlan};
 use crate::ops::plan::missing;
 use crate::ops::plan::recover::{recover, recovered};
 use crate::ops::plan::refresh::{self, Refreshed};
+use crate::ops::plan::tasks_ahead::{acting_on_plain, missing_programs};
 use crate::ops::plan::traffic_first::{TrafficFirstAttempt, advice};
 use crate::ops::plan::unknown_objects;
 
 /// A plan with everything it was made from.
 pub struct Proposed {
+    pub place: StackRef,
     pub desired: DesiredStack,
     pub plan: Plan,
     pub diagnostics: Vec<Diagnostic>,
@@ -243,13 +246,8 @@ fn proposed(
     let PreparedPlan { sides: SwitchSides { desired, before, course }, settled, state, .. } =
         prepared;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
-    let worlds = PlanInputs {
-        catalog: &session.catalog,
-        stack: &desired.stack,
-        order: &order,
-        state: state.as_ref(),
-        observed: &observed,
-    };
+    let (catalog, stack, state_of) = (&*session.catalog, &desired.stack, state.as_ref());
+    let worlds = PlanInputs { catalog, stack, order: &order, state: state_of, observed: &observed };
     let going_on = course.going_on.as_ref();
     let begun = going_on.map(|it| it.keep).unwrap_or_default();
     let keep = if ask.keep == Keep::Nothing { begun } else { ask.keep };
@@ -276,15 +274,15 @@ fn proposed(
     if let Some(state) = state.as_ref().filter(|_| ask.intent == Intent::Apply) {
         let (place, given, losses) = (&ask.place, ask.given.as_slice(), &ask.losses);
         let again = |worlds: &PlanInputs<'_>| between(&before, worlds, &options).0;
-        let plan_again = &again;
+        let (before, worlds) = (&before, &worlds);
         let tried = TrafficFirstAttempt {
             session,
             place,
             given,
             losses,
-            plan: plan_again,
-            before: &before,
-            worlds: &worlds,
+            plan: &again,
+            before,
+            worlds,
             state,
         };
         if let Some(advice) = advice(&tried, &plan) {
@@ -292,16 +290,42 @@ fn proposed(
             diagnostics.push(advice);
         }
     }
+    let told = wrong_tasks(session, ask, (&plan, &desired.stack, state.as_ref()))?;
+    plan.notes.extend(told.iter().map(|it| note(it, |span| desired.stack.sources.line(span))));
+    diagnostics.extend(told);
     plan.instance.clone_from(&ask.place.instance);
     diagnostics.extend(desired.warnings.iter().cloned());
-    let errors_only = diagnostics
-        .iter()
-        .any(|it| it.severity == crate::engine::text::diagnostic::Severity::Error);
-    if errors_only && stops(&diagnostics) {
+    let is_error = |it: &Diagnostic| it.severity == Severity::Error;
+    if diagnostics.iter().any(is_error) && stops(&diagnostics) {
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
-    let last_good = ask.last_good;
-    Ok(Proposed { desired, plan, diagnostics, state, settled, observed, keep, allowed, last_good })
+    let (last_good, place) = (ask.last_good, ask.place.clone());
+    Ok(Proposed {
+        place,
+        desired,
+        plan,
+        diagnostics,
+        state,
+        settled,
+        observed,
+        keep,
+        allowed,
+        last_good,
+    })
+}
+
+/// What is wrong with the tasks of a plan, apart from what the engine knows.
+fn wrong_tasks(
+    session: &Session,
+    ask: &PlanRequest,
+    (plan, stack, state): (&Plan, &Stack, Option<&State>),
+) -> Result<Vec<Diagnostic>, OpsError> {
+    if plan.tasks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut told = missing_programs(plan, stack, &ask.place.folder());
+    told.extend(acting_on_plain(session, &ask.place, &ask.given, (plan, stack, state))?);
+    Ok(told)
 }
 
 fn is_silent(observed: &BTreeMap<Address, Observation>) -> bool {
@@ -337,6 +361,7 @@ pub fn unsafe_steps(catalog: &Catalog, fresh: &Proposed, saved: &Plan) -> Vec<Di
         state: fresh.state.as_ref(),
         changes: &saved.changes,
         steps: &saved.steps,
+        tasks: &saved.tasks,
         outage: needs_outage || saved.bindings.intent == Intent::Destroy,
     })
 }

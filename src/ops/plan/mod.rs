@@ -7,4 +7,5 @@ pub mod traffic_first;
 pub mod missing;
 pub mod unknown_objects;
 pub mod checks;
+pub mod tasks_ahead;
 pub mod make;

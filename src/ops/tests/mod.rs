@@ -8,3 +8,4 @@ mod journal;
 mod crash;
 mod unseen;
 mod runs;
+mod tasks;

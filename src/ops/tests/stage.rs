@@ -22,13 +22,14 @@ use crate::engine::retry::Pacing;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome};
 use crate::engine::state::record::{Record, State};
+use crate::engine::state::task_record::TaskEnd;
 use crate::engine::value::{Attributes, LineageKey, Value};
 use crate::ops::apply::execute_step::execute_step;
 use crate::ops::apply::finish::{RunRequest, RunResult};
 use crate::ops::apply::run::apply;
 use crate::ops::apply::step_inputs::{
     DurableEntries, JournalWriter, PendingWrite, Progress, StepContext, StepDone, StepInputs,
-    StepWait,
+    StepWait, TaskGround,
 };
 use crate::ops::error::OpsError;
 use crate::ops::load::session::{CloudTarget, OpenBackend, Session};
@@ -36,6 +37,7 @@ use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::switch_target::Losses;
 use crate::ops::plan::make::{Proposed, plan, plan_on};
+use crate::ops::tasks::approval::Approvals;
 use crate::ops::tests::memory::{Log, ManualClock, MemoryDriver};
 use crate::store::backend::Backend;
 use crate::store::folder::machine;
@@ -207,7 +209,14 @@ impl Stage {
                 log.note("waits");
             }
         });
-        Arc::new(StepContext { session, pen, pulse, tell, pace })
+        let ground = TaskGround {
+            stack: "shop".into(),
+            folder: self.place().folder(),
+            plan: "sha256:1".into(),
+            approvals: Approvals::new(Arc::clone(self.session.store(&self.place()).backend())),
+            stop: watch::channel(None).1,
+        };
+        Arc::new(StepContext { session, pen, pulse, tell, pace, ground })
     }
 
     /// What a step of the stack's name needs.
@@ -372,6 +381,18 @@ fn line(entry: &JournalEntry) -> String {
         JournalEntry::Pending(it) => format!("began {} {}", it.call.word(), it.address),
         JournalEntry::Ended { address, outcome, .. } => format!("ended {address} {}", end(outcome)),
         JournalEntry::Waiting { address, gate, .. } => format!("waiting {gate} {address}"),
+        JournalEntry::TaskBegan { task, undo, .. } => {
+            format!("began {}{task}", if *undo { "undo " } else { "" })
+        }
+        JournalEntry::TaskEnded { task, undo, end, .. } => {
+            let end = match end {
+                TaskEnd::Done { .. } => "done",
+                TaskEnd::Failed { .. } => "failed",
+                TaskEnd::Indeterminate { .. } => "indeterminate",
+                TaskEnd::NotDone { .. } => "not done",
+            };
+            format!("{end} {}{task}", if *undo { "undo " } else { "" })
+        }
         _ => "another entry".to_owned(),
     }
 }

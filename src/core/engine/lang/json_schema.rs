@@ -196,10 +196,10 @@ fn task_blocks() -> Map<String, Value> {
             others.map(|it| json!({ "required": [it] })).collect()
         };
         let alone = |it: &&str| json!({ "required": [it], "not": { "anyOf": others(it) } });
-        names.iter().map(|it| alone(it)).collect()
+        names.iter().map(alone).collect()
     };
     let exec = json!({ "type": "array", "minItems": 1, "items": scalar, "description": "A program and its arguments; no shell reads them." });
-    let confirm = json!({ "type": "string", "description": "What a person confirms with `lifeboat approve`." });
+    let confirm = json!({ "type": "string", "description": "What a person approves before the switch goes on." });
     let within = json!({ "$ref": "#/$defs/duration" });
     let http = json!({ "$ref": "#/$defs/request" });
     let verify = json!({ "exec": exec, "http": http, "env": texts, "within": within });

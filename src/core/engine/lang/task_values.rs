@@ -36,11 +36,11 @@ pub fn resolve_task(
 fn as_text(value: Value) -> Result<Value, Value> {
     match value {
         Value::Text(_) | Value::Open => Ok(value),
+        withheld if withheld.has_withheld() => Ok(withheld),
         Value::Secret(secret) => {
             let inner = as_text(secret.expose().clone())?;
             Ok(Value::Secret(Secret::new(inner)))
         }
-        other if other.has_withheld() => Ok(other),
         Value::List(_) | Value::Map(_) | Value::Null => Err(value),
         other => show(&other).map(Value::Text).ok_or(other),
     }

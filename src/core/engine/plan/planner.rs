@@ -16,6 +16,7 @@ use crate::engine::plan::guard::rules;
 use crate::engine::plan::model::change::{Change, Danger, Plan, SkippedGate, Step, Stray, note};
 pub use crate::engine::plan::model::options::{Intent, Keep, PlanOptions};
 use crate::engine::plan::model::planned_change::PlannedChange;
+use crate::engine::plan::model::planned_task::PlannedTask;
 use crate::engine::plan::steps::order::{OrderingConstraints, steps};
 use crate::engine::plan::steps::verify::{Checked, verify};
 use crate::engine::plan::traffic::balancer_firewalls::{FilteredPort, doors};
@@ -139,7 +140,8 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
     let directions = traffic(&mut it);
     let replicating = replicating_gates(&it);
     let skipped_gates = skipped_gates(&mut it, &directions, &replicating);
-    let ordered = order(&it, &directions, replicating);
+    let tasks = it.tasks();
+    let ordered = order(&it, &directions, replicating, &tasks);
     let is_ordered = ordered.refusals.is_empty();
     let steps = ordered.steps;
     it.diagnostics.extend(ordered.refusals);
@@ -157,6 +159,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
             state,
             changes: &changes,
             steps: &steps,
+            tasks: &tasks,
             // A destroy is itself the intent.
             outage: options.allowed.outage || options.intent == Intent::Destroy,
         }));
@@ -180,6 +183,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
         drift: it.drift,
         foreign,
         strays,
+        tasks,
         outputs,
         stale,
         steps,
@@ -247,6 +251,7 @@ fn order(
     it: &PlanBuilder<'_>,
     directions: &[ShiftDirection],
     mut replicating: Vec<Replicating>,
+    tasks: &[PlannedTask],
 ) -> Ordered {
     let (worlds, options) = (&it.worlds, it.options);
     let is_resumed = worlds.state.is_some_and(|state| {
@@ -262,6 +267,7 @@ fn order(
         directions,
         left: &left(worlds, &it.planned, directions, is_resumed),
         replicating: &replicating,
+        tasks,
     };
     let (steps, refusals) = steps(&it.planned, &constraints);
     Ordered { steps, refusals }

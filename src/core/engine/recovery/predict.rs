@@ -3,12 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
+use crate::engine::address::Address;
 use crate::engine::plan::model::change::{Step, StepCall};
 use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
 use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::plan::model::step_phase::{role, ttl};
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
 use crate::engine::schedule::Schedule;
+use crate::engine::task::TASK;
 
 /// What steps of one kind and call took, in milliseconds, the shortest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,7 +22,8 @@ impl Samples {
         let mut samples: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
         for step in steps.into_iter().filter(|it| it.became == StepResult::Done) {
             if let Some(took) = step.duration() {
-                samples.entry((step.kind.clone(), step.call.clone())).or_default().push(took);
+                let key = alike(&step.kind, &step.call, &step.address);
+                samples.entry(key).or_default().push(took);
             }
         }
         for took in samples.values_mut() {
@@ -30,9 +33,15 @@ impl Samples {
     }
 
     fn like(&self, step: &Step) -> &[u64] {
-        let key = (step.kind.clone(), step.call.word().to_owned());
+        let key = alike(&step.kind, step.call.word(), &step.address);
         self.0.get(&key).map_or(&[], Vec::as_slice)
     }
+}
+
+/// By what steps are taken for alike: kind and call. A task is like nothing but itself.
+fn alike(kind: &str, call: &str, address: &Address) -> (String, String) {
+    let call = if kind == TASK { format!("{call} {address}") } else { call.to_owned() };
+    (kind.to_owned(), call)
 }
 
 /// How many steps of a provider run at once, and whose steps those are.
@@ -66,11 +75,11 @@ pub fn predict(
     let mut seen = BTreeSet::new();
     let (mut counted, mut measured, mut sampled) = (0, 0, 0);
     for step in estimated {
-        let alike = samples.like(step);
+        let measurements = samples.like(step);
         counted += 1;
-        measured += usize::from(!alike.is_empty());
-        if seen.insert((&step.kind, step.call.word())) {
-            sampled += alike.len();
+        measured += usize::from(!measurements.is_empty());
+        if seen.insert(alike(&step.kind, step.call.word(), &step.address)) {
+            sampled += measurements.len();
         }
     }
     Some(Forecast {
@@ -235,6 +244,7 @@ mod tests {
             ttl: None,
             arrived: None,
             unchecked: None,
+            output: String::new(),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::engine::state::record::{
     Allowances, Draining, Keep, LostDomain, Phase, Record, RunRecord, ShiftRecord, State,
     SwitchRecord,
 };
+use crate::engine::state::task_record::{TaskAttempt, TaskEnd, TaskRecord};
 use crate::engine::value::{LineageKey, Value};
 
 /// One line of the journal.
@@ -117,6 +118,23 @@ pub enum JournalEntry {
         step: usize,
         outcome: StepOutcome,
         at: i64,
+    },
+    /// Durable before a task starts, or what takes it back.
+    TaskBegan {
+        task: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        undo: bool,
+        step: usize,
+        /// The digest of the plan that it is a step of.
+        plan: String,
+        at: i64,
+    },
+    TaskEnded {
+        task: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        undo: bool,
+        step: usize,
+        end: TaskEnd,
     },
     /// The run is over: what is remembered from now on.
     RunEnded {
@@ -265,6 +283,7 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
             state.pending.insert(begun.address.clone(), begun.clone());
         }
         JournalEntry::Ended { address, outcome, .. } => end(state, address, outcome),
+        JournalEntry::TaskBegan { .. } | JournalEntry::TaskEnded { .. } => task(state, entry),
         JournalEntry::RunEnded { at, complete, overlays, variables, outputs } => {
             if let Some(run) = &mut state.last_run {
                 run.finished = Some(*at);
@@ -302,7 +321,9 @@ fn switch(state: &mut State, entry: &JournalEntry) {
     let thawed: BTreeSet<String> = known.chain(before).filter(|it| !is_lost(it)).collect();
     // A further loss on the way is no other switch; to go elsewhere, or back, is one that starts in the middle of another.
     let goes_on = unfinished.as_ref().is_some_and(|it| it.from == *from && state.active == *to);
-    let seen = unfinished.as_ref().filter(|_| goes_on).and_then(|it| it.last_good);
+    let same = unfinished.as_ref().filter(|_| goes_on);
+    let seen = same.and_then(|it| it.last_good);
+    let began = same.map(SwitchRecord::identity);
     let (variables_before, turned, directed) = match unfinished {
         Some(it) if goes_on => (it.variables, it.turned, it.directed),
         Some(it) => (state.variables.clone(), it.left(), Vec::new()),
@@ -311,6 +332,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
     state.switch = Some(SwitchRecord {
         from: from.clone(),
         since: *at,
+        began,
         by: who.clone(),
         recovered: thawed.into_iter().collect(),
         keep: *keep,
@@ -324,6 +346,36 @@ fn switch(state: &mut State, entry: &JournalEntry) {
     state.lost.clone_from(lost);
     state.variables.clone_from(variables);
     state.phase = Phase::Switching;
+}
+
+/// The last run of each task is remembered, and what became of it on the way home.
+fn task(state: &mut State, entry: &JournalEntry) {
+    match entry {
+        JournalEntry::TaskBegan { task, undo, plan, at, .. } => {
+            let switch = state.switch.as_ref().map_or(0, SwitchRecord::identity);
+            let attempt = TaskAttempt { switch, plan: plan.clone(), began: *at, end: None };
+            match state.tasks.get_mut(task) {
+                Some(record) if *undo => record.undo = Some(attempt),
+                _ => {
+                    state.tasks.insert(task.clone(), TaskRecord { run: attempt, undo: None });
+                }
+            }
+        }
+        JournalEntry::TaskEnded { task, undo, end, .. } => {
+            let Some(record) = state.tasks.get_mut(task) else { return };
+            match (undo, end) {
+                (true, TaskEnd::NotDone { .. }) => record.undo = None,
+                (false, TaskEnd::NotDone { .. }) => {
+                    state.tasks.remove(task);
+                }
+                (true, _) => {
+                    record.undo.iter_mut().for_each(|it| it.end = Some(end.clone()));
+                }
+                (false, _) => record.run.end = Some(end.clone()),
+            }
+        }
+        _ => {}
+    }
 }
 
 fn end(state: &mut State, address: &Address, outcome: &StepOutcome) {

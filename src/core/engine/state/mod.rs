@@ -1,5 +1,6 @@
 //! The recorded world: state, the journal it is a fold of, and their JSON.
 
+pub mod task_record;
 pub mod record;
 mod remembered;
 pub mod journal;

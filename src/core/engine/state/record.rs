@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
+use crate::engine::state::task_record::TaskRecord;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::StackName;
 use crate::engine::value::{Attributes, LineageKey, Value};
@@ -38,6 +39,9 @@ pub struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch: Option<SwitchRecord>,
     pub lost: Vec<LostDomain>,
+    /// What tasks have done, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tasks: BTreeMap<String, TaskRecord>,
     /// What users may still be directed to, because others remember it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub draining: Vec<Draining>,
@@ -96,6 +100,9 @@ pub struct SwitchRecord {
     pub from: Vec<String>,
     /// In milliseconds since the Unix epoch, like all times of a state.
     pub since: i64,
+    /// When it began, where a further loss was recorded on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<i64>,
     pub by: String,
     /// The non-sensitive variables before it.
     #[serde(default)]
@@ -347,6 +354,11 @@ mod pending_operations {
 }
 
 impl SwitchRecord {
+    /// What tells it from every other switch of the state: when it began, in milliseconds since the Unix epoch.
+    pub fn identity(&self) -> i64 {
+        self.began.unwrap_or(self.since)
+    }
+
     /// All that was left since the state was settled, each once, the first one first.
     pub fn left(&self) -> Vec<LeftSite> {
         let mut left = self.turned.clone();
@@ -406,6 +418,7 @@ impl State {
             phase: Phase::Settled,
             switch: None,
             lost: Vec::new(),
+            tasks: BTreeMap::new(),
             draining: Vec::new(),
             variables: BTreeMap::new(),
             home_variables: None,

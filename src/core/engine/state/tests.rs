@@ -222,6 +222,7 @@ fn state() -> impl Strategy<Value = State> {
                 state.switch = Some(SwitchRecord {
                     from,
                     since: 4,
+                    began: Some(2),
                     by: "someone".into(),
                     variables: [("size".to_owned(), Value::Int(2))].into(),
                     recovered: vec!["aws:us-east-1".into()],

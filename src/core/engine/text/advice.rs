@@ -113,6 +113,17 @@ pub enum AdvisedCommand<'a> {
         stack: &'a str,
         address: &'a str,
     },
+    /// Says of a task without a known end whether it took effect.
+    StateResolveTask {
+        stack: &'a str,
+        task: &'a str,
+        is_done: bool,
+    },
+    /// A task that waits for a person may go on.
+    Approve {
+        stack: &'a str,
+        task: &'a str,
+    },
     SandboxShow,
     SandboxLogOn,
     SandboxUnhealthy {
@@ -179,6 +190,14 @@ impl AdvisedCommand<'_> {
             Self::StateResolve { stack, address } => {
                 plain(&["state", "resolve", stack, address, "--nothing"])
             }
+            Self::StateResolveTask { stack, task, is_done } => plain(&[
+                "state",
+                "resolve",
+                stack,
+                task,
+                if *is_done { "done" } else { "not-done" },
+            ]),
+            Self::Approve { stack, task } => plain(&["approve", stack, task]),
             Self::SandboxShow => plain(&["sandbox", "show"]),
             Self::SandboxLogOn => plain(&["sandbox", "log", "on"]),
             Self::SandboxUnhealthy { label } => plain(&["sandbox", "fault", "unhealthy", label]),
@@ -220,7 +239,8 @@ pub fn quoted(word: &str) -> Cow<'_, str> {
 }
 
 /// Commands that act in a world, and so need to be told in which.
-const IN_A_WORLD: [&str; 12] = [
+const IN_A_WORLD: [&str; 13] = [
+    "approve",
     "plan",
     "apply",
     "destroy",

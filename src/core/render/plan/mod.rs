@@ -4,6 +4,7 @@ pub mod entry;
 pub mod dangers;
 pub mod fold;
 pub mod steps;
+pub mod tasks;
 pub mod outline;
 pub mod text;
 pub mod markdown;

@@ -15,6 +15,7 @@ use crate::render::plan::dangers::{dangers, dangers_of, rank, risky};
 use crate::render::plan::entry::{RenderedEntry, RenderedSection};
 use crate::render::plan::fold;
 use crate::render::plan::steps::{gates, step, steps};
+use crate::render::plan::tasks::{count_running, tasks};
 use crate::render::words::{count, duration, escape_control, inline, key, moment, symbol};
 
 /// A plan, and how long it is expected to take, if that was asked.
@@ -106,6 +107,7 @@ pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
         let entries: Vec<RenderedEntry> = held.filter_map(|it| held_back(it, detail)).collect();
         sections.push(RenderedSection { entries: fold::equal(entries), ..section(title) });
     }
+    sections.push(RenderedSection { entries: tasks(plan, detail.limits), ..section("Tasks") });
     sections.push(RenderedSection { lines: gates(plan), ..section("Gates") });
     sections.extend(destroyed);
     sections.push(RenderedSection { lines: frozen(plan, detail), ..section("Frozen") });
@@ -285,6 +287,8 @@ fn summary(plan: &Plan) -> String {
     for (number, words) in others.into_iter().filter(|(number, _)| *number > 0) {
         todo.push(format!("{number} {words}"));
     }
+    let running = count_running(plan);
+    todo.extend((running > 0).then(|| format!("{} to run", count(running, "task"))));
     if it.outputs > 0 {
         todo.push(format!("{} to set", count(it.outputs, "output")));
     }

@@ -237,15 +237,15 @@ fn headers(map: &Map, terms: &mut Terms<'_>) -> Option<Vec<(String, Term)>> {
 
 /// `expect: 200` or `expect: [200, 204]`.
 fn expected(node: &Node, out: &mut Vec<Diagnostic>) -> Vec<u16> {
-    let one = |node: &Node, out: &mut Vec<Diagnostic>| match node.value() {
-        Value::Int(status @ 100..=599) => u16::try_from(status).ok(),
-        _ => {
-            out.push(
-                Diagnostic::error(DiagnosticCode::OutOfRange, "Out of range")
-                    .at(node.span, "`expect` is an integer from 100 to 599, or a list of them"),
-            );
-            None
+    let one = |node: &Node, out: &mut Vec<Diagnostic>| {
+        if let Value::Int(status @ 100..=599) = node.value() {
+            return u16::try_from(status).ok();
         }
+        out.push(
+            Diagnostic::error(DiagnosticCode::OutOfRange, "Out of range")
+                .at(node.span, "`expect` is an integer from 100 to 599, or a list of them"),
+        );
+        None
     };
     match &node.data {
         Data::List(items) => items.iter().filter_map(|it| one(it, out)).collect(),

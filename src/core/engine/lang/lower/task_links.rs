@@ -95,6 +95,21 @@ pub fn named(reference: &Reference, stack: &Stack) -> Vec<Address> {
     }
 }
 
+/// What tasks come after and before, as edges of the graph.
+pub fn task_order(stack: &Stack) -> Vec<(Address, Address)> {
+    let mut edges = Vec::new();
+    for task in stack.tasks.values() {
+        let own = Address::one(task.name.clone());
+        let all = |references: &[Reference]| -> Vec<Address> {
+            references.iter().flat_map(|it| named(it, stack)).collect()
+        };
+        edges.extend(all(&task.after).into_iter().map(|it| (it, own.clone())));
+        edges.extend(all(&task.before).into_iter().map(|it| (own.clone(), it)));
+    }
+    edges.dedup();
+    edges
+}
+
 /// Tasks and dependencies that wait for each other, whatever a switch changes. Rules about traffic may close further circles,
 /// which the plan of a switch finds.
 fn circle(tasks: &FastMap<String, Task>, stack: &Stack) -> Option<Diagnostic> {
@@ -123,15 +138,21 @@ fn circle(tasks: &FastMap<String, Task>, stack: &Stack) -> Option<Diagnostic> {
         let own = Address::one(task.name.clone());
         task.needs.iter().for_each(|(need, span)| add(need, &own, Some(*span)));
         for it in &task.after {
-            named(it, stack).iter().for_each(|one| add(one, &own, Some(it.span)));
+            for one in &named(it, stack) {
+                add(one, &own, Some(it.span));
+            }
         }
         for it in &task.before {
-            named(it, stack).iter().for_each(|one| add(&own, one, Some(it.span)));
+            for one in &named(it, stack) {
+                add(&own, one, Some(it.span));
+            }
         }
     }
     let reached = topological_order(addresses.len(), |it| edges[it].iter().map(|it| it.0));
     let mut is_left = vec![true; addresses.len()];
-    reached.into_iter().for_each(|it| is_left[it] = false);
+    for it in reached {
+        is_left[it] = false;
+    }
     // Circles of resources alone are told where the graph is made.
     let start = (stack.instances.len()..addresses.len()).find(|it| is_left[*it])?;
     let way = way_back(&edges, start, &is_left)?;

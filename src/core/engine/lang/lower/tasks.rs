@@ -108,6 +108,16 @@ impl LowerTask<'_> {
                 .out
                 .push(wrong.help("write `in_drill: run`, or name other switches in `on`"));
         }
+        if spec.undo.is_some() && on.contains(&TaskOccasion::Failback) {
+            let wrong = Diagnostic::error(
+                DiagnosticCode::BadTask,
+                "A task is run or undone on the way home",
+            );
+            let span = map.get("undo").map_or(self.entry.key, |it| it.key);
+            let wrong =
+                wrong.at(span, "`undo` is what runs on a failback, and `on` names `failback`");
+            self.terms.out.push(wrong.help("remove `failback` from `on`, or make two tasks of it"));
+        }
         Some(Task {
             name: self.name.to_owned(),
             span: self.entry.key,
@@ -194,7 +204,10 @@ impl LowerTask<'_> {
             self.choice(map, "on_failure", on_failure),
             self.choice(map, "if_lost", if_lost),
         );
-        Some(TaskSpec { work: own?, verify, undo, rerun, on_failure, if_lost })
+        let own = own?;
+        // A question may be asked again.
+        let rerun = if own.action.word() == "confirm" { Rerun::Safe } else { rerun };
+        Some(TaskSpec { work: own, verify, undo, rerun, on_failure, if_lost })
     }
 
     fn choice<T: Copy + Default>(&mut self, map: &Map, key: &str, all: [(&str, T); 2]) -> T {

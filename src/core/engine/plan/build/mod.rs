@@ -6,3 +6,4 @@ pub mod secrets;
 pub mod declared;
 pub mod orphaned;
 pub mod outputs;
+pub mod tasks;

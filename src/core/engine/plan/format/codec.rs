@@ -186,8 +186,10 @@ fn values(plan: &mut Plan) -> impl Iterator<Item = &mut Value> {
     let changes = plan.changes.iter_mut().flat_map(|it| &mut it.attributes);
     let drifted = plan.drift.iter_mut().flat_map(|it| &mut it.attributes);
     let outputs = plan.outputs.iter_mut().flat_map(|it| [&mut it.before, &mut it.after]);
+    let of_tasks = plan.tasks.iter_mut().flat_map(|it| it.spec.parts_mut());
     changes
         .flat_map(|it| [&mut it.before, &mut it.after])
+        .chain(of_tasks)
         .chain(drifted.flat_map(|it| [&mut it.recorded, &mut it.observed]))
         .chain(outputs)
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::plan::model::change::{Action, Change, Plan, Step, StepCall};
+use crate::engine::task::TASK;
 use crate::engine::value::{Attributes, Value};
 
 /// How many differences are told: enough to see what they have in common. A guess.
@@ -17,7 +18,11 @@ pub fn discord(plan: &Plan) -> Option<String> {
             return Some(format!("`{}` appears twice", it.address));
         }
     }
-    let astray = plan.steps.iter().find_map(|step| {
+    if let Some(why) = discord_of_tasks(plan) {
+        return Some(why);
+    }
+    let of_resources = plan.steps.iter().filter(|it| !matches!(it.call, StepCall::Task { .. }));
+    let astray = of_resources.into_iter().find_map(|step| {
         let change = changes.get(&step.address).filter(|it| it.kind == step.kind);
         let why = change
             .map_or_else(|| Some("no change to it is shown".into()), |it| astray(step, it, plan));
@@ -26,6 +31,29 @@ pub fn discord(plan: &Plan) -> Option<String> {
         })
     });
     astray.or_else(|| undone(plan))
+}
+
+/// A step that runs no shown task, or a shown task that no step runs.
+fn discord_of_tasks(plan: &Plan) -> Option<String> {
+    let mut steps: BTreeMap<&Address, bool> = BTreeMap::new();
+    for step in &plan.steps {
+        let StepCall::Task { undo } = step.call else { continue };
+        if step.kind != TASK || steps.insert(&step.address, undo).is_some() {
+            return Some(format!("the task `{}` appears twice", step.address));
+        }
+    }
+    let mut names = BTreeSet::new();
+    for task in &plan.tasks {
+        if !names.insert(&task.name) {
+            return Some(format!("the task `{}` is shown twice", task.name));
+        }
+        let wanted = task.fate.has_step().then(|| task.is_undo());
+        if steps.remove(&task.name) != wanted {
+            return Some(format!("its steps do not run the task `{}` as it is shown", task.name));
+        }
+    }
+    let (left, _) = steps.first_key_value()?;
+    Some(format!("step by step it would run the task `{left}`, which is not shown"))
 }
 
 fn verb(call: &StepCall) -> &'static str {
@@ -59,6 +87,7 @@ fn astray(step: &Step, change: &Change, plan: &Plan) -> Option<String> {
         | StepCall::Serving { .. }
         | StepCall::Replication { .. }
         | StepCall::Drain { .. } => true,
+        StepCall::Task { .. } => false,
     };
     if !belongs {
         return Some(format!("the change shown is `{}`", action.word()));
@@ -164,6 +193,7 @@ pub fn differences(saved: &Plan, now: &Plan) -> Vec<String> {
     let parts = [
         ("the order of its steps", saved.steps == now.steps),
         ("its outputs", saved.outputs == now.outputs),
+        ("its tasks", saved.tasks == now.tasks),
         ("the changes made outside of lifeboat", saved.drift == now.drift),
         ("the switch", saved.switch == now.switch),
         (

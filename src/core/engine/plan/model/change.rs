@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
 use crate::engine::observed::{UnknownReason, Unreadable};
+use crate::engine::plan::model::planned_task::PlannedTask;
 use crate::engine::plan::model::shapes::{overlay_change, recorded_loss, unknown};
 pub use crate::engine::plan::model::step::{Step, StepCall, StepQuorum, TrafficShift};
 use crate::engine::schema::Sort;
@@ -63,6 +64,9 @@ pub struct Plan {
     /// Names of ours that lead users to what is lost, and that nothing of this plan leads elsewhere. Since format 1.5.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub strays: Vec<Stray>,
+    /// What a switch does that is no resource.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<PlannedTask>,
     pub steps: Vec<Step>,
 }
 

@@ -2,6 +2,7 @@
 
 mod shapes;
 pub mod step;
+pub mod planned_task;
 pub mod change;
 pub mod step_phase;
 pub mod forecast;

@@ -135,6 +135,11 @@ pub enum StepCall {
         /// Of traffic directed by an earlier run: when it is over.
         until: Option<i64>,
     },
+    /// What the plan shows of the task of this name; or what takes it back.
+    Task {
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        undo: bool,
+    },
 }
 
 /// The only one of a plan that an older program saved.
@@ -147,6 +152,11 @@ impl StepCall {
     /// Whether a request leaves that changes something.
     pub fn mutates(&self) -> bool {
         self.mutation().is_some()
+    }
+
+    /// Whether it may have done something, known or not, once it has begun.
+    pub fn acts(&self) -> bool {
+        self.mutates() || matches!(self, Self::Task { .. })
     }
 
     /// What that request changes.
@@ -189,6 +199,8 @@ impl StepCall {
             Self::Serving { .. } => "serving gate",
             Self::Replication { .. } => "replication gate",
             Self::Drain { .. } => "drain gate",
+            Self::Task { undo: false } => "run task",
+            Self::Task { undo: true } => "undo task",
         }
     }
 }

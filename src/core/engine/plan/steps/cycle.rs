@@ -20,6 +20,8 @@ pub enum OrderingRule {
     Seen,
     /// A name is given up before something else takes it.
     Name,
+    /// The layers say what a task comes after and before.
+    Task,
 }
 
 impl OrderingRule {
@@ -31,6 +33,7 @@ impl OrderingRule {
             Self::Sibling => "siblings are changed one at a time",
             Self::Seen => "a sibling is changed only once the previous one is healthy again",
             Self::Name => "a name is released before another resource takes it",
+            Self::Task => "`after` or `before` of the task says so",
         }
     }
 }

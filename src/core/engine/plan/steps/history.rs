@@ -8,6 +8,7 @@ use crate::engine::containment::container_kind;
 use crate::engine::lang::model::Stack;
 use crate::engine::plan::model::change::{Action, Change, DeferReason, Step, StepCall};
 use crate::engine::plan::model::planned_change::{excludes, set_name};
+use crate::engine::plan::model::planned_task::PlannedTask;
 use crate::engine::plan::traffic::serving::lets_serve;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::state::record::{Record, State};
@@ -21,6 +22,7 @@ pub struct Checked<'a> {
     pub state: Option<&'a State>,
     pub changes: &'a [Change],
     pub steps: &'a [Step],
+    pub tasks: &'a [PlannedTask],
     /// Law 7 is lifted, and no other.
     pub outage: bool,
 }

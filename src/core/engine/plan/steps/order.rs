@@ -9,6 +9,7 @@ use crate::engine::plan::model::change::{Action, Step, StepCall, TrafficShift};
 use crate::engine::plan::model::options::Allowances;
 use crate::engine::plan::model::options::Intent;
 use crate::engine::plan::model::planned_change::{PlannedChange, is_deposed};
+use crate::engine::plan::model::planned_task::PlannedTask;
 use crate::engine::plan::steps::cycle::{self, OrderingRule};
 use crate::engine::plan::steps::lower::disrupts;
 use crate::engine::plan::steps::quorum::TargetQuorum;
@@ -30,6 +31,8 @@ pub struct OrderingConstraints<'a> {
     pub left: &'a BTreeSet<Address>,
     /// Members of groups between which a written item has to arrive before users are directed.
     pub replicating: &'a [Replicating],
+    /// What a switch does beside that.
+    pub tasks: &'a [PlannedTask],
 }
 
 impl OrderingConstraints<'_> {
@@ -78,6 +81,9 @@ pub fn steps(
         }
         builder.close_gaps();
         refusals.extend(builder.break_cycle(&plain, course.allowed));
+        if !course.tasks.is_empty() {
+            refusals.extend(builder.place_tasks(course.tasks, course.stack));
+        }
     }
     for step in &mut builder.steps {
         step.waits.sort_unstable();

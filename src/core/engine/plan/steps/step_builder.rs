@@ -165,6 +165,12 @@ impl StepBuilder {
         }
     }
 
+    /// A segment of its own.
+    pub fn next_segment(&mut self) -> usize {
+        self.segment += 1;
+        self.segment
+    }
+
     /// Adds a wait that is part of no chain. `weight` is its expected duration in seconds.
     pub fn gate(&mut self, it: &PlannedChange<'_>, call: StepCall, weight: u64) -> usize {
         self.segment += 1;

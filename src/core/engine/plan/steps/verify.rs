@@ -14,6 +14,7 @@ use crate::engine::plan::model::planned_change::{excludes, place_alone, unique_i
 use crate::engine::plan::steps::cycle;
 pub use crate::engine::plan::steps::history::Checked;
 use crate::engine::plan::steps::history::{Ancestors, History, PlanVersion};
+use crate::engine::plan::steps::tasks::{making, own_steps};
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 
@@ -26,16 +27,17 @@ pub fn verify(it: &Checked<'_>) -> Vec<Diagnostic> {
     if let Some(cycle) = cycle::find(it.steps) {
         return vec![in_circle(&cycle::tell(it.steps, &cycle, &BTreeMap::new()))];
     }
+    let mut refusals = tasks(it);
     let touches =
         |it: &Change| it.action.destroys() || matches!(it.action, Action::Update | Action::Create);
     // Where nothing is there yet, nothing has a name and nobody is served: all that can be wrong is a gate.
     let is_new = it.state.is_none_or(|it| it.records.is_empty());
     let has_gates = || it.steps.iter().any(|it| matches!(it.call, StepCall::Serving { .. }));
     if !it.changes.iter().any(touches) || (is_new && !has_gates()) {
-        return Vec::new();
+        return refusals;
     }
     let history = History::new(it);
-    let mut refusals = gates(it, &history);
+    refusals.extend(gates(it, &history));
     if is_new {
         return refusals;
     }
@@ -56,6 +58,34 @@ pub fn in_circle(told: &str) -> Diagnostic {
     Diagnostic::refusal(DiagnosticCode::WaitsInCircle, text).help(
         "use `lifecycle: { create_before_destroy: true }` for the replaced resources, or make the change in two applies; no flag overrides this",
     )
+}
+
+/// Each task runs after all that it comes after, and before all that it comes before.
+fn tasks(it: &Checked<'_>) -> Vec<Diagnostic> {
+    if it.tasks.is_empty() {
+        return Vec::new();
+    }
+    let own = own_steps(it.steps);
+    let mut ancestors = Ancestors::new(it.steps);
+    let mut refusals = Vec::new();
+    for task in it.tasks {
+        let Some(step) = own.get(&task.name).and_then(|it| it.first()) else { continue };
+        let after = task.after.iter().filter_map(|it| own.get(it)).flat_map(|it| making(it));
+        let early = after.into_iter().find(|it| !ancestors.has(step.id, it.id));
+        let before = task.before.iter().filter_map(|it| own.get(it)).flatten();
+        let late = before.into_iter().find(|it| !ancestors.has(it.id, step.id));
+        for (other, word) in
+            early.map(|it| (it, "after")).into_iter().chain(late.map(|it| (*it, "before")))
+        {
+            let text = format!(
+                "the task `{}` runs {word} `{}`, but its step does not wait so",
+                task.name, other.address
+            );
+            let refusal = Diagnostic::refusal(DiagnosticCode::TaskOutOfOrder, text);
+            refusals.push(refusal.help("plan again: the order of a saved plan was changed"));
+        }
+    }
+    refusals
 }
 
 /// Each unique name is free before it is taken, and what stands alone stands alone.

@@ -7,6 +7,7 @@ pub mod switch;
 pub mod unknown;
 pub mod order;
 pub mod replay;
+pub mod tasks;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -328,6 +328,7 @@ fn tampered(before: &str, after: &str, tamper: impl Fn(&mut Vec<Step>)) -> Vec<&
         state: Some(&state),
         changes: &plan.changes,
         steps: &plan.steps,
+        tasks: &plan.tasks,
         outage: false,
     };
     verify(&checked).into_iter().map(|it| it.code.as_str()).collect()

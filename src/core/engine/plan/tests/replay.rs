@@ -307,6 +307,7 @@ impl<'a> Clouds<'a> {
             | StepCall::Forget
             | StepCall::Gone { .. }
             | StepCall::Gate
+            | StepCall::Task { .. }
             | StepCall::Replication { .. } => Ok(()),
         }
     }

@@ -11,8 +11,10 @@ use crate::engine::plan::model::change::{
     DriftedAttribute, Intent, LossDeclaration, Note, OutputChange, Plan, StaleReport, Step,
     StepCall, TrafficShift,
 };
+use crate::engine::plan::model::planned_task::{PlannedTask, TaskFate};
 use crate::engine::schema::Sort;
 use crate::engine::state::record::{Allowances, Phase};
+use crate::engine::task::{IfLost, OnFailure, Rerun, TaskAction, TaskOccasion, TaskSpec, TaskWork};
 use crate::engine::text::diagnostic::Severity;
 use crate::engine::value::{Attributes, Value};
 
@@ -29,6 +31,33 @@ pub fn plan() -> Plan {
             ..Bindings::default()
         },
         ..Plan::default()
+    }
+}
+
+/// A task that runs a program after one resource and before another.
+pub fn task(name: &str) -> PlannedTask {
+    let exec = |command: &[&str]| TaskWork {
+        action: TaskAction::Exec {
+            command: command.iter().map(|it| Value::text(*it)).collect(),
+            env: vec!["CACHE_TOKEN".into()],
+        },
+        within: 300,
+    };
+    PlannedTask {
+        name: Address::one(name),
+        occasion: TaskOccasion::Failover,
+        fate: TaskFate::Run,
+        place: "stacks/woocommerce/stack.yaml:90".into(),
+        after: vec![Address::one("lb")],
+        before: vec![Address::one("shop")],
+        spec: TaskSpec {
+            work: exec(&["./purge.sh", "shop"]),
+            verify: Some(exec(&["./is_purged.sh"])),
+            undo: None,
+            rerun: Rerun::Safe,
+            on_failure: OnFailure::Continue,
+            if_lost: IfLost::Try,
+        },
     }
 }
 
@@ -359,7 +388,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             include_pending: allowed.1,
             skipped_gates: Vec::new(),
             replace: Vec::new(),
-            lost: losses.0,
+            lost: losses.0.clone(),
             recovered: losses.1,
             stale: losses.2,
             stack: head.0,
@@ -372,6 +401,8 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             drift: body.1,
             foreign: Vec::new(),
             strays: Vec::new(),
+            // As many as there are losses: their count is drawn anyway.
+            tasks: (0..losses.0.len()).map(|it| task(&format!("task_{it}"))).collect(),
             outputs: body.2,
             steps,
             notes,

@@ -169,6 +169,8 @@ struct TimedJson {
     ttl: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     arrived_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    output: String,
     waits: Vec<usize>,
 }
 
@@ -292,6 +294,7 @@ impl From<&StepTiming> for TimedJson {
             ended_at: it.ended,
             ttl: it.ttl,
             arrived_ms: it.arrived,
+            output: it.output.clone(),
             waits: it.waits.clone(),
         }
     }
@@ -388,6 +391,7 @@ impl TimedJson {
             ttl: self.ttl,
             arrived: self.arrived_ms,
             unchecked: None,
+            output: self.output,
         })
     }
 }

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
+use crate::engine::plan::model::change::StepCall;
 use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
 use crate::engine::state::journal::{JournalEntry, StepOutcome};
+use crate::engine::state::task_record::TaskEnd;
+use crate::engine::task::TASK;
 
 /// One run, as far as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +121,13 @@ impl JournalReading {
                 self.end(address, *step, outcome, *at);
                 self.at(*at);
             }
+            JournalEntry::TaskBegan { task, undo, step, at, .. } => {
+                let call = StepCall::Task { undo: *undo }.word();
+                let began = begun(&Address::one(task.clone()), TASK, call, StepPhase::Work, *at);
+                self.steps.insert(*step, StepTiming { became: StepResult::InDoubt, ..began });
+                self.at(*at);
+            }
+            JournalEntry::TaskEnded { task, step, end, .. } => self.end_task(task, *step, end),
             JournalEntry::Directed { address, directed, .. } => {
                 let done = |it: &&mut StepTiming| it.address == *address && it.ended.is_some();
                 // Written together with the end of the step that did it.
@@ -136,6 +146,20 @@ impl JournalReading {
 
     fn at(&mut self, at: i64) {
         self.run.last = self.run.last.max(at);
+    }
+
+    fn end_task(&mut self, task: &str, id: usize, end: &TaskEnd) {
+        let (became, at) = match end {
+            TaskEnd::Done { at } => (StepResult::Done, *at),
+            TaskEnd::Failed { at, .. } => (StepResult::Failed, *at),
+            TaskEnd::Indeterminate { at, .. } => (StepResult::InDoubt, *at),
+            TaskEnd::NotDone { at } => (StepResult::NotDone, *at),
+        };
+        let step = self.steps.get_mut(&id).filter(|it| it.address == Address::one(task));
+        if let Some(step) = step {
+            (step.ended, step.became) = (Some(at), became);
+        }
+        self.at(at);
     }
 
     fn end(&mut self, address: &Address, id: usize, outcome: &StepOutcome, at: i64) {
@@ -209,6 +233,7 @@ fn begun(address: &Address, kind: &str, call: &str, role: StepPhase, at: i64) ->
         ttl: None,
         arrived: None,
         unchecked: None,
+        output: String::new(),
     }
 }
 

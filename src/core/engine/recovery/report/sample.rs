@@ -32,6 +32,7 @@ pub fn step(
         ttl: (role == StepPhase::Traffic).then_some(300),
         arrived: None,
         unchecked: None,
+        output: String::new(),
     }
 }
 

@@ -49,6 +49,8 @@ pub struct StepTiming {
     pub arrived: Option<u64>,
     /// It directed users, and nothing checked whether they are served: where it leads; empty where that is not known.
     pub unchecked: Option<String>,
+    /// The end of what a task printed, redacted; else empty.
+    pub output: String,
 }
 
 impl StepTiming {

@@ -1,0 +1,120 @@
+//! Who runs programs and sends requests: the real one, or a test's.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::cloud::http::connection::Connections;
+use crate::cloud::http::request::{TaskCall, TaskReply, send};
+use crate::engine::task::TaskRequest;
+use crate::engine::text::redact::redactor;
+use crate::ops::tasks::exec::{ProgramCall, TaskAnswer, TaskResult, exec};
+
+/// The pause before a request is sent again; it doubles each time.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The longest of these pauses.
+const PAUSE_MAX: Duration = Duration::from_secs(15);
+
+pub type TaskFuture<'a> = Pin<Box<dyn Future<Output = TaskAnswer> + Send + 'a>>;
+
+/// A request with its values.
+#[derive(Debug, Clone)]
+pub struct RequestCall {
+    /// Secrets in clear.
+    pub request: TaskRequest<String>,
+    pub within: Duration,
+    /// It may be sent again where nobody knows what became of it.
+    pub is_safe: bool,
+}
+
+/// Does what tasks say.
+pub trait TaskRunner: Send + Sync {
+    fn exec<'a>(
+        &'a self,
+        call: &'a ProgramCall,
+        stop: watch::Receiver<Option<String>>,
+    ) -> TaskFuture<'a>;
+
+    fn request<'a>(
+        &'a self,
+        call: &'a RequestCall,
+        stop: watch::Receiver<Option<String>>,
+    ) -> TaskFuture<'a>;
+}
+
+/// Starts processes, and sends over connections of its own.
+pub struct ProcessRunner {
+    pub connections: Arc<Connections>,
+}
+
+impl TaskRunner for ProcessRunner {
+    fn exec<'a>(
+        &'a self,
+        call: &'a ProgramCall,
+        stop: watch::Receiver<Option<String>>,
+    ) -> TaskFuture<'a> {
+        Box::pin(exec(call, stop))
+    }
+
+    fn request<'a>(
+        &'a self,
+        call: &'a RequestCall,
+        mut stop: watch::Receiver<Option<String>>,
+    ) -> TaskFuture<'a> {
+        Box::pin(async move {
+            if let Some(why) = stop.borrow_and_update().clone() {
+                return TaskResult::NotStarted(format!("it was stopped: {why}")).into();
+            }
+            tokio::select! {
+                answer = sent(&self.connections, call) => answer,
+                Ok(()) = stop.changed() => {
+                    let why = stop.borrow().clone().unwrap_or_default();
+                    TaskResult::Unknown(format!("it was stopped: {why}")).into()
+                }
+            }
+        })
+    }
+}
+
+/// Sends a request; again, while there is time, where that is safe.
+async fn sent(connections: &Connections, call: &RequestCall) -> TaskAnswer {
+    let began = tokio::time::Instant::now();
+    let mut pause = PAUSE;
+    loop {
+        let left = call.within.saturating_sub(began.elapsed());
+        let answer = once(connections, call, left).await;
+        let left = call.within.saturating_sub(began.elapsed());
+        let is_over = answer.result == TaskResult::Done || !call.is_safe || left <= pause;
+        if is_over {
+            return answer;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+async fn once(connections: &Connections, call: &RequestCall, left: Duration) -> TaskAnswer {
+    let it = &call.request;
+    let asked = TaskCall {
+        method: &it.method,
+        url: &it.url,
+        headers: &it.headers,
+        body: it.body.as_deref(),
+        within: left,
+    };
+    match send(connections, asked).await {
+        Ok(TaskReply { status, body }) => {
+            let output = redactor().redact(&body).into_owned();
+            let result = if it.is_done_by(status) {
+                TaskResult::Done
+            } else {
+                TaskResult::Failed(format!("the answer was {status}"))
+            };
+            TaskAnswer { result, output }
+        }
+        Err(why) if why.is_sent => TaskResult::Unknown(why.words).into(),
+        Err(why) => TaskResult::NotStarted(why.words).into(),
+    }
+}

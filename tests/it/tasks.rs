@@ -1,0 +1,487 @@
+//! Tasks of switches, end to end: programs, requests and people, killed, resumed, refused, rehearsed.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::{Arc, Mutex};
+
+use crate::harness::Home;
+use crate::kill_points::Cut;
+
+const TO: [&str; 6] = ["failover", "site", "--to", "eu", "--planned", "--yes"];
+const BACK: [&str; 3] = ["failback", "site", "--yes"];
+
+/// A name that a switch leads elsewhere, and nothing that takes time.
+const SITE: &str = "stack: site
+variables:
+  host: { type: string, default: cache.example.com }
+resources:
+  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }
+  www: { kind: linode.domain_record, domain: '${zone}', type: A, name: www, target: 192.0.2.1, ttl_sec: 30 }
+tasks:
+";
+
+const ELSEWHERE: &str = "overlay: eu\nresources:\n  www: { target: 192.0.2.2 }\n";
+
+/// The site, applied, with these tasks.
+fn site(tasks: &str) -> Home {
+    let home = Home::holding("site", format!("{SITE}{tasks}"));
+    home.overlay("site", "eu", ELSEWHERE);
+    script(&home, "note.sh", "echo \"$LIFEBOAT_TASK $*\" >> ran.log");
+    home.sandbox(&["apply", "site", "--yes"]).code(0).done();
+    home
+}
+
+fn script(home: &Home, name: &str, body: &str) {
+    let file = format!("stacks/site/{name}");
+    home.write(&file, format!("#!/bin/sh\n{body}\n"));
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(home.path(&file), mode).unwrap();
+}
+
+/// What the tasks of the site have noted.
+fn ran(home: &Home) -> Vec<String> {
+    let text = std::fs::read_to_string(home.path("stacks/site/ran.log")).unwrap_or_default();
+    text.lines().map(|it| it.trim().to_owned()).collect()
+}
+
+fn phase(home: &Home) -> String {
+    let phase = home.state("site").unwrap().phase;
+    serde_json::to_value(phase).unwrap().as_str().unwrap().to_owned()
+}
+
+#[test]
+fn failover_runs_each_task_once_in_its_order() {
+    let home = site(
+        "  first: { on: [planned], before: [www], exec: [./note.sh, one, '${vars.host}'], in_drill: skip }
+  second: { on: [planned, failback], after: [www], exec: [./note.sh, two, '${www.id}'], in_drill: skip }
+  never: { on: [failover], exec: [./note.sh], in_drill: skip }
+",
+    );
+    let plan = home.sandbox(&["plan", "site"]).code(0);
+    plan.shows(&["No changes."]).done();
+    home.sandbox(&TO)
+        .code(0)
+        .shows(&[
+            "2 tasks to run",
+            ">   first exec: before www",
+            "exec: [\"./note.sh\", \"one\", \"cache.example.com\"], within 5 min",
+        ])
+        .says(&["first: task done", "second: task done"])
+        .done();
+    let noted = ran(&home);
+    assert_eq!(noted[0], "first one cache.example.com");
+    assert!(noted[1].starts_with("second two ") && noted.len() == 2, "{noted:?}");
+    home.sandbox(&["plan", "site", "--detailed-exitcode"]).code(0).shows(&["No changes."]).done();
+    home.sandbox(&TO).code(0).done();
+    assert_eq!(ran(&home).len(), 2, "a switch that is made is not made again");
+    home.sandbox(&BACK).code(0).says(&["second: task done"]).done();
+    assert_eq!(ran(&home).len(), 3, "another switch runs it again");
+    let reports = home.sandbox(&["reports", "site"]).code(0);
+    reports.done();
+}
+
+#[test]
+fn failover_is_refused_before_its_first_call_where_a_program_cannot_be_started() {
+    let home = site(
+        "  lost: { on: [planned], exec: [./no.sh], in_drill: skip }
+  dull: { on: [planned], exec: [./dull.sh], in_drill: skip }
+  pathless: { on: [planned], exec: [no-such-program-anywhere], verify: { exec: [./gone.sh] }, in_drill: skip }
+",
+    );
+    home.write("stacks/site/dull.sh", "#!/bin/sh\n");
+    home.log_requests();
+    home.sandbox(&TO)
+        .code(1)
+        .says(&[
+            "program_missing",
+            "stacks/site/stack.yaml:8:33",
+            "./no.sh does not exist",
+            "./dull.sh is not executable",
+            "no-such-program-anywhere is not on the PATH",
+            "./gone.sh does not exist",
+            "4 errors; nothing was changed",
+        ])
+        .done();
+    home.requests().mutating().none();
+    assert!(home.state("site").unwrap().switch.is_none());
+}
+
+#[test]
+fn failover_stops_at_a_task_that_fails_and_goes_on_past_one_that_may() {
+    let home = site(
+        "  may: { on: [planned], before: [www], exec: [./fail.sh, may], on_failure: continue, in_drill: skip }
+  must: { on: [planned], after: [may], before: [www], exec: [./fail.sh, must], rerun: safe, in_drill: skip }
+",
+    );
+    script(&home, "fail.sh", "echo \"$1 cannot\" >&2; echo $1 >> ran.log; test -e mended");
+    home.sandbox(&TO)
+        .code(1)
+        .says(&[
+            "failed: must: run task: exit status 1: must cannot; the next run runs it again",
+            "not done: www: update",
+            "failed, and the run went on without it: may: run task",
+        ])
+        .done();
+    assert_eq!(phase(&home), "switching");
+    home.write("stacks/site/mended", "");
+    home.sandbox(&["apply", "site", "--yes"]).code(0).says(&["must: task done"]).done();
+    assert_eq!(ran(&home), ["may", "must", "must"], "what may fail has had its turn");
+    assert_eq!(phase(&home), "settled");
+}
+
+/// Whatever a program does to stay: it ends when its time is over, and with it all that it has started.
+#[test]
+fn failover_ends_a_program_that_ignores_sigterm_and_all_that_it_forked() {
+    let home = site(
+        "  stubborn: { on: [planned], exec: [./stubborn.sh], within: 1s, in_drill: skip }
+  after: { on: [planned], after: [stubborn], exec: [./note.sh], in_drill: skip }
+",
+    );
+    script(
+        &home,
+        "stubborn.sh",
+        "trap '' TERM; (trap '' TERM; sleep 600) & echo $! > child.pid; echo $$ > own.pid; while :; do sleep 600; done",
+    );
+    home.sandbox(&TO)
+        .code(1)
+        .says(&[
+            "indeterminate: stubborn: run task: it did not end within 1 s and was stopped",
+            "if it took effect: `lifeboat state resolve site stubborn done --sandbox`; if it did not: `lifeboat state resolve site stubborn not-done --sandbox`",
+            "not done: after: run task",
+        ])
+        .done();
+    for file in ["own.pid", "child.pid"] {
+        let pid = std::fs::read_to_string(home.path(&format!("stacks/site/{file}"))).unwrap();
+        assert!(!is_running(pid.trim()), "{file} is still there");
+    }
+    home.sandbox(&["apply", "site", "--yes"]).code(1).says(&["indeterminate: stubborn"]).done();
+    home.sandbox(&["state", "resolve", "site", "stubborn", "done"]).code(0).done();
+    home.sandbox(&["apply", "site", "--yes"]).code(0).says(&["after: task done"]).done();
+    assert_eq!(ran(&home), ["after"]);
+}
+
+/// A process that is there and has not ended, as the kernel of Linux tells it.
+fn is_running(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// Children that a program leaves behind end with it, and hold nobody up.
+#[test]
+fn failover_ends_what_a_program_leaves_behind() {
+    let home = site("  fork: { on: [planned], exec: [./fork.sh], in_drill: skip }\n");
+    script(&home, "fork.sh", "sleep 600 & echo $! > child.pid; echo forked");
+    home.sandbox(&TO).code(0).says(&["fork: task done"]).done();
+    let pid = std::fs::read_to_string(home.path("stacks/site/child.pid")).unwrap();
+    assert!(!is_running(pid.trim()));
+}
+
+#[test]
+fn failover_keeps_the_end_of_a_gigabyte_of_output_redacted() {
+    let mut home =
+        site("  loud: { on: [planned], exec: [./loud.sh], env: [CACHE_TOKEN], in_drill: skip }\n");
+    home.set("CACHE_TOKEN", "hunter2hunter2");
+    home.set("LINODE_TOKEN", "token-of-the-cloud");
+    script(
+        &home,
+        "loud.sh",
+        "head -c 1000000000 /dev/zero | tr '\\0' 'x'; echo; echo token $CACHE_TOKEN; env | grep -c LINODE_TOKEN; ls stack.yaml",
+    );
+    home.sandbox(&TO).code(0).says(&["loud: task done"]).done();
+    let report = home.sandbox(&["reports", "site", "--format", "json"]).code(0);
+    let steps = report.json()["reports"][0]["steps"].clone();
+    let step = steps.as_array().unwrap().iter().find(|it| it["address"] == "loud").unwrap().clone();
+    let output = step["output"].as_str().unwrap();
+    assert!(output.len() < 70_000, "{}", output.len());
+    assert_eq!(
+        output,
+        "(1000000001 bytes before this were not kept)\ntoken (sensitive)\n0\nstack.yaml\n"
+    );
+    report.done();
+}
+
+/// One task that does its work where and how the file `mode` says.
+fn held(keys: &str) -> Home {
+    let home = site(&format!(
+        "  work: {{ on: [planned], before: [www], exec: [./work.sh], {keys}, in_drill: skip }}\n  next: {{ on: [planned], after: [www], exec: [./note.sh], in_drill: skip }}\n"
+    ));
+    script(
+        &home,
+        "work.sh",
+        "echo $$ > work.pid
+case \"$(cat mode)\" in
+  before) touch reached; sleep 600;;
+  after) echo work >> ran.log; touch reached; sleep 600;;
+  ended) kill -STOP $(cut -d' ' -f4 /proc/$PPID/stat); echo work >> ran.log; touch reached;;
+  *) echo work >> ran.log;;
+esac",
+    );
+    script(&home, "seen.sh", "grep -q work ran.log");
+    home
+}
+
+/// Kills the switch with -9 while, or right after, its task works.
+fn killed(home: &Home, mode: &str) {
+    home.write("stacks/site/mode", mode);
+    let mut running = home.start(&[&TO[..], &["--sandbox"]].concat());
+    assert!(running.until(|| home.path("stacks/site/reached").exists()), "{mode}: it ended");
+    running.kill();
+    let pid = std::fs::read_to_string(home.path("stacks/site/work.pid")).unwrap();
+    while is_running(pid.trim()) {
+        std::thread::yield_now();
+    }
+    home.write("stacks/site/mode", "");
+}
+
+const RESUME: [&[&str]; 2] = [&TO, &["apply", "site", "--yes"]];
+
+#[test]
+fn failover_killed_in_a_task_runs_it_again_where_that_is_safe() {
+    for (mode, again) in
+        RESUME.iter().flat_map(|it| ["before", "after", "ended"].map(|mode| (mode, it)))
+    {
+        let home = held("rerun: safe");
+        killed(&home, mode);
+        home.sandbox(again).code(0).shows(&["resumed: it was interrupted; it runs again"]).done();
+        let times = if mode == "before" { 1 } else { 2 };
+        assert_eq!(ran(&home), [&vec!["work"; times][..], &["next"]].concat(), "{mode} {again:?}");
+        assert_eq!(phase(&home), "settled");
+    }
+}
+
+#[test]
+fn failover_killed_in_a_task_asks_verify_whether_it_took_effect() {
+    for (mode, again) in
+        RESUME.iter().flat_map(|it| ["before", "after", "ended"].map(|mode| (mode, it)))
+    {
+        let home = held("rerun: safe, verify: { exec: [./seen.sh] }");
+        killed(&home, mode);
+        home.sandbox(again).code(0).says(&["work: task done"]).done();
+        assert_eq!(ran(&home), ["work", "next"], "{mode} {again:?}: exactly once");
+    }
+}
+
+#[test]
+fn failover_killed_in_a_task_never_runs_it_twice_where_that_is_not_safe() {
+    for (mode, again) in
+        RESUME.iter().flat_map(|it| ["before", "after", "ended"].map(|mode| (mode, it)))
+    {
+        let home = held("rerun: never");
+        killed(&home, mode);
+        let said = ["indeterminate: work: run task: it was interrupted", "not done: www: update"];
+        home.sandbox(again).code(1).says(&said).done();
+        home.sandbox(again).code(1).says(&said).done();
+        let (answer, before) = if mode == "before" { ("not-done", 0) } else { ("done", 1) };
+        assert_eq!(ran(&home).len(), before, "{mode}");
+        home.sandbox(&["state", "resolve", "site", "work", answer]).code(0).done();
+        home.sandbox(again).code(0).done();
+        assert_eq!(ran(&home), ["work", "next"], "{mode} {again:?}: exactly once");
+        let known = home.sandbox(&["state", "resolve", "site", "work", "done"]).code(1);
+        known.says(&["the task `work` is done: its end is known"]).done();
+    }
+}
+
+/// A cut at any request leaves every task done once: what has an end does not run again.
+#[test]
+fn failover_killed_at_any_request_runs_each_task_once() {
+    for again in RESUME {
+        for k in 1.. {
+            let home = site(
+                "  first: { on: [planned], before: [www], exec: [./note.sh], in_drill: skip }
+  second: { on: [planned], after: [www], exec: [./note.sh], in_drill: skip }
+",
+            );
+            home.log_requests();
+            let struck = Cut::After(k).kills(&home, &TO[..5]);
+            home.sandbox(again).code(0).done();
+            // Cut before the switch was recorded there is none that `apply` could go on with.
+            home.sandbox(&TO).code(0).done();
+            assert_eq!(ran(&home), ["first", "second"], "cut after request {k}, {again:?}");
+            assert_eq!(phase(&home), "settled");
+            if !struck {
+                assert!(k > 3, "it makes more requests than {k}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn failover_that_is_stopped_ends_its_task_and_says_so() {
+    let home = held("rerun: never");
+    home.write("stacks/site/mode", "before");
+    let mut running = home.start(&[&TO[..], &["--sandbox"]].concat());
+    assert!(running.until(|| home.path("stacks/site/reached").exists()));
+    running.signal("TERM");
+    let ended = running.end().code(143);
+    ended.says(&["indeterminate: work: run task: it was stopped"]).done();
+    let pid = std::fs::read_to_string(home.path("stacks/site/work.pid")).unwrap();
+    assert!(!is_running(pid.trim()));
+    let journaled = home.state("site").unwrap().tasks["work"].run.end.clone();
+    assert!(format!("{journaled:?}").contains("it was stopped"), "{journaled:?}");
+}
+
+#[test]
+fn failover_waits_for_a_person_and_takes_no_approval_of_another_switch_or_plan() {
+    let home = site(
+        "  go: { on: [planned], before: [www], confirm: 'Send users to ${vars.host}?', in_drill: skip }
+  brief: { on: [failback], before: [www], confirm: 'Home?', within: 1s, in_drill: skip }
+",
+    );
+    let approve = |more: &[&str]| home.sandbox(&[&["approve", "site", "go"], more].concat());
+    approve(&[]).code(3).says(&["does not wait for an approval: no switch is under way"]).done();
+    let mut running = home.start(&[&TO[..], &["--sandbox"]].concat());
+    running.until_says(
+        "go: Send users to cache.example.com? To approve it: `lifeboat approve site go --sandbox`",
+    );
+    approve(&["--plan", "sha256:0123456789abcdef"]).code(3).says(&["waits in another plan"]).done();
+    home.sandbox(&["approve", "site", "stop"]).code(1).says(&["tasks that have begun: go"]).done();
+    // Who is killed while it waits asks again, and what was said of the plan before is not meant for the next one.
+    running.kill();
+    approve(&[]).code(3).says(&["the run that asked has ended"]).done();
+    let mut again = home.start(&["apply", "site", "--yes", "--sandbox"]);
+    again.until_says("go: Send users to cache.example.com?");
+    approve(&["--because", "the board is green"])
+        .code(0)
+        .says(&["approved `go` of plan sha256:"])
+        .done();
+    again.end().code(0).says(&["go: task done"]).done();
+    home.sandbox(&["reports", "site"]).code(0).done();
+    approve(&[]).code(3).says(&["no switch is under way"]).done();
+    home.sandbox(&BACK)
+        .code(1)
+        .says(&["failed: brief: run task: nobody approved within 1 s"])
+        .done();
+    let mut back = home.start(&[&BACK[..], &["--sandbox"]].concat());
+    back.until_says("brief: Home?");
+    approve(&[])
+        .code(3)
+        .says(&["`go` does not wait for an approval: it was part of another switch"])
+        .done();
+    home.sandbox(&["approve", "site", "brief"]).code(0).done();
+    back.end().code(0).done();
+}
+
+/// Another failover takes the lease from one that waits for a person.
+#[test]
+fn failover_preempts_one_that_waits_for_a_person() {
+    let home = site("  go: { on: [planned], before: [www], confirm: Go?, in_drill: skip }\n");
+    home.overlay("site", "us", "overlay: us\nresources:\n  www: { target: 192.0.2.3 }\n");
+    let mut waiting = home.start(&[&TO[..], &["--sandbox"]].concat());
+    waiting.until_says("go: Go?");
+    let other = ["failover", "site", "--to", "us", "--planned", "--yes", "--sandbox"];
+    let mut other = home.start(&other);
+    other.until_says("go: Go?");
+    let ended = waiting.end();
+    assert!(ended.code != Some(0), "{ended}");
+    home.sandbox(&["approve", "site", "go"]).code(0).done();
+    other.end().code(0).done();
+    assert_eq!(home.state("site").unwrap().active, ["us"]);
+}
+
+#[test]
+fn failback_undoes_what_the_failover_did() {
+    let home = site(
+        "  stop: { on: [planned], before: [www], exec: [./note.sh, stop], undo: { exec: [./note.sh, start] }, in_drill: skip }
+  idle: { on: [failover], exec: [./note.sh, idle], undo: { exec: [./note.sh, undo-idle] }, in_drill: skip }
+",
+    );
+    home.sandbox(&TO).code(0).shows(&["undo: exec: [\"./note.sh\", \"start\"]"]).done();
+    let back = home.sandbox(&BACK).code(0);
+    back.shows(&["<   stop exec: undone on the way home; before www"])
+        .says(&["stop: task undone"])
+        .done();
+    assert_eq!(ran(&home), ["stop stop", "stop start"], "what did not run is not undone");
+    home.sandbox(&TO).code(0).done();
+    home.sandbox(&BACK).code(0).done();
+    assert_eq!(ran(&home), ["stop stop", "stop start", "stop stop", "stop start"]);
+}
+
+/// A server on loopback that answers each request with the next status, and then with the last; what it was asked.
+fn server(answers: &'static [u16]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for (at, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+            let mut stream = stream;
+            let mut bytes = [0_u8; 4096];
+            let length = stream.read(&mut bytes).unwrap_or(0);
+            heard.lock().unwrap().push(String::from_utf8_lossy(&bytes[..length]).into_owned());
+            let status = answers[at.min(answers.len() - 1)];
+            let reply = format!(
+                "HTTP/1.1 {status} X\r\nContent-Length: 5\r\nConnection: close\r\n\r\nsaid\n"
+            );
+            stream.write_all(reply.as_bytes()).ok();
+        }
+    });
+    (url, asked)
+}
+
+#[test]
+fn failover_sends_the_request_of_a_task_and_again_only_where_that_is_safe() {
+    let (url, asked) = server(&[503, 503, 200]);
+    let home = site(&format!(
+        "  purge: {{ on: [planned], http: {{ url: '{url}/purge', headers: {{ X-Site: '${{vars.host}}' }}, body: all }}, rerun: safe, in_drill: skip }}
+  once: {{ on: [failback], http: {{ method: DELETE, url: '{url}/once', expect: 503 }}, in_drill: skip }}
+"
+    ));
+    home.sandbox(&TO).code(0).says(&["purge: task done"]).done();
+    let first = asked.lock().unwrap()[0].clone();
+    assert!(first.starts_with("POST /purge HTTP/1.1") && first.ends_with("all"), "{first}");
+    assert!(first.to_lowercase().contains("x-site: cache.example.com"), "{first}");
+    assert!(!first.to_lowercase().contains("authorization"), "{first}");
+    assert_eq!(asked.lock().unwrap().len(), 3);
+    let back = home.sandbox(&BACK).code(1);
+    back.says(&["failed: once: run task: the answer was 200: said"]).done();
+    assert_eq!(asked.lock().unwrap().len(), 4, "nobody knows whether it may be sent again");
+}
+
+const DRILL: &str = "overlay: drill
+workspace: drill
+rehearses: eu
+variables: { host: drill.example.com }
+resources:
+  zone: { domain: drill.example.com }
+";
+
+#[test]
+fn drill_runs_tasks_as_they_say_and_refuses_those_that_act_on_the_plain_stack() {
+    let home = site(
+        "  as_is: { on: [planned], before: [www], exec: [./note.sh, '${vars.host}'], in_drill: run }
+  other: { on: [planned], exec: [./note.sh, production], in_drill: { exec: [./note.sh, rehearsal] } }
+  only: { on: [drill], exec: [./note.sh, drilled], in_drill: run }
+  not: { on: [planned], exec: [./note.sh, never], in_drill: skip }
+",
+    );
+    home.overlay("site", "drill", DRILL);
+    let drill = ["drill", "site", "--to", "drill", "--yes"];
+    home.sandbox(&drill)
+        .code(0)
+        .shows(&["=   not task: skipped: `in_drill: skip`", ">   only exec"])
+        .done();
+    let mut noted = ran(&home);
+    noted.sort();
+    assert_eq!(noted, ["as_is drill.example.com", "only drilled", "other rehearsal"]);
+    home.sandbox(&TO).code(0).done();
+    let mut noted = ran(&home).split_off(3);
+    noted.sort();
+    assert_eq!(noted, ["as_is cache.example.com", "not never", "other production"]);
+    home.sandbox(&BACK).code(0).done();
+    let stack = std::fs::read_to_string(home.path("stacks/site/stack.yaml")).unwrap();
+    let same = stack.replace("./note.sh, rehearsal", "./tell.sh, production");
+    home.write("stacks/site/stack.yaml", same);
+    script(&home, "tell.sh", "exit 1");
+    home.log_requests();
+    let refused = home.sandbox(&drill).code(3);
+    let text = format!("{refused}");
+    refused.done();
+    assert!(
+        text.contains("drill_acts_on_plain") && text.contains("`other` would act on"),
+        "{text}"
+    );
+    home.requests().mutating().none();
+    assert_eq!(ran(&home).len(), 6);
+}
