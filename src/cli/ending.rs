@@ -202,6 +202,10 @@ fn troubles(report: &RunResult) {
             talk(&format!("{word}: {}: {what}: {}", addresses.join(", "), escape_control(why)));
         }
     }
+    if !report.lifted.is_empty() {
+        let names: Vec<String> = report.lifted.iter().map(|it| format!("`{it}`")).collect();
+        talk(&format!("undone, since the switch failed before users moved: {}", names.join(", ")));
+    }
     for (address, what) in &report.not_done {
         talk(&format!("not done: {address}: {what}"));
     }

@@ -1,6 +1,6 @@
 //! Audits: gathers layers, state, reports and, if asked, the clouds, and lets the engine's rules look at them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::lang::merge::variables::{GivenVariable, RememberedVariables};
 use crate::engine::lang::model::Stack;
@@ -11,8 +11,10 @@ use crate::engine::plan::traffic::filters::SHUT_BY_OTHERS;
 use crate::engine::recovery::audit::examine::{ExaminedSwitch, audit as examine, invalid, sources};
 use crate::engine::recovery::audit::facts::{AuditFacts, Drill, Online, Store};
 use crate::engine::recovery::audit::finding::{Audit, AuditSection};
+use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
 use crate::engine::recovery::report::summary::SwitchKind;
 use crate::engine::state::record::State;
+use crate::engine::task::TASK;
 use crate::ops::error::OpsError;
 use crate::ops::load::layers;
 use crate::ops::load::session::Session;
@@ -21,6 +23,7 @@ use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::switch_target::Losses;
 use crate::ops::plan::make::looked;
 use crate::ops::plan::refresh;
+use crate::ops::plan::tasks_ahead::declared_programs_missing;
 
 /// What is to be audited.
 #[derive(Debug, Clone)]
@@ -56,6 +59,10 @@ pub async fn audit(session: &Session, question: &AuditQuestion) -> Result<Audit,
             Ok(stack) => switches.push((overlay, stack)),
             Err(why) => broken.push(mistakes(Some(&overlay), why)?),
         }
+    }
+    let folder = place.folder();
+    for stack in switches.iter().map(|(_, it)| it).chain([&home]) {
+        facts.missing_programs.extend(declared_programs_missing(stack, &folder));
     }
     let switches: Vec<ExaminedSwitch<'_>> =
         switches.iter().map(|(overlay, stack)| ExaminedSwitch { overlay, stack }).collect();
@@ -155,6 +162,7 @@ async fn facts(
         rehearsals: rehearsals(&question.place),
         unread,
         online,
+        missing_programs: BTreeMap::new(),
         offers: None,
     })
 }
@@ -196,6 +204,11 @@ async fn observe(session: &Session, question: &AuditQuestion) -> Result<Online, 
     Ok(Online { drift: drift.collect(), observed: proposed.observed, foreign, shut })
 }
 
+fn tasks_done(steps: &[StepTiming]) -> BTreeSet<String> {
+    let done = steps.iter().filter(|it| it.kind == TASK && it.became == StepResult::Done);
+    done.map(|it| it.address.name.clone()).collect()
+}
+
 /// Reports of drills in every instance of the stack, and files that are none.
 fn drills(session: &Session, place: &StackRef) -> Result<(Vec<Drill>, Vec<String>), OpsError> {
     let (mut drills, mut unread) = (Vec::new(), Vec::new());
@@ -205,6 +218,7 @@ fn drills(session: &Session, place: &StackRef) -> Result<(Vec<Drill>, Vec<String
         drills.extend(rehearsed.filter(|it| it.kind == SwitchKind::Drill).map(|it| Drill {
             at: it.span.ended,
             passed: it.passed(),
+            tasks: tasks_done(&it.steps),
             overlays: it.to,
         }));
         unread.extend(damaged.iter().map(|it| format!("{}: {}", place.shown(&it.file), it.why)));

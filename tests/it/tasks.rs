@@ -16,6 +16,7 @@ const SITE: &str = "stack: site
 variables:
   host: { type: string, default: cache.example.com }
 resources:
+  far: { kind: linode.nodebalancer, region: us-east }
   zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }
   www: { kind: linode.domain_record, domain: '${zone}', type: A, name: www, target: 192.0.2.1, ttl_sec: 30 }
 tasks:
@@ -95,7 +96,7 @@ fn failover_is_refused_before_its_first_call_where_a_program_cannot_be_started()
         .code(1)
         .says(&[
             "program_missing",
-            "stacks/site/stack.yaml:8:33",
+            "stacks/site/stack.yaml:9:33",
             "./no.sh does not exist",
             "./dull.sh is not executable",
             "no-such-program-anywhere is not on the PATH",
@@ -105,6 +106,8 @@ fn failover_is_refused_before_its_first_call_where_a_program_cannot_be_started()
         .done();
     home.requests().mutating().none();
     assert!(home.state("site").unwrap().switch.is_none());
+    let audit = home.sandbox(&["audit", "site", "--to", "eu"]).code(1);
+    audit.shows(&["task-program-missing", "./no.sh does not exist"]).done();
 }
 
 #[test]
@@ -465,6 +468,8 @@ fn drill_runs_tasks_as_they_say_and_refuses_those_that_act_on_the_plain_stack() 
     let mut noted = ran(&home);
     noted.sort();
     assert_eq!(noted, ["as_is drill.example.com", "only drilled", "other rehearsal"]);
+    let audit = home.sandbox(&["audit", "site", "--to", "eu"]).code(0);
+    audit.shows(&["task-never-drilled", "`not` has `in_drill: skip`"]).done();
     home.sandbox(&TO).code(0).done();
     let mut noted = ran(&home).split_off(3);
     noted.sort();
@@ -484,4 +489,40 @@ fn drill_runs_tasks_as_they_say_and_refuses_those_that_act_on_the_plain_stack() 
     );
     home.requests().mutating().none();
     assert_eq!(ran(&home).len(), 6);
+}
+
+/// A planned switch that fails before users have moved takes back what its tasks did; the next run does it again.
+#[test]
+fn failover_that_fails_before_users_move_undoes_its_tasks() {
+    let home = site(
+        "  stop: { on: [planned, failover], before: [check], exec: [./note.sh, stop], undo: { exec: [./note.sh, start] }, in_drill: skip }
+  slow: { on: [planned], before: [check], exec: [./note.sh, slow], in_drill: skip }
+  check: { on: [planned, failover], before: [www], exec: [./check.sh], rerun: safe, in_drill: skip }
+",
+    );
+    script(&home, "check.sh", "test -e ready");
+    home.sandbox(&TO)
+        .code(1)
+        .says(&[
+            "failed: check: run task: exit status 1",
+            "undone, since the switch failed before users moved: `stop`",
+            "users of `www` have NOT moved",
+        ])
+        .done();
+    let noted = |home: &Home| {
+        let mut noted = ran(home);
+        noted.retain(|it| it != "slow slow");
+        noted
+    };
+    assert_eq!(noted(&home), ["stop stop", "stop start"]);
+    home.write("stacks/site/ready", "");
+    home.sandbox(&["apply", "site", "--yes"]).code(0).says(&["stop: task done"]).done();
+    assert_eq!(noted(&home), ["stop stop", "stop start", "stop stop"]);
+    assert_eq!(ran(&home).iter().filter(|it| *it == "slow slow").count(), 1, "it was not undone");
+    home.sandbox(&BACK).code(0).says(&["stop: task undone"]).done();
+    // Under loss there is no way but on.
+    std::fs::remove_file(home.path("stacks/site/ready")).unwrap();
+    let lost = ["failover", "site", "--to", "eu", "--lost", "linode:us-east", "--yes"];
+    home.sandbox(&lost).code(1).done();
+    assert_eq!(noted(&home).len(), 5, "{:?}", ran(&home));
 }

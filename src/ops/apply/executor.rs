@@ -82,6 +82,8 @@ pub struct Executor<'a> {
     pub times: BTreeMap<usize, Times>,
     /// The end of what tasks printed, by step.
     pub outputs: BTreeMap<usize, String>,
+    /// Tasks that were taken back at the end, and how that ended.
+    pub lifted: Vec<(Address, StepOutcome)>,
     /// What serving gates watch while they wait, by step.
     pub open_gates: BTreeMap<usize, Vec<OpenGate>>,
     /// Those of every kind that a step met, compiled once.
@@ -151,6 +153,7 @@ impl<'a> Executor<'a> {
             traffic: RemainingTraffic::new(&session.catalog, plan),
             times: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            lifted: Vec::new(),
             open_gates: BTreeMap::new(),
             rules: RefCell::default(),
             grace: GRACE,

@@ -37,6 +37,8 @@ pub struct RunResult {
     pub done: Vec<(Address, &'static str)>,
     /// Tasks that failed and that the rest does not wait for.
     pub passed_over: Vec<(Address, &'static str, StepFailure)>,
+    /// Tasks that were undone at the end: the switch failed before it moved users.
+    pub lifted: Vec<Address>,
     /// With the reason.
     pub failed: Vec<(Address, &'static str, StepFailure)>,
     pub in_doubt: Vec<(Address, &'static str, StepFailure)>,
@@ -90,6 +92,14 @@ impl Executor<'_> {
             RunResult { stopped, steps: self.timed(), began, ended, ..RunResult::default() };
         report.open = open(self.plan);
         report.skipped_gates.clone_from(&self.plan.skipped_gates);
+        for (address, outcome) in &self.lifted {
+            match outcome {
+                StepOutcome::Failed(it) | StepOutcome::InDoubt(it) => {
+                    report.failed.push((address.clone(), "undo task", it.clone()));
+                }
+                _ => report.lifted.push(address.clone()),
+            }
+        }
         for step in &self.plan.steps {
             let what = (step.address.clone(), step.call.phrase());
             match (self.schedule.standing(step.id), self.outcomes.get(&step.id)) {

@@ -74,6 +74,9 @@ pub async fn apply(
     let hands = Arc::new(hands);
     let mut run = Executor::new(session, &proposed, state, order.pace);
     let stopped = run.carry_out(&hands, stop).await;
+    if stopped.is_none() {
+        run.lift(&hands).await;
+    }
     let mut report = run.report(stopped);
     let entries = run.close(session, order, &mut report);
     let written = pen.write(entries).await;

@@ -43,6 +43,15 @@ pub async fn execute_task(hands: Arc<StepContext>, job: TaskInputs) -> StepDone 
     StepDone { step, outcome, entries, arrived: None, output }
 }
 
+/// Takes a task back at the end of a run: it is no step of the plan, and nobody follows it.
+pub async fn lift_task(hands: &StepContext, job: TaskInputs) -> StepDone {
+    let step = job.step;
+    let mut run = TaskRun { hands, job: &job, entries: Vec::new() };
+    let (outcome, output) = run.carry_out().await;
+    let entries = run.entries;
+    StepDone { step, outcome: told(outcome), entries, arrived: None, output }
+}
+
 /// What is shown of an end: without what the other side quotes of what it was given.
 fn told(outcome: StepOutcome) -> StepOutcome {
     let told = |it: StepFailure| {

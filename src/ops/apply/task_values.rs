@@ -1,15 +1,21 @@
-//! Works out what a task does, now that everything before it is known.
+//! Works out what a task does, now that everything before it is known, and takes it back where a switch failed.
 
+use crate::engine::address::Address;
 use crate::engine::lang::task_values::resolve_task;
 use crate::engine::plan::diff::attributes::seal;
 use crate::engine::plan::model::change::{Step, StepCall};
-use crate::engine::plan::model::planned_task::PlannedTask;
+use crate::engine::plan::model::planned_task::{PlannedTask, TaskFate};
+use crate::engine::plan::model::step_phase::{StepPhase, role};
+use crate::engine::schedule::StepState;
+use crate::engine::state::journal::fold;
 use crate::engine::state::record::SwitchRecord;
-use crate::engine::task::{OnFailure, TaskSpec};
+use crate::engine::state::task_record::TaskRecord;
+use crate::engine::task::{OnFailure, TaskAction, TaskSpec, TaskWork};
 use crate::engine::text::diagnostic::on_one_line;
 use crate::engine::value::Value;
 use crate::ops::apply::executor::Executor;
-use crate::ops::apply::task_steps::TaskInputs;
+use crate::ops::apply::step_inputs::StepContext;
+use crate::ops::apply::task_steps::{TaskInputs, lift_task};
 
 impl Executor<'_> {
     fn planned_task(&self, step: &Step) -> Option<&PlannedTask> {
@@ -49,17 +55,69 @@ impl Executor<'_> {
                 self.stack.sources.place(task.span)
             ));
         }
+        let inputs = self.inputs_of(name, &resolved);
+        Ok(TaskInputs { step: id, undo: is_undo, fate: planned.fate.clone(), ..inputs })
+    }
+
+    fn inputs_of(&self, name: &str, resolved: &TaskSpec<Value>) -> TaskInputs {
         let switch = self.state.switch.as_ref();
-        Ok(TaskInputs {
-            step: id,
-            name: name.clone(),
-            undo: is_undo,
-            fate: planned.fate.clone(),
-            spec: in_clear(&resolved),
+        TaskInputs {
+            step: 0,
+            name: name.to_owned(),
+            undo: true,
+            fate: TaskFate::Undo,
+            spec: in_clear(resolved),
             switch: switch.map_or(0, SwitchRecord::identity),
             from: switch.map(|it| it.from.clone()).unwrap_or_default(),
             to: self.state.active.clone(),
-        })
+        }
+    }
+
+    /// A planned switch that failed while users are still where they were: what its tasks did is taken back, the last one first.
+    /// Under loss nothing is taken back: there is no other way than on.
+    pub async fn lift(&mut self, hands: &StepContext) {
+        let is_planned = self.plan.lost.is_empty() && self.stack.overlays != self.state.home;
+        let stands = |it: &Step| self.schedule.standing(it.id);
+        let steps = &self.plan.steps;
+        let mut traffic =
+            steps.iter().filter(|it| role(it, steps) == StepPhase::Traffic).peekable();
+        let is_before =
+            traffic.peek().is_some() && traffic.all(|it| stands(it) == StepState::Skipped);
+        let has_moved = self.state.switch.as_ref().is_none_or(|it| !it.directed.is_empty());
+        if !is_planned || !is_before || has_moved {
+            return;
+        }
+        for (at, name) in self.to_lift().into_iter().enumerate() {
+            let Some(job) = self.lift_inputs(&name, self.plan.steps.len() + at) else { continue };
+            let done = lift_task(hands, job).await;
+            for entry in &done.entries {
+                fold(&mut self.state, entry);
+            }
+            self.lifted.push((Address::one(name), done.outcome));
+        }
+    }
+
+    /// The tasks of this switch that did something, or may have, and can be taken back; the last one first.
+    fn to_lift(&self) -> Vec<String> {
+        let here = self.state.switch.as_ref().map(SwitchRecord::identity);
+        let is_here =
+            |it: &(&String, &TaskRecord)| it.1.is_in_force() && here == Some(it.1.run.switch);
+        let mut found: Vec<_> = self.state.tasks.iter().filter(is_here).collect();
+        found.sort_by_key(|(_, it)| std::cmp::Reverse(it.run.began));
+        found.into_iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// What takes a task back; `None`: nothing does, or only a person.
+    fn lift_inputs(&self, name: &str, step: usize) -> Option<TaskInputs> {
+        let spec = self.stack.tasks.get(name)?.spec(self.stack.instance.is_some())?;
+        let undo = spec.undo.as_ref()?;
+        if matches!(undo.action, TaskAction::Confirm { .. }) {
+            return None;
+        }
+        let resolved = resolve_task(self.stack, &self.session.catalog, spec, &self.known).ok()?;
+        let is_known = |it: &TaskWork<Value>| !it.action.parts().iter().any(|it| it.has_open());
+        resolved.undo.as_ref().filter(|it| is_known(it))?;
+        Some(TaskInputs { step, ..self.inputs_of(name, &resolved) })
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! Programs may be missing, and a drill may be about to act on what the plain stack acts on.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::engine::lang::merge::variables::{GivenVariable, RememberedVariables};
-use crate::engine::lang::model::{Stack, Term};
+use crate::engine::lang::model::{InstanceShape, Stack, Term};
 use crate::engine::lang::task_values::resolve_task;
 use crate::engine::plan::diff::attributes::seal;
 use crate::engine::plan::draft::refresh::KnownValues;
@@ -71,6 +72,27 @@ fn missing_program(
     let name = command.first()?.as_text()?;
     let why = find_program(name, folder, std::env::var_os("PATH").as_deref()).err()?;
     Some((given.first()?.span, why))
+}
+
+/// Programs of any task that a stack declares which cannot be started here, by task; those that are written out.
+pub fn declared_programs_missing(stack: &Stack, folder: &Path) -> BTreeMap<String, String> {
+    let path = std::env::var_os("PATH");
+    let mut missing = BTreeMap::new();
+    for task in stack.tasks.values() {
+        let specs = [task.spec(false), task.spec(true)].into_iter().flatten();
+        let works = specs.flat_map(|it| [Some(&it.work), it.verify.as_ref(), it.undo.as_ref()]);
+        for work in works.flatten() {
+            let TaskAction::Exec { command, .. } = &work.action else { continue };
+            let Some(InstanceShape::Literal(name)) = command.first().map(|it| &it.shape) else {
+                continue;
+            };
+            let found = name.as_text().map(|it| find_program(it, folder, path.as_deref()));
+            if let Some(Err(why)) = found {
+                missing.entry(task.name.clone()).or_insert_with(|| why.to_string());
+            }
+        }
+    }
+    missing
 }
 
 fn told(task: &str, span: Span, why: &ProgramTrouble) -> Diagnostic {

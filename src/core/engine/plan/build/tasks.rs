@@ -160,7 +160,8 @@ impl PlanBuilder<'_> {
     ) -> TaskFate {
         let here = self.switch_identity();
         let attempt = match (record, takes_back) {
-            (Some(record), false) => Some(&record.run),
+            // What was taken back is as if it had not run.
+            (Some(record), false) => Some(&record.run).filter(|_| record.is_in_force()),
             (Some(record), true) => record.undo.as_ref(),
             (None, _) => None,
         };

@@ -15,6 +15,7 @@ use crate::engine::recovery::audit::checks::offers;
 use crate::engine::recovery::audit::checks::practice;
 use crate::engine::recovery::audit::checks::recorded;
 use crate::engine::recovery::audit::checks::standby;
+use crate::engine::recovery::audit::checks::tasks;
 use crate::engine::recovery::audit::checks::traffic;
 use crate::engine::recovery::audit::facts::AuditFacts;
 use crate::engine::recovery::audit::finding::{Audit, AuditSection, Finding, FindingPlace};
@@ -84,6 +85,7 @@ fn at_home(
     offers::check(side, state, &BTreeSet::new(), facts, &mut out);
     recorded::check_others(side, facts, &mut out);
     certificate::check(side, facts.now, &mut out);
+    tasks::check(side, facts, &mut out);
     tidy(&mut out);
     out
 }
@@ -106,6 +108,7 @@ fn after(case: &AuditCase<'_>, home: &AuditSection) -> AuditSection {
     data::check(case.recovery, case.facts, &mut out);
     offers::check(case.recovery, case.state, &case.lost, case.facts, &mut out);
     certificate::check(case.recovery, case.facts.now, &mut out);
+    tasks::check(case.recovery, case.facts, &mut out);
     tidy(&mut out);
     out.findings.retain(|it| !home.findings.contains(it));
     out.facts.retain(|it| !home.facts.contains(it));

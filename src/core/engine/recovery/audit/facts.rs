@@ -1,6 +1,6 @@
 //! What an audit is told from outside: the time, drills, where state is kept, settings of the environment, what the clouds say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
@@ -21,6 +21,8 @@ pub struct AuditFacts {
     pub drills: Vec<Drill>,
     /// Overlays with an instance of their own, and those that they rehearse.
     pub rehearsals: BTreeMap<String, Vec<String>>,
+    /// Tasks of which a program cannot be started here, and why.
+    pub missing_programs: BTreeMap<String, String>,
     /// Reports that could not be read, and why.
     pub unread: Vec<String>,
     /// What the clouds said; `None`: they were not asked.
@@ -46,6 +48,8 @@ pub struct Drill {
     /// When it ended, in milliseconds since the Unix epoch.
     pub at: i64,
     pub passed: bool,
+    /// The tasks that it has done.
+    pub tasks: BTreeSet<String>,
 }
 
 /// The world as it was seen.

@@ -10,6 +10,7 @@ use crate::engine::recovery::audit::checks::offers;
 use crate::engine::recovery::audit::checks::practice;
 use crate::engine::recovery::audit::checks::recorded;
 use crate::engine::recovery::audit::checks::standby;
+use crate::engine::recovery::audit::checks::tasks;
 use crate::engine::recovery::audit::checks::traffic;
 use crate::engine::recovery::audit::finding::{AuditRule, Level};
 
@@ -20,7 +21,7 @@ pub static INVALID: AuditRule = AuditRule {
     remedy: "`validate` shows every error in the configuration",
 };
 
-pub static RULES: [&AuditRule; 50] = [
+pub static RULES: [&AuditRule; 52] = [
     &INVALID,
     &practice::NO_RECOVERY,
     &practice::ASSUMES_NOTHING,
@@ -71,4 +72,6 @@ pub static RULES: [&AuditRule; 50] = [
     &practice::DRILL_FAILED,
     &practice::DRILL_NEVER,
     &copies::REHEARSAL_MISSING,
+    &tasks::TASK_NEVER_DRILLED,
+    &tasks::TASK_PROGRAM_MISSING,
 ];

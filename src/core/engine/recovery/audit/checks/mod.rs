@@ -11,3 +11,4 @@ pub mod data;
 pub mod offers;
 pub mod certificate;
 pub mod practice;
+pub mod tasks;

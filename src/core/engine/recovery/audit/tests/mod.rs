@@ -221,6 +221,7 @@ fn seen(catalog: &Catalog, stack: &Stack, state: &State) -> AuditFacts {
             overlays: vec!["failover_eu".into()],
             at: now - 10 * DAY * 1000,
             passed: true,
+            tasks: BTreeSet::new(),
         }],
         online: Some(Online {
             observed,
@@ -789,6 +790,33 @@ fn practice() -> Vec<Plant> {
     ]
 }
 
+/// The example with one task, which drills run or not.
+fn with_task(in_drill: &str) -> World {
+    let task =
+        format!("tasks:\n  purge: {{ on: [failover], exec: [./purge], in_drill: {in_drill} }}\n");
+    World { stack: format!("{STACK}{task}"), ..World::new() }
+}
+
+fn tasks() -> Vec<Plant> {
+    use Level::{Error, Note, Warning};
+    let drilled = |it: &mut AuditFacts| {
+        it.drills[0].tasks.insert("purge".into());
+    };
+    vec![
+        plant("task-never-drilled", Warning, "purge: {", with_task("run")),
+        plant("task-never-drilled", Note, "purge: {", with_task("skip")),
+        plant(
+            "task-program-missing",
+            Error,
+            "purge: {",
+            with_task("run").facts(move |it| {
+                drilled(it);
+                it.missing_programs.insert("purge".into(), "./purge does not exist".into());
+            }),
+        ),
+    ]
+}
+
 fn all_plants() -> impl Iterator<Item = Plant> {
     let all = [
         independence(),
@@ -801,6 +829,7 @@ fn all_plants() -> impl Iterator<Item = Plant> {
         recorded(),
         data(),
         practice(),
+        tasks(),
     ];
     all.into_iter().flatten()
 }
