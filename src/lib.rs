@@ -55,6 +55,9 @@
 //!   [`engine::plan::checks`] holds the plan against what could not be read and what the clouds would refuse.
 //! - **Steps to calls** ([`ops::apply`]): [`engine::schedule`] says which steps may start now, [`ops::apply::run`] starts them,
 //!   [`ops::apply::execute_step`] carries one out, [`engine::retry`] decides what an error means.
+//! - **Tasks** ([`engine::task`]): what a switch does that is no resource. [`engine::plan::build::tasks`] says which run,
+//!   [`engine::plan::steps::tasks`] puts them among the steps, [`ops::apply::task_steps`] carries them out, and
+//!   [`ops::tasks::supervise`] is the process that ends their programs, also when lifeboat is killed.
 //! - **Switches** ([`ops::load::switch_target`]): from which overlays to which, under which losses. A drill is three runs in a workspace
 //!   of its own ([`ops::drill`], [`ops::load::workspace`]); the second and the third are simulated before the first begins
 //!   ([`engine::plan::simulate`]).

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 
-use crate::harness::Home;
+use crate::harness::{Home, copy, repository};
 use crate::kill_points::Cut;
 
 const TO: [&str; 6] = ["failover", "site", "--to", "eu", "--planned", "--yes"];
@@ -59,6 +59,17 @@ fn failover_runs_each_task_once_in_its_order() {
   never: { on: [failover], exec: [./note.sh], in_drill: skip }
 ",
     );
+    let explained = home.sandbox(&["explain", "site", "first.exec"]).code(0);
+    let told = "first.exec = [\"./note.sh\",\"one\",\"cache.example.com\"]\n  from stacks/site/stack.yaml:9: [./note.sh, one, '${vars.host}']\n  vars.host = \"cache.example.com\" (default)";
+    explained.shows(&[told]).done();
+    let graph = home.run(&["graph", "site"]).code(0);
+    graph
+        .shows(&[
+            "\"first\" [shape = ellipse]",
+            "\"www\" -> \"second\"\n",
+            "\"first\" -> \"www\" [style = dashed]",
+        ])
+        .done();
     let plan = home.sandbox(&["plan", "site"]).code(0);
     plan.shows(&["No changes."]).done();
     home.sandbox(&TO)
@@ -525,4 +536,27 @@ fn failover_that_fails_before_users_move_undoes_its_tasks() {
     let lost = ["failover", "site", "--to", "eu", "--lost", "linode:us-east", "--yes"];
     home.sandbox(&lost).code(1).done();
     assert_eq!(noted(&home).len(), 5, "{:?}", ran(&home));
+}
+
+/// The example works as it is: under loss, as a planned move that a person approves, on the way home, and as a drill.
+#[test]
+fn landing_works_in_the_sandbox_as_it_is() {
+    let home = Home::new();
+    copy(&repository().join("stacks/landing"), &home.path("stacks/landing"));
+    home.sandbox(&["apply", "landing", "--yes"]).code(0).done();
+    let to = ["failover", "landing", "--to", "maintenance_eu", "--planned", "--yes", "--sandbox"];
+    let mut running = home.start(&to);
+    running.until_says("go_ahead: Send the visitors of landing.example.net to 198.18.");
+    let stopped = home.path("stacks/landing/landing-db.stopped");
+    assert!(!stopped.exists(), "nobody has said so yet");
+    home.sandbox(&["approve", "landing", "go_ahead"]).code(0).done();
+    running.end().code(0).says(&["stop_writers: task done", "purge_cache: task done"]).done();
+    assert!(stopped.exists());
+    let back = home.sandbox(&["failback", "landing", "--yes"]).code(0);
+    back.says(&["stop_writers: task undone", "purge_cache: task done"]).done();
+    assert!(!stopped.exists());
+    home.sandbox(&["drill", "landing", "--to", "drill", "--yes"]).code(0).done();
+    let purged = std::fs::read_to_string(home.path("stacks/landing/caches.log")).unwrap();
+    let caches: Vec<&str> = purged.lines().filter_map(|it| it.split(' ').nth(2)).collect();
+    assert_eq!(caches, ["cdn-zone-landing,", "cdn-zone-landing,", "drill-cache,"], "{purged}");
 }

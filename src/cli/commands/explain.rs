@@ -41,8 +41,19 @@ pub async fn explain(
     }
     let (address, attribute) = parse(what)?;
     let mut text = String::new();
+    let known = state.as_ref().map(KnownValues::recorded).unwrap_or_default();
+    let key = attribute.as_deref().unwrap_or("on");
+    let of_task = origin::explain_task(&loaded, &session.catalog, (&address.name, key), &known);
+    if let Some(origin) = of_task {
+        // What becomes of it is in the plan of a switch, and this is none.
+        let origin = origin.map_err(|diagnostics| OpsError::Mistakes {
+            diagnostics,
+            sources: loaded.sources.clone(),
+        })?;
+        out::data(&origin.to_string());
+        return Ok(Exit::Done);
+    }
     if let Some(attribute) = &attribute {
-        let known = state.as_ref().map(KnownValues::recorded).unwrap_or_default();
         let origin =
             origin::explain(&loaded, &session.catalog, &address, attribute, &known).map_err(
                 |diagnostics| OpsError::Mistakes { diagnostics, sources: loaded.sources.clone() },

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::engine::address::Address;
+use crate::engine::lang::cel::expression::Expression;
 use crate::engine::lang::cel::path::Segment;
 use crate::engine::lang::load::Loaded;
+use crate::engine::lang::lower::tasks::TASK_KEYS;
 use crate::engine::lang::model::{Instance, Scope, Stack};
 use crate::engine::lang::resolve::resolve;
+use crate::engine::lang::task_values::resolve_task;
 use crate::engine::lang::term::expressions;
-use crate::engine::lang::yaml::node::{Data, Map, Node};
+use crate::engine::lang::yaml::node::{Data, Map, MapEntry, Node};
 use crate::engine::schema::{Catalog, Kind};
+use crate::engine::task::TaskAction;
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Value;
@@ -130,6 +135,54 @@ pub fn explain(
     Ok(Origin { subject: format!("{address}.{attribute}"), value, layers, default, variables })
 }
 
+/// Tells where a key of a task comes from; `None`: no task has this name.
+pub fn explain_task(
+    loaded: &Loaded,
+    catalog: &Catalog,
+    (name, key): (&str, &str),
+    scope: &dyn Scope,
+) -> Option<Result<Origin, Vec<Diagnostic>>> {
+    let stack = loaded.stack.as_ref()?;
+    let task = stack.tasks.get(name)?;
+    if !TASK_KEYS.contains(&key) {
+        let summary = format!("a task has no key `{key}`");
+        let wrong = Diagnostic::error(DiagnosticCode::UnknownKey, summary);
+        return Some(Err(vec![wrong.nearest(key, TASK_KEYS)]));
+    }
+    let resolved = match resolve_task(stack, catalog, &task.spec, scope) {
+        Ok(resolved) => resolved,
+        Err(mistakes) => return Some(Err(mistakes)),
+    };
+    let given = loaded.layers.iter().filter_map(|layer| {
+        let tasks = layer.as_map()?.get("tasks")?.node.as_map()?;
+        tasks.get(name)?.node.as_map()?.get(key)
+    });
+    let given: Vec<&MapEntry> = given.collect();
+    let value = match (&resolved.work.action, given.last()) {
+        (TaskAction::Exec { command, .. }, Some(_)) if key == "exec" => {
+            Value::List(command.clone())
+        }
+        (TaskAction::Confirm { text }, Some(_)) if key == "confirm" => text.clone(),
+        (_, Some(it)) => it.node.value(),
+        (_, None) => Value::Null,
+    };
+    let text = |it: &MapEntry| {
+        let (source, span) = (loaded.sources.get(it.node.span), it.node.span);
+        let text = source.and_then(|it| it.text.get(span.start as usize..span.end as usize));
+        text.unwrap_or_default().trim_end().to_owned()
+    };
+    let layers = given.iter().map(|it| (loaded.sources.line(it.key), text(it)));
+    let mut all = Vec::new();
+    task.terms().into_iter().for_each(|it| expressions(it, &mut all));
+    Some(Ok(Origin {
+        subject: format!("{name}.{key}"),
+        value,
+        layers: layers.collect(),
+        default: given.is_empty().then_some("not set"),
+        variables: variables_of(stack, &all),
+    }))
+}
+
 /// Tells where a variable's value comes from.
 pub fn explain_variable(loaded: &Loaded, name: &str) -> Result<Origin, Box<Diagnostic>> {
     let nothing = || {
@@ -191,6 +244,11 @@ fn used(stack: &Stack, instance: &Instance, attribute: &str) -> Vec<(String, Val
     if let Some(given) = instance.resource.attributes.get(attribute) {
         expressions(&given.term, &mut all);
     }
+    variables_of(stack, &all)
+}
+
+/// The variables that expressions use, with who gave each.
+fn variables_of(stack: &Stack, all: &[&Arc<Expression>]) -> Vec<(String, Value, String)> {
     let mut found = BTreeMap::new();
     for path in all.iter().flat_map(|it| it.paths()) {
         if let ("vars", Some(Segment::Name(name))) = (&*path.root, path.steps.first())

@@ -2,7 +2,7 @@
 
 use crate::engine::address::Address;
 use crate::engine::lang::tests::{load_layers, problems};
-use crate::engine::task::{TaskAction, TaskOccasion};
+use crate::engine::task::{Rerun, TaskAction, TaskOccasion};
 
 const SITE: &str = "stack: s
 variables:
@@ -51,6 +51,8 @@ fn load_reads_tasks_with_their_addresses_and_needs() {
     assert!(matches!(&drilled.work.action, TaskAction::Exec { command, .. } if command.len() == 2));
     assert!(go.spec(true).is_none() && go.spec(false).is_some());
     assert_eq!(go.spec.work.within, 1_800, "a person is waited for half an hour");
+    assert_eq!(go.spec.rerun, Rerun::Safe, "a question may be asked again");
+    assert_eq!(purge.spec.rerun, Rerun::Never);
 }
 
 #[test]
@@ -74,6 +76,7 @@ fn load_refuses_tasks_that_say_too_little_or_too_much() {
         "on: [failover], exec: [./a], in_drill: { on: [drill] }",
         "on: [failover], exec: [./a], verify: { confirm: Done? }, in_drill: run",
         "on: [failover], exec: [./a], undo: {}, in_drill: run",
+        "on: [planned, failback], exec: [./a], undo: { exec: [./b] }, in_drill: run",
         "on: [failover], exec: [./a], env: ['A=b'], in_drill: run",
         "on: [failover], confirm: Go?, env: [A], in_drill: run",
         "on: [failover], http: 'http://a/', in_drill: run",
