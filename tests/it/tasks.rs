@@ -285,6 +285,12 @@ fn failover_killed_in_a_task_never_runs_it_twice_where_that_is_not_safe() {
         killed(&home, mode);
         let said = ["indeterminate: work: run task: it was interrupted", "not done: www: update"];
         home.sandbox(again).code(1).says(&said).done();
+        let status = home.sandbox(&["status", "site"]).code(0);
+        status
+            .shows(&[
+                "task work: not known to be done: it was interrupted; if it took effect: `lifeboat state resolve site work done --sandbox`",
+            ])
+            .done();
         home.sandbox(again).code(1).says(&said).done();
         let (answer, before) = if mode == "before" { ("not-done", 0) } else { ("done", 1) };
         assert_eq!(ran(&home).len(), before, "{mode}");

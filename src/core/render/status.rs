@@ -5,7 +5,8 @@ use serde_json::{Value as Json, json};
 use crate::engine::plan::model::change::{Action, Change, Plan};
 use crate::engine::recovery::report::journaled::JournaledSwitch;
 use crate::engine::recovery::user_routes::UserRoute;
-use crate::engine::state::record::{Phase, State};
+use crate::engine::state::record::{Phase, State, SwitchRecord};
+use crate::engine::state::task_record::TaskAttempt;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
@@ -75,6 +76,7 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
             duration(left)
         ));
     }
+    lines.extend(tasks(facts));
     lines.extend(changes(facts));
     lines.push(match &state.last_run {
         Some(run) => format!(
@@ -197,6 +199,27 @@ fn running(facts: &StatusFacts<'_>) -> Vec<String> {
     lines
 }
 
+/// The tasks of the switch that goes on of which it is not known that they are done; what runs now is told by its run.
+fn open_tasks<'a>(facts: &StatusFacts<'a>) -> Vec<(&'a String, String)> {
+    let here = facts.state.unfinished_switch().map(SwitchRecord::identity);
+    let is_over = |it: &&TaskAttempt| it.end.is_some() || facts.lease.is_none();
+    let open = facts.state.tasks.iter().filter_map(|(name, it)| {
+        let last = it.undo.as_ref().unwrap_or(&it.run);
+        let last = Some(last).filter(|it| here == Some(it.switch)).filter(is_over)?;
+        Some((name, last.doubt()?))
+    });
+    open.collect()
+}
+
+fn tasks(facts: &StatusFacts<'_>) -> Vec<String> {
+    let told = open_tasks(facts).into_iter().map(|(task, why)| {
+        let resolve = AdvisedCommand::StateResolveTask { stack: &facts.name, task, is_done: true };
+        let why = escape_control(&why);
+        format!("task {task}: not known to be done: {why}; if it took effect: {resolve}")
+    });
+    told.collect()
+}
+
 fn seconds_since(facts: &StatusFacts<'_>, at: i64) -> u64 {
     u64::try_from(facts.now.saturating_sub(at) / 1_000).unwrap_or(0)
 }
@@ -310,6 +333,7 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         })).collect::<Vec<_>>(),
         "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
         "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),
+        "tasks": open_tasks(facts).iter().map(|(task, why)| json!({ "task": task, "why": why })).collect::<Vec<_>>(),
         "deferred": chosen(&|it| it.deferred.is_some() && !it.is_orphaned()),
         "orphaned": chosen(&Change::is_orphaned),
         "pending": pending(facts),
