@@ -244,7 +244,7 @@ pub enum CliCommand {
         #[command(flatten)]
         approval: ApproveArgs,
     },
-    /// Show where users are, what is active, lost, deferred, and draining; calls no cloud
+    /// Show where users are, and what is lost, deferred, or draining
     Status(StatusArgs),
     /// Show how long switches and drills took, phase by phase
     ///
