@@ -17,7 +17,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,11 +47,14 @@ impl EventLog {
     /// Appends to a regular file, which is made where it is missing. A pipe that nobody reads would hold the run up.
     pub fn open(path: &Path) -> Result<Self, OpsError> {
         let wrong = |why: String| {
-            let help = "name a regular file, or one that does not exist yet; nothing was changed";
+            let help = "name a file that does not exist yet, or one with events of earlier runs; nothing was changed";
             OpsError::usage(format!("--events {}: {why}", path.display()), help)
         };
         match std::fs::symlink_metadata(path) {
             Ok(it) if !it.is_file() => return Err(wrong("it is not a regular file".into())),
+            Ok(it) if it.len() > 0 && !holds_events(path) => {
+                return Err(wrong("it already exists and does not hold events".into()));
+            }
             _ => {}
         }
         let file = File::options().append(true).create(true).open(path);
@@ -71,6 +74,18 @@ impl EventLog {
             ));
         }
     }
+}
+
+/// The longest first line that is read to see whether a file holds events: the longest event is far shorter.
+const LINE_BYTES_MAX: u64 = 64 << 10;
+
+/// Whether the first line of a file is an event.
+fn holds_events(path: &Path) -> bool {
+    let mut line = String::new();
+    let read = File::open(path)
+        .and_then(|it| BufReader::new(it.take(LINE_BYTES_MAX)).read_line(&mut line));
+    let event = read.ok().and_then(|_| serde_json::from_str::<Json>(&line).ok());
+    event.is_some_and(|it| it["event"].is_string() && it["stack"].is_string())
 }
 
 /// The events of one run; without a log they go nowhere.

@@ -166,9 +166,7 @@ fn doing(step: &Step) -> String {
         StepCall::Gone { .. } => "waiting for deletion".into(),
         StepCall::Serving { .. } => "waiting for the new target to become healthy".into(),
         StepCall::Replication { .. } => "waiting for replication".into(),
-        StepCall::Drain { seconds, .. } => {
-            format!("draining: waiting {seconds} s for DNS caches to expire")
-        }
+        StepCall::Drain { .. } => "draining: waiting for DNS caches to expire".into(),
         StepCall::Task { undo: false } => "running the task".into(),
         StepCall::Task { undo: true } => "undoing the task".into(),
     };

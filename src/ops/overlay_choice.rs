@@ -18,6 +18,8 @@ pub struct OverlayChoice {
     pub ways: Vec<RecoveryOverlay>,
     /// The one of them that is made for exactly what is lost or silent, or the only one that covers it.
     pub fits: Option<String>,
+    /// The overlays in force.
+    pub active: Vec<String>,
     /// Declared lost already.
     pub lost: Vec<String>,
     /// Fault domains that do not answer, and why.
@@ -54,5 +56,6 @@ pub async fn choice(session: &Session, place: &StackRef) -> Result<OverlayChoice
     let others = || ways.iter().filter(|it| !state.active.contains(&it.overlay));
     let fits = (!silent.is_empty()).then(|| fitting(others(), &gone)).flatten();
     let fits = fits.map(|it| it.overlay.clone());
-    Ok(OverlayChoice { ways, fits, lost, silent, unknown, answers })
+    let active = state.active;
+    Ok(OverlayChoice { ways, fits, active, lost, silent, unknown, answers })
 }

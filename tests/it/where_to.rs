@@ -35,7 +35,12 @@ fn failover_without_a_target_lists_the_overlays_and_changes_nothing() {
     home.sandbox(&["failover", SHOP, "--to", "failover_eu", "--yes"]).code(0).done();
     let away = home.sandbox(&ASK).code(64);
     assert!(!away.stderr.contains("fits"), "{away}");
-    away.says(&["declared lost: aws:us-east-1, linode:us-east"]).done();
+    away.says(&[
+        "declared lost: aws:us-east-1, linode:us-east",
+        "failover_eu assumes lost: linode:us-east, aws:us-east-1; it is active: ",
+        "`lifeboat failover woocommerce --to scale_up --lost aws:us-east-1 --lost linode:us-east --sandbox`",
+    ])
+    .done();
 }
 
 /// One lost region of two that an overlay assumes: it still fits, since it lives without both.

@@ -23,7 +23,7 @@ pub struct LayerArgs {
     /// Overlay to apply (repeatable, in order; `base` = none). Default: the active overlays; `base` for commands that read no state
     #[arg(short = 'o', long = "overlay", value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
     pub overlays: Vec<String>,
-    /// Set a variable; later runs remember it, also over overlays (repeatable)
+    /// Set a variable; later runs remember it while the same overlays are active (repeatable)
     #[arg(help_heading = "General options", long = "var", value_name = "NAME=VALUE")]
     pub variables: Vec<String>,
     /// Set variables from a YAML file (repeatable)
@@ -37,7 +37,7 @@ pub struct TargetArgs {
     /// Stack as `NAME`, `NAME@WORKSPACE`, or the path to its folder
     #[arg(add = ArgValueCompleter::new(complete::stacks))]
     pub stack: String,
-    /// Set a variable; later runs remember it, also over overlays (repeatable)
+    /// Set a variable; later runs remember it while the same overlays are active (repeatable)
     #[arg(help_heading = "General options", long = "var", value_name = "NAME=VALUE")]
     pub variables: Vec<String>,
     /// Set variables from a YAML file (repeatable)

@@ -54,11 +54,17 @@ fn health(choice: &OverlayChoice) -> Vec<String> {
 }
 
 fn overlay(way: &RecoveryOverlay, choice: &OverlayChoice, name: &str) -> String {
-    let planned = way.assumes_lost.is_empty();
+    let assumes_nothing = way.assumes_lost.is_empty();
     let to = way.overlay.as_str();
-    let switch = AdvisedCommand::Failover { stack: name, to, lost: Vec::new(), planned };
-    let assumes = if planned { "nothing".to_owned() } else { way.assumes_lost.join(", ") };
-    let fits =
-        if choice.fits.as_deref() == Some(to) { "; it fits what is unreachable" } else { "" };
+    // What is declared lost stays so: no switch is a planned one then.
+    let planned = assumes_nothing && choice.lost.is_empty();
+    let declared = choice.lost.iter().filter(|_| assumes_nothing).map(String::as_str);
+    let switch = AdvisedCommand::Failover { stack: name, to, lost: declared.collect(), planned };
+    let assumes = if assumes_nothing { "nothing".to_owned() } else { way.assumes_lost.join(", ") };
+    let fits = match choice.fits.as_deref() {
+        _ if choice.active.contains(&way.overlay) => "; it is active",
+        Some(fits) if fits == to => "; it fits what is unreachable",
+        _ => "",
+    };
     format!("{to} assumes lost: {assumes}{fits}: {switch}")
 }

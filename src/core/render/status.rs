@@ -128,22 +128,40 @@ fn phase(facts: &StatusFacts<'_>) -> String {
         ),
         (Phase::Settled, _) => "settled, while a fault domain is lost".into(),
         (phase, Some(it)) => {
-            let apply = AdvisedCommand::Apply { stack: &facts.name };
             let begun = format!(
                 "from {} since {} by {}",
                 named(&it.from),
                 age(facts, it.since),
                 escape_control(&it.by)
             );
+            let next = next(facts, it);
             match phase {
                 Phase::Degraded => format!(
-                    "degraded: users have moved, but the rest of the switch is not finished (switching {begun}); run {apply} to finish"
+                    "degraded: users have moved, but the rest of the switch {begun} is not finished{next}"
                 ),
-                _ => format!("switching {begun}; users have not all moved; run {apply} to resume"),
+                _ => format!("switching {begun}; users have not all moved{next}"),
             }
         }
         (phase, None) => phase.word().into(),
     }
+}
+
+/// What a person does next, unless a run is at it: to destroy on, to go on with what the switch was allowed, or to apply.
+fn next(facts: &StatusFacts<'_>, switch: &SwitchRecord) -> String {
+    let stack = &facts.name;
+    if facts.run.is_some() {
+        return String::new();
+    }
+    if !facts.state.destroyed.is_empty() {
+        let destroy = AdvisedCommand::Destroy { stack };
+        return format!("; a destroy took a part of it away: run {destroy} to finish that");
+    }
+    // A plain apply carries more, and is allowed nothing of it.
+    let is_same = facts.state.phase == Phase::Degraded && !switch.allowed.is_nothing();
+    let again = is_same.then(|| facts.state.same_switch()).flatten();
+    let again = again.unwrap_or_else(|| AdvisedCommand::Apply { stack }.to_string());
+    let verb = if facts.state.phase == Phase::Degraded { "finish" } else { "resume" };
+    format!("; run {again} to {verb}")
 }
 
 /// How much of the time that a recovery may take is used, counted as its report will count it.
@@ -176,11 +194,12 @@ struct UsedTime {
 fn used(facts: &StatusFacts<'_>) -> Option<UsedTime> {
     let switch = facts.state.unfinished_switch()?;
     let began = switch.last_good.unwrap_or(switch.since).min(switch.since);
-    let has_moved = facts.state.phase == Phase::Degraded;
-    let last = switch.directed.iter().max_by_key(|it| it.at).filter(|_| has_moved);
-    let until = last.map_or(facts.now, |it| it.at);
+    let moved = switch.moved.filter(|_| facts.state.phase == Phase::Degraded);
+    let until = moved.unwrap_or(facts.now);
     let used = u64::try_from(until.saturating_sub(began) / 1_000).unwrap_or(0);
-    Some(UsedTime { used, has_moved: last.is_some(), dns_bound: last.map_or(0, |it| it.dns_bound) })
+    let shifts = switch.directed.iter().filter(|it| it.at <= until);
+    let dns_bound = shifts.max_by_key(|it| it.at).map_or(0, |it| it.dns_bound);
+    Some(UsedTime { used, has_moved: moved.is_some(), dns_bound })
 }
 
 /// What the run that goes on is at.

@@ -168,6 +168,7 @@ impl<'a> Executor<'a> {
         mut stop: watch::Receiver<Option<String>>,
     ) -> Option<String> {
         let mut running = RunningSteps::default();
+        self.record_users_away(hands).await;
         loop {
             self.record_moved_users(hands).await;
             let broken = || "the journal cannot be written".to_owned();
@@ -209,19 +210,6 @@ impl<'a> Executor<'a> {
                 // Its sender lives as long as the lease.
                 Ok(()) = stop.changed() => {}
             }
-        }
-    }
-
-    /// The phase of a switch becomes durable as soon as its users are where it wants them: whoever goes on with it then may carry
-    /// other changes, too. Where this cannot be written nothing new starts.
-    async fn record_moved_users(&mut self, hands: &Arc<StepContext>) {
-        if self.state.switching().is_none() || !self.traffic.is_nothing() {
-            return;
-        }
-        let moved = JournalEntry::UsersMoved { at: self.session.clock.now() };
-        if hands.pen.write(vec![moved.clone()]).await.is_ok() {
-            fold(&mut self.state, &moved);
-            (hands.tell)(Progress::Phase(self.state.phase));
         }
     }
 

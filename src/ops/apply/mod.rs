@@ -15,4 +15,5 @@ pub mod open_gates;
 pub mod begin_step;
 pub mod timing;
 pub mod finish;
+pub mod phases;
 pub mod run;

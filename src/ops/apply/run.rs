@@ -156,8 +156,9 @@ fn open_run(
     let variables =
         (!destroys && !is_switch).then(|| remembered(&proposed.desired.stack.variables));
     let home_variables = match variables {
-        Some(_) => state.given_for_home(&proposed.desired.stack),
-        None => BTreeMap::new(),
+        // What a switch is given is this side's, also where it goes on.
+        Some(_) if !proposed.is_switch => state.given_for_home(&proposed.desired.stack),
+        _ => BTreeMap::new(),
     };
     fresh.push(JournalEntry::RunBegan {
         who: session.who.clone(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::lang::model::Stack;
 use crate::engine::plan::model::change::LossDeclaration;
 use crate::engine::recovery::completion::is_recorded;
-use crate::engine::state::record::{LeftSite, State, SwitchRecord};
+use crate::engine::state::record::{Allowances, LeftSite, State, SwitchRecord};
 use crate::engine::value::Value;
 
 /// Which fault domains are treated as lost.
@@ -72,11 +72,12 @@ pub fn resolve_target(
     let thaws: Vec<String> = thaws.filter(|it| !names.contains(it)).collect();
     let unfinished = state.and_then(State::unfinished_switch);
     let mut going_on = unfinished.filter(|_| !begins).cloned();
-    // Where everything is carried, what was allowed to the switch as a whole is allowed to nothing else.
+    // Where everything is carried, what was allowed to the switch is allowed to nothing else: the same address may be deleted by a
+    // change that came since. The switch alone goes on with it.
     let carries_more =
         carries == Carries::Everything && state.is_some_and(|it| it.switching().is_none());
     if let Some(switch) = going_on.as_mut().filter(|_| carries_more) {
-        switch.allowed = switch.allowed.of_addresses();
+        switch.allowed = Allowances::default();
     }
     let before = unfinished.into_iter().flat_map(|it| it.recovered.iter().cloned());
     let thawed = thaws.iter().cloned().chain(before).filter(|it| !names.contains(it)).collect();
@@ -247,8 +248,7 @@ mod tests {
             assert_eq!(going_on(phase, carries).allowed, allowed(), "{phase:?} {carries:?}");
         }
         let rest = going_on(Phase::Degraded, Carries::Everything);
-        let only_its_own = Allowances { delete: allowed().delete, ..Allowances::default() };
-        assert_eq!((rest.allowed, rest.keep), (only_its_own, Keep::All));
+        assert_eq!((rest.allowed, rest.keep), (Allowances::default(), Keep::All));
         assert!(target(Phase::Settled, "eu", Carries::Everything).going_on.is_none());
         assert!(target(Phase::Degraded, "", Carries::SwitchAlone).going_on.is_none());
     }

@@ -16,7 +16,8 @@ use crate::engine::plan::simulate::{SimulatedState, is_inside, unforeseeable};
 use crate::engine::plan::steps::verify::{Checked, OF_SERVING, verify};
 use crate::engine::schema::Catalog;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
-use crate::engine::state::record::State;
+use crate::engine::state::record::{State, SwitchRecord};
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Severity, stops};
 use crate::ops::error::OpsError;
 use crate::ops::load::layers::{self, DesiredStack};
@@ -48,6 +49,8 @@ pub struct Proposed {
     pub keep: Keep,
     /// What guards let through, likewise.
     pub allowed: Allowances,
+    /// It carries a switch and nothing else.
+    pub is_switch: bool,
     /// When the site was last seen good, as who watched it says.
     pub last_good: Option<i64>,
 }
@@ -249,8 +252,7 @@ fn proposed(
     let (catalog, stack, state_of) = (&*session.catalog, &desired.stack, state.as_ref());
     let worlds = PlanInputs { catalog, stack, order: &order, state: state_of, observed: &observed };
     let going_on = course.going_on.as_ref();
-    let begun = going_on.map(|it| it.keep).unwrap_or_default();
-    let keep = if ask.keep == Keep::Nothing { begun } else { ask.keep };
+    let keep = kept(ask.keep, going_on);
     let allowed = going_on.map_or(ask.allowed.clone(), |it| ask.allowed.and(&it.allowed));
     let options = PlanOptions {
         intent: ask.intent,
@@ -270,6 +272,7 @@ fn proposed(
         ways: if is_silent(&observed) { layers::recovery_overlays(&ask.place) } else { Vec::new() },
         from: course.from,
     };
+    let is_switch = options.is_switch();
     let (mut plan, mut diagnostics) = between(&before, &worlds, &options);
     if let Some(state) = state.as_ref().filter(|_| ask.intent == Intent::Apply) {
         let (place, given, losses) = (&ask.place, ask.given.as_slice(), &ask.losses);
@@ -290,7 +293,7 @@ fn proposed(
             diagnostics.push(advice);
         }
     }
-    let told = wrong_tasks(session, ask, (&plan, &desired.stack, state.as_ref()))?;
+    let told = told_beside(session, ask, (&plan, &desired.stack, state.as_ref()))?;
     plan.notes.extend(told.iter().map(|it| note(it, |span| desired.stack.sources.line(span))));
     diagnostics.extend(told);
     plan.instance.clone_from(&ask.place.instance);
@@ -310,8 +313,38 @@ fn proposed(
         observed,
         keep,
         allowed,
+        is_switch,
         last_good,
     })
+}
+
+/// What a failback leaves standing, as it is asked now or was when it began.
+fn kept(asked: Keep, going_on: Option<&SwitchRecord>) -> Keep {
+    if asked == Keep::Nothing { going_on.map_or(Keep::Nothing, |it| it.keep) } else { asked }
+}
+
+/// What the engine does not know of a plan, or what nobody asked of it.
+fn told_beside(
+    session: &Session,
+    ask: &PlanRequest,
+    made: (&Plan, &Stack, Option<&State>),
+) -> Result<Vec<Diagnostic>, OpsError> {
+    let (plan, stack, state) = made;
+    let mut told = wrong_tasks(session, ask, made)?;
+    told.extend(reverting(stack, state, plan));
+    Ok(told)
+}
+
+/// A switch that sets a variable back, which nobody asked for on this command line: a release may go with it.
+fn reverting(stack: &Stack, state: Option<&State>, plan: &Plan) -> Vec<Diagnostic> {
+    let Some(state) = state.filter(|_| plan.switch.is_some()) else { return Vec::new() };
+    let told = state.reverted(stack).into_iter().map(|(name, now, then)| {
+        let (now, then) = (now.json(), then.json());
+        let text = format!("the switch sets the variable `{name}` back from {now} to {then}, as it was before on that side");
+        let keep = format!("to keep it, add `--var '{name}={}'`", now.as_str().map_or_else(|| now.to_string(), str::to_owned));
+        Diagnostic::warning(DiagnosticCode::VariableReverts, text).help(keep)
+    });
+    told.collect()
 }
 
 /// What is wrong with the tasks of a plan, apart from what the engine knows.

@@ -227,8 +227,12 @@ fn skipped_gates(
     for (address, because) in &it.options.allowed.skip_gates {
         let of_traffic = directions.iter().any(|it| it.skips && it.address == *address);
         let of_group = replicating.iter().any(|it| it.gated == *address);
-        let instance = it.worlds.stack.instances.get(address);
-        let kind = instance.and_then(|it2| it.worlds.catalog.get(&it2.resource.kind));
+        let has_gate = it.worlds.stack.instances.get(address).is_some_and(|instance| {
+            let kind = it.worlds.catalog.get(&instance.resource.kind);
+            let gates = &instance.resource.gates;
+            let own = gates.probes().next().is_some() || gates.replication().is_some();
+            own || kind.is_some_and(|it| it.drain.is_some())
+        });
         if of_traffic || of_group {
             let (what, then) = if of_traffic {
                 ("gate", "users are sent to it whether or not it serves")
@@ -238,7 +242,7 @@ fn skipped_gates(
             let text = format!("the {what} of `{address}` is skipped: {because}; {then}");
             it.diagnostics.push(Diagnostic::warning(DiagnosticCode::GateSkipped, text));
             skipped.push(SkippedGate { address: address.clone(), because: because.clone() });
-        } else if kind.is_none_or(|it| it.traffic.is_empty() && it.group.is_none()) {
+        } else if !has_gate {
             let text = format!("`--skip-gate {address}`: `{address}` has no gate");
             let help = "name the address of a gate, as the plan prints it";
             it.diagnostics.push(Diagnostic::error(DiagnosticCode::UnknownAddress, text).help(help));

@@ -72,7 +72,8 @@ fn damaged(line: usize) -> impl FnOnce(serde_json::Error) -> CodecError {
 
 /// The bytes of a snapshot: a header, a line per record, a last line.
 pub fn encode_state(state: &State) -> Vec<u8> {
-    let version = if state.phase == Phase::Degraded { 2 } else { 1 };
+    let is_new = state.phase == Phase::Degraded || !state.tasks.is_empty();
+    let version = if is_new { 2 } else { 1 };
     let mut text = seal(&json(&Header { version, state }));
     for (address, record) in &state.records {
         text.push_str(&seal(&json(&RecordLine { address, record })));
@@ -113,8 +114,14 @@ pub fn decode_state(bytes: &[u8]) -> Result<State, CodecError> {
 
 /// One line of the journal.
 pub fn encode_entry(sequence: u64, entry: &JournalEntry) -> String {
-    let is_new =
-        matches!(entry, JournalEntry::UsersMoved { .. } | JournalEntry::GateSkipped { .. });
+    let is_new = matches!(
+        entry,
+        JournalEntry::UsersMoved { .. }
+            | JournalEntry::UsersAway { .. }
+            | JournalEntry::GateSkipped { .. }
+            | JournalEntry::TaskBegan { .. }
+            | JournalEntry::TaskEnded { .. }
+    );
     let version = if is_new { 2 } else { 1 };
     seal(&json(&EntryLine { version, sequence, entry }))
 }

@@ -97,6 +97,10 @@ pub enum JournalEntry {
     UsersMoved {
         at: i64,
     },
+    /// They had moved, and are not there any more: somebody led them away, or took their name away. Since format 2.
+    UsersAway {
+        at: i64,
+    },
     /// Durable before the request leaves.
     #[serde(rename = "began")]
     Pending(PendingOperation),
@@ -274,9 +278,18 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
                 switch.directed.push(*directed);
             }
         }
-        JournalEntry::UsersMoved { .. } => {
-            if state.switching().is_some() {
+        JournalEntry::UsersMoved { at } => {
+            let is_switching = state.phase == Phase::Switching;
+            if let Some(switch) = state.switch.as_mut().filter(|_| is_switching) {
                 state.phase = Phase::Degraded;
+                switch.moved.get_or_insert(*at);
+                // A gate is skipped until those whom it held back have moved.
+                switch.allowed.skip_gates.clear();
+            }
+        }
+        JournalEntry::UsersAway { .. } => {
+            if state.phase == Phase::Degraded {
+                state.phase = Phase::Switching;
             }
         }
         JournalEntry::Pending(begun) => {
@@ -324,6 +337,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
     let same = unfinished.as_ref().filter(|_| goes_on);
     let seen = same.and_then(|it| it.last_good);
     let began = same.map(SwitchRecord::identity);
+    let moved = same.and_then(|it| it.moved);
     let (variables_before, turned, directed) = match unfinished {
         Some(it) if goes_on => (it.variables, it.turned, it.directed),
         Some(it) => (state.variables.clone(), it.left(), Vec::new()),
@@ -340,6 +354,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
         variables: variables_before,
         last_good: seen.or(*last_good),
         turned,
+        moved,
         directed,
     });
     state.active.clone_from(to);

@@ -117,6 +117,9 @@ pub struct SwitchRecord {
     /// When the site was last seen good before it, by who watched: users were without it since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_good: Option<i64>,
+    /// When its users were where it wants them for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<i64>,
     /// When it directed users, step by step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directed: Vec<ShiftRecord>,
@@ -182,14 +185,6 @@ impl Allowances {
     /// Nothing beyond what holds anyway.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
-    }
-
-    /// What was allowed to certain resources alone, and says nothing about any other.
-    #[must_use]
-    pub fn of_addresses(&self) -> Self {
-        let (delete, replace, revert) =
-            (self.delete.clone(), self.replace.clone(), self.revert.clone());
-        Self { delete, replace, revert, ..Self::default() }
     }
 
     /// All that either allows.
@@ -378,6 +373,24 @@ impl State {
             [to] => Some(AdvisedCommand::FailoverWhole { stack, to }.to_string()),
             _ => None,
         }
+    }
+
+    /// What a person types to go on with the switch that has not ended, and with nothing else; `None`: no command leads there.
+    pub fn same_switch(&self) -> Option<String> {
+        let stack = &self.name();
+        match self.active.strip_prefix(self.home.as_slice())? {
+            [] => Some(AdvisedCommand::Failback { stack, lost: self.lost_names() }.to_string()),
+            [to] => {
+                let planned = self.lost.is_empty();
+                let (to, lost) = (to.as_str(), Vec::new());
+                Some(AdvisedCommand::Failover { stack, to, lost, planned }.to_string())
+            }
+            _ => None,
+        }
+    }
+
+    fn lost_names(&self) -> Vec<&str> {
+        self.lost.iter().map(|it| it.fault_domain.as_str()).collect()
     }
 
     /// As commands name it: `shop@drill`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::lang::merge::variables::{RememberedVariables, remembered};
+use crate::engine::lang::merge::variables::{RememberedVariables, is_remembered, remembered};
 use crate::engine::lang::model::Stack;
 use crate::engine::state::record::{State, SwitchRecord};
 use crate::engine::value::Value;
@@ -43,6 +43,25 @@ impl State {
             before != Some(value) && !is_sides
         });
         given
+    }
+
+    /// What was given where users are now, and has another value under the overlays of a switch, though neither they nor this run
+    /// say so: name, value now, value then.
+    pub fn reverted<'a>(&'a self, stack: &'a Stack) -> Vec<(&'a str, &'a Value, &'a Value)> {
+        if self.active == stack.overlays {
+            return Vec::new();
+        }
+        let changed = self.variables.iter().filter_map(|(name, before)| {
+            let variable = stack.variables.get(name).filter(|it| !it.sensitive)?;
+            let is_told =
+                variable.set_by.is_some() || (variable.is_given() && !is_remembered(variable));
+            (!is_told && variable.value != *before).then_some((
+                name.as_str(),
+                before,
+                &variable.value,
+            ))
+        });
+        changed.collect()
     }
 
     /// What home had, from before the first switch that left it.

@@ -150,6 +150,7 @@ fn entry() -> impl Strategy<Value = JournalEntry> {
             }
         ),
         any::<i64>().prop_map(|at| JournalEntry::UsersMoved { at }),
+        any::<i64>().prop_map(|at| JournalEntry::UsersAway { at }),
         (sample::address(), sample::text(), any::<i64>())
             .prop_map(|(address, because, at)| JournalEntry::GateSkipped { address, because, at }),
         (any::<bool>(), attributes(), any::<i64>()).prop_map(|(complete, outputs, at)| {
@@ -220,6 +221,7 @@ fn state() -> impl Strategy<Value = State> {
                 state.destroyed = [Address::one("gone")].into();
                 let from = vec!["home".into()];
                 state.switch = Some(SwitchRecord {
+                    moved: None,
                     from,
                     since: 4,
                     began: Some(2),
@@ -297,10 +299,21 @@ fn fold_remembers_where_a_preempted_switch_began() {
     fold(&mut state, &to("c", "b", 5));
     fold(&mut state, &to("b", "c", 6));
     assert_eq!(state.switching().unwrap().left().len(), 4);
-    // Its users have moved: it goes on, and where it began is still known. A further loss may move them again.
+    // Its users have moved: it goes on, and where it began is still known. A further loss may move them again. The gates that
+    // held them back are skipped no longer.
+    let skip_gates = [(Address::one("shop"), "by hand".to_owned())].into();
+    state.switch.as_mut().unwrap().allowed =
+        Allowances { outage: true, skip_gates, ..Allowances::default() };
     fold(&mut state, &JournalEntry::UsersMoved { at: 7 });
     assert_eq!((state.switching(), state.phase), (None, Phase::Degraded));
+    let allowed = &state.unfinished_switch().unwrap().allowed;
+    assert!(allowed.outage && allowed.skip_gates.is_empty());
     assert_eq!(state.unfinished_switch().unwrap().left().len(), 4);
+    // Somebody led them away: it is on its way again, and when they first were there is still known.
+    fold(&mut state, &JournalEntry::UsersAway { at: 7 });
+    assert_eq!(state.phase, Phase::Switching);
+    fold(&mut state, &JournalEntry::UsersMoved { at: 8 });
+    assert_eq!((state.phase, state.switch.as_ref().unwrap().moved), (Phase::Degraded, Some(7)));
     fold(&mut state, &to("b", "c", 8));
     assert_eq!(state.switching().unwrap().left().len(), 4);
     let ended = JournalEntry::RunEnded {

@@ -148,6 +148,7 @@ codes! {
     UnseenFaultDomain = "unseen_fault_domain",
     UsersWait = "users_wait",
     VariableCase = "variable_case",
+    VariableReverts = "variable_reverts",
     WaitsInCircle = "waits_in_circle",
     WrongForm = "wrong_form",
     WrongGate = "wrong_gate",

@@ -7,6 +7,7 @@ use crate::engine::plan::model::change::{
     Action, AttributeChange, Change, DeferReason, Drift, Intent, Note, Plan, StepCall,
 };
 use crate::engine::plan::model::forecast::Forecast;
+use crate::engine::recovery::completion::open;
 use crate::engine::state::record::Phase;
 use crate::engine::text::diagnostic::Severity;
 use crate::engine::text::names::StackName;
@@ -246,7 +247,7 @@ fn summary(plan: &Plan) -> String {
     if plan.changes_nothing() && it.forget + it.moved + it.await_ == 0 {
         let why = match (verdict(plan), it.unknown, it.frozen) {
             (Some(_), ..) => "No changes. Planning failed".to_owned(),
-            (None, 0, _) if !plan.is_empty() => {
+            (None, 0, _) if !plan.is_empty() && open(plan).is_empty() => {
                 "No changes to resources. Applying this plan ends the switch".to_owned()
             }
             (None, 0, 0) => "No changes. Your infrastructure matches the configuration".into(),

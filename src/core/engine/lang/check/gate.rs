@@ -303,6 +303,8 @@ fn probe(span: Span, map: &Map, what: &str, terms: &mut Terms<'_>) -> OwnProbe {
             let is_list = what == "gate" && some.iter().any(Option::is_some);
             let (has, several) = if is_list {
                 ("more than one check", "; for several gates, write a list")
+            } else if what == "gate" {
+                ("no check", ", or `health` or `serves` for the health checks alone")
             } else {
                 ("no check", "")
             };

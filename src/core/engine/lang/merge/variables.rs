@@ -39,6 +39,11 @@ const REMEMBERED: &str = "the last apply";
 /// Who gave a secret that has no value.
 const NOBODY: &str = "nobody";
 
+/// Whether its value is what an earlier run was given.
+pub fn is_remembered(variable: &Variable) -> bool {
+    variable.from == REMEMBERED
+}
+
 /// What is remembered for the next run: each value that somebody gave, and of a secret only that there was one. Defaults
 /// and overlays speak for themselves.
 pub fn remembered(variables: &BTreeMap<String, Variable>) -> BTreeMap<String, Value> {

@@ -701,7 +701,7 @@ fn load_accepts_gates_only_where_they_apply() {
     stack.yaml:6:60: This gate does not apply to this kind [«tcp» a `linode.nodebalancer` does not decide where users are sent] -- to wait until it works, use `ready`; `gate` belongs on resources that decide where users are sent
     stack.yaml:7:60: This gate does not apply to this kind [«replication» a `linode.nodebalancer` has no replicas] -- `replication` goes with dynamodb.replica, dynamodb.table
     stack.yaml:8:59: `ready` has no check [«{ tcp: 'a:1', http: 'b' }» set one of `tcp`, `http`, and `replication`]
-    stack.yaml:9:101: `gate` has no check [«{ replicaton: true }» set one of `tcp`, `http`, and `replication`]
+    stack.yaml:9:101: `gate` has no check [«{ replicaton: true }» set one of `tcp`, `http`, and `replication`, or `health` or `serves` for the health checks alone]
     stack.yaml:9:103: Unknown key [«replicaton» `gate` has no such key] -- did you mean `replication`?
     "#);
 }

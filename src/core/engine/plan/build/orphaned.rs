@@ -92,7 +92,8 @@ impl PlanBuilder<'_> {
         let kept_now = match self.options.keep {
             Keep::Nothing => false,
             Keep::Data => kind.holds_data,
-            Keep::All => true,
+            // A name is no capacity: kept, it would go on sending users to the standby.
+            Keep::All => kind.drain.is_none(),
         };
         if change.action != Action::Delete || asked_for || !(kept_now || record.retained) {
             return;

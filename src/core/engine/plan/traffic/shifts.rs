@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 use crate::engine::lang::model::ServingQuorum;
 use crate::engine::normalize::stored;
+use crate::engine::observed::Observation;
 use crate::engine::plan::availability::frozen::Frozen;
 use crate::engine::plan::availability::replica_group::{Members, group_name};
 use crate::engine::plan::draft::plan_builder::PlanInputs;
@@ -228,22 +229,16 @@ pub fn left(
 
 /// What a switch asks of a target whose record says nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum QuorumDefault {
-    /// No switch: what is planned is there, and one backend serves.
-    Planned,
-    /// Nothing is lost: users wait until all serve, also on their way home.
-    Switch,
-    /// Users of a lost site are not served until they have moved: the first backend that serves is enough.
-    Loss,
+struct QuorumDefault {
+    /// A switch: users wait until all serve, also on their way home; else what is planned is there, and one backend serves.
+    is_switch: bool,
+    /// Users of a lost site are not served until they have moved: the first backend that serves is enough, whoever moves them.
+    has_loss: bool,
 }
 
 impl QuorumDefault {
     fn of(options: &PlanOptions) -> Self {
-        match options.is_switch() {
-            false => Self::Planned,
-            true if options.lost.is_empty() => Self::Switch,
-            true => Self::Loss,
-        }
+        Self { is_switch: options.is_switch(), has_loss: !options.lost.is_empty() }
     }
 }
 
@@ -421,15 +416,29 @@ impl TrafficView<'_, '_> {
         }
         let withdraws = it.change.action == Action::Delete;
         let own = it.instance.and_then(|it| it.resource.gates.serves());
-        let nobody_serves =
-            || old_roots.is_empty() || old_roots.iter().any(|it| self.is_frozen(it));
+        let nobody_serves = || {
+            let is_lost = old_roots.is_empty() || old_roots.iter().any(|it| self.is_frozen(it));
+            is_lost || self.is_led_away(it)
+        };
         own.filter(|_| !withdraws).unwrap_or_else(|| match self.quorum {
-            QuorumDefault::Loss if nobody_serves() => ServingQuorum::Count(1),
-            QuorumDefault::Switch | QuorumDefault::Loss if !withdraws => {
-                ServingQuorum::Percent(100)
-            }
+            QuorumDefault { has_loss: true, .. } if nobody_serves() => ServingQuorum::Count(1),
+            QuorumDefault { is_switch: true, .. } if !withdraws => ServingQuorum::Percent(100),
             _ => ServingQuorum::All,
         })
+    }
+
+    /// Whether somebody has led its users elsewhere since it was recorded, or taken the name away: who serves them there, if
+    /// anybody, is not known.
+    fn is_led_away(&self, it: &PlannedChange<'_>) -> bool {
+        let Some(record) = it.record else { return false };
+        match self.worlds.observed.get(&it.change.address) {
+            Some(Observation::Absent) => true,
+            Some(Observation::Exists { attributes, .. }) => it.kind.traffic.iter().any(|name| {
+                let seen = attributes.get(name);
+                seen.is_some() && seen != record.attributes.get(name)
+            }),
+            Some(Observation::Unknown(_)) | None => false,
+        }
     }
 
     fn is_checked(&self, address: &Address) -> bool {

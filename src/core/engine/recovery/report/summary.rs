@@ -149,6 +149,10 @@ impl SwitchReport {
             (Some(it), Some(objective)) if judged(it, objective) == ObjectiveVerdict::Missed => {
                 ObjectiveVerdict::Missed
             }
+            // Some of them are directed, and others are still where they were, or where nobody is served.
+            (Some(_), _) if self.phase == Phase::Switching => {
+                ObjectiveVerdict::Unknown("users have not all moved")
+            }
             (Some(_), _) if !self.unchecked.is_empty() => ObjectiveVerdict::Unknown(UNCHECKED),
             (Some(_), _) => ObjectiveVerdict::Met,
             (None, _) if !self.measured().has_traffic => {
