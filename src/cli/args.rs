@@ -24,6 +24,8 @@ pub use crate::cli::args::state::{ApproveArgs, StateArgs, StateCommand};
 use crate::cli::args::status::StatusArgs;
 
 use crate::cli::complete;
+use crate::ops::error::OpsError;
+use crate::ops::watch::target::{ExpectedAnswer, Targets};
 
 /// Declarative disaster recovery for DynamoDB and Linode.
 #[derive(Debug, Parser)]
@@ -175,6 +177,9 @@ pub enum CliCommand {
         /// Time when the site was last seen healthy, e.g. `2026-11-26T03:04:05Z`; the recovery time is measured from it (`watch` sets it)
         #[arg(long, value_name = "TIME")]
         last_good: Option<jiff::Timestamp>,
+        /// URL to probe from outside once users have moved; the first healthy response (status 200) ends the report
+        #[arg(long)]
+        url: Option<String>,
         #[command(flatten)]
         allow: AllowArgs,
         #[command(flatten)]
@@ -306,6 +311,12 @@ impl CliCommand {
             | Self::Drill { speed, .. } => Cow::Borrowed(speed),
             _ => Cow::default(),
         }
+    }
+
+    /// What is looked at from outside once users have moved.
+    pub fn outside(&self) -> Result<Option<Targets>, OpsError> {
+        let Self::Failover { url: Some(url), .. } = self else { return Ok(None) };
+        Targets::new(url, &[], ExpectedAnswer::usual()).map(Some)
     }
 
     /// Whether it acts in the sandbox.

@@ -10,6 +10,7 @@ use crate::engine::retry::Pacing;
 use crate::engine::text::plain::escape_control;
 use crate::engine::text::redact::redactor;
 use crate::ops::error::OpsError;
+use crate::ops::watch::target::{Targets, shown};
 
 /// What every command is given.
 pub struct CommandContext {
@@ -21,6 +22,8 @@ pub struct CommandContext {
     pub pace: Pacing,
     /// Where its events are told.
     pub events: Option<Arc<EventLog>>,
+    /// What is looked at from outside once users have moved.
+    pub outside: Option<Targets>,
 }
 
 impl CommandContext {
@@ -33,7 +36,22 @@ impl CommandContext {
             command: typed(),
             pace: arguments.command.speed().pace()?,
             events: arguments.command.speed().log()?,
+            outside: arguments.command.outside()?,
         })
+    }
+}
+
+/// A word without the name and the password of a URL that it may hold.
+fn without_credentials(word: String) -> String {
+    let (flag, text) = match word.split_once("=http") {
+        Some((flag, rest)) => (format!("{flag}="), format!("http{rest}")),
+        None => (String::new(), word.clone()),
+    };
+    match reqwest::Url::parse(&text) {
+        Ok(url) if url.password().is_some() || !url.username().is_empty() => {
+            format!("{flag}{}", shown(&url))
+        }
+        _ => word,
     }
 }
 
@@ -50,8 +68,26 @@ pub fn typed() -> String {
             hide = false;
         } else {
             hide = word == "--var";
-            words.push(word);
+            words.push(without_credentials(word));
         }
     }
     escape_control(&redactor().redact(&words.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_credentials;
+
+    #[test]
+    fn without_credentials_leaves_everything_else_as_typed() {
+        for (typed, kept) in [
+            ("http://me:hush@shop/x?y=1", "http://shop/x?y=1"),
+            ("--url=https://hush@shop/", "--url=https://shop/"),
+            ("--url=https://shop", "--url=https://shop"),
+            ("http://shop", "http://shop"),
+            ("a:b@c", "a:b@c"),
+        ] {
+            assert_eq!(without_credentials(typed.into()), kept);
+        }
+    }
 }

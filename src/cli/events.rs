@@ -10,6 +10,7 @@
 //! | `step-ended` | `step`, `address`, `call`, `outcome` (`done`, `failed`, `indeterminate`), `why`, `ended`, `of` |
 //! | `gate-open` | `step`, `address`, `call`, `serving` (backends that serve), `backends` (all that are there or to come) |
 //! | `phase` | `phase` (`degraded`: users are where the switch wants them) |
+//! | `answered` | none; the URL of `failover --url` answered well after users had moved; it may come after `run-ended` |
 //! | `run-ended` | `phase`, `complete`, `done`, `failed`, `remaining`, `stopped` |
 //!
 //! Of a switch each line has `used` as well: seconds since the site was last seen good, or since the switch began. Durations are
@@ -168,6 +169,11 @@ impl RunEvents {
                 "stopped": report.stopped,
             }),
         );
+    }
+
+    /// The first good answer was seen from outside after users had moved.
+    pub fn answered(&self) {
+        self.say("answered", json!({}));
     }
 
     /// Tells each progress of this plan, and passes it on.

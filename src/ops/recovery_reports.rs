@@ -137,6 +137,7 @@ pub fn report(
         phase: run.phase,
         goals: switching.goals,
         earlier: switching.directed.iter().copied().reduce(later),
+        answered: before.iter().filter_map(|it| it.answered).min(),
         idle,
         arrivals: Vec::new(),
         unchecked: led,
@@ -191,6 +192,30 @@ pub fn keep(
     report: &SwitchReport,
 ) -> Result<PathBuf, StoreError> {
     reports(session, place).write(report)
+}
+
+/// Completes the kept reports of the failover to an overlay that ended at `since` or later with the first of these good answers that
+/// came after users had moved. When that was; `None`: no such report lacks one.
+pub fn complete(
+    session: &Session,
+    place: &StackRef,
+    overlay: &str,
+    since: i64,
+    seen: &[i64],
+) -> Result<Option<i64>, StoreError> {
+    let reports = reports(session, place);
+    let (kept, _) = reports.list()?;
+    let mut answered = None;
+    for StoredReport { name, mut report } in kept {
+        let is_it = report.kind == SwitchKind::Failover
+            && report.span.ended >= since
+            && report.to.iter().any(|it| it == overlay);
+        if is_it && report.take_answers(seen) {
+            reports.replace(&name, &report)?;
+            answered = answered.or(report.answered);
+        }
+    }
+    Ok(answered)
 }
 
 /// The reports of one stack.

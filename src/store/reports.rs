@@ -60,6 +60,14 @@ impl Reports {
         Ok(self.backend.place(&key))
     }
 
+    /// Writes a report that is kept again, under its name.
+    pub fn replace(&self, name: &str, report: &SwitchReport) -> Result<(), StoreError> {
+        let key = REPORTS.key(&format!("{name}.{ENDING}"));
+        let text = encode(report);
+        let text = redactor().hide(&text);
+        self.backend.put(&key, text.as_bytes(), PutMode::Replace).map(drop)
+    }
+
     /// Under the first name that is free.
     fn put(&self, base: &str, text: &[u8]) -> Result<StoreKey, StoreError> {
         let taken: BTreeSet<StoreKey> = self.backend.list(&REPORTS)?.into_iter().collect();

@@ -193,6 +193,61 @@ fn failover_under_loss_counts_the_dns_bound_without_a_drain() {
     assert_eq!(report["phases"]["drain"], 0.0, "{report:#}");
 }
 
+/// A failover that is typed by a person looks itself, and waits neither for ever nor in the way of the run.
+#[test]
+fn failover_with_a_url_ends_its_report_with_the_first_good_answer() {
+    let home = shop();
+    home.lose("linode:us-east");
+    let failover = ["failover", "shop", "--to", "eu", "--yes", "--url"];
+    for wrong in ["shop.example.com", "tcp://shop.example.com:80"] {
+        home.sandbox(&[&failover[..], &[wrong]].concat()).code(64).says(&["--url "]).done();
+    }
+    let url = "http://me:hush@shop.example.com/ok";
+    let output = home.sandbox(&[&failover[..], &[url]].concat()).code(0);
+    assert!(!output.stdout.contains("hush") && !output.stderr.contains("hush"), "{output}");
+    output.says(&["\n  first good answer from outside: after "]).done();
+    let report = reports(&home).remove(0);
+    assert!(seconds(&report["answered"]) >= seconds(&report["shifted"]) - 0.1, "{report:#}");
+    assert!(seconds(&report["answered"]) < seconds(&report["recovery"]), "{report:#}");
+    assert!(!report["command"].as_str().unwrap().contains("hush"), "{report:#}");
+    home.run(&["sandbox", "heal"]).code(0).done();
+    home.sandbox(&["failback", "shop", "--yes"]).code(0).done();
+    // What never answers well fails nothing.
+    let dead = ["--planned", "--url", "http://127.0.0.1:1/"];
+    home.sandbox(&[&failover[..5], &dead].concat())
+        .code(0)
+        .says(&[
+            "waiting up to 1 min for a healthy response from http://127.0.0.1:1/",
+            "warning: no healthy response from http://127.0.0.1:1/ since users were moved: ",
+            "failover of shop to eu: complete",
+        ])
+        .done();
+    assert_eq!(reports(&home).pop().unwrap()["answered"], Json::Null);
+}
+
+/// Whoever finishes a switch whose users have moved looks at once, and what an earlier run has seen stays.
+#[test]
+fn failover_that_is_resumed_keeps_or_finds_the_first_good_answer() {
+    for looks_first in [true, false] {
+        let home = shop();
+        home.lose("linode:us-east");
+        home.fault("POST /linode/instances 503 times=100000");
+        let failover = ["failover", "shop", "--to", "eu", "--yes"];
+        let with_url = [&failover[..], &["--url", "http://shop.example.com/ok"]].concat();
+        let first: &[&str] = if looks_first { &with_url } else { &failover };
+        home.sandbox(first).code(1).says(&["degraded"]).done();
+        home.world.heal(None).unwrap();
+        home.world.end_faults().unwrap();
+        home.lose("linode:us-east");
+        home.sandbox(&with_url).code(0).says(&["first good answer from outside"]).done();
+        let all = reports(&home);
+        assert_eq!(all.len(), 2, "{all:#?}");
+        let seen: Vec<Option<i64>> = all.iter().map(|it| it["answered_at"].as_i64()).collect();
+        assert_eq!(seen[0].is_some(), looks_first, "{all:#?}");
+        assert!(seen[1].is_some() && (!looks_first || seen[0] == seen[1]), "{seen:?}");
+    }
+}
+
 #[test]
 fn failover_that_fails_is_reported_and_resumed_from_its_begin() {
     let home = shop();

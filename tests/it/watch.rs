@@ -497,7 +497,8 @@ fn watch_fails_over_a_lost_site_once_and_never_back() {
     let home = shop();
     lose_home(&home);
     let output = watch_shop(&home, SHOP, &["--rounds", "6"]).code(0);
-    assert_eq!(names(&output), "probe-failed probe-failed down switching switched probe-ok up");
+    let told = "probe-failed probe-failed down switching switched answered probe-ok up";
+    assert_eq!(names(&output), told);
     assert_eq!(active(&home), ["failover_eu"]);
     let run = home.state("woocommerce").unwrap().last_run.unwrap();
     let root = home.path("").canonicalize().unwrap();
@@ -511,6 +512,13 @@ fn watch_fails_over_a_lost_site_once_and_never_back() {
     let report = &reports["reports"][0];
     assert!(report["phases"]["detection"].as_f64().is_some_and(|it| it > 0.0), "{report:#}");
     assert!(report["began_at"].as_i64() < report["recorded_at"].as_i64(), "{report:#}");
+    // … and the first good answer after users had moved is where it ends.
+    let answered = report["answered"].as_f64().unwrap();
+    assert!(answered >= report["shifted"].as_f64().unwrap() - 0.1, "{report:#}");
+    let (seen, ended) = (report["answered_at"].as_i64(), report["ended_at"].as_i64());
+    assert!(seen < ended, "it is looked for while the rest is made: {report:#}");
+    let shown = home.sandbox(&["reports", "woocommerce", report["name"].as_str().unwrap()]);
+    shown.code(0).shows(&["first good answer from outside: after "]).done();
     home.world.heal(None).unwrap();
     assert_eq!(names(&watch_shop(&home, SHOP, &["--rounds", "3"]).code(0)), "");
     assert_eq!(active(&home), ["failover_eu"], "never back");
@@ -565,8 +573,34 @@ fn watch_waits_for_the_next_round_when_the_lease_is_held() {
     );
     drop(lease);
     let output = watch_shop(&home, SHOP, &["--once"]).code(0);
-    assert_eq!(names(&output), "probe-failed switching switched");
+    assert_eq!(names(&output), "probe-failed switching switched answered");
     assert_eq!(active(&home), ["failover_eu"]);
+}
+
+/// A site that answers only later ends the report of its switch later, also for a watch that was started again meanwhile.
+#[test]
+fn watch_completes_a_report_in_a_later_round() {
+    let home = shop();
+    let site = Site::of(&["200", "503"]);
+    let url = site.url();
+    watch_shop(&home, &url, &["--once"]).code(0).done();
+    lose_home(&home);
+    let output = watch_shop(&home, &url, &["--rounds", "2"]).code(0);
+    assert_eq!(names(&output), "probe-failed probe-failed down switching switched");
+    let report = || {
+        let reports = home.sandbox(&["reports", "woocommerce", "--format", "json"]).code(0);
+        reports.json()["reports"][0].clone()
+    };
+    assert_eq!(report()["answered"], Value::Null);
+    site.now(&["200"]);
+    let output = watch_shop(&home, &url, &["--once"]).code(0);
+    assert_eq!(names(&output), "answered probe-ok");
+    let answered = &events(&output)[1];
+    assert!(answered["seconds"].as_u64().unwrap() > 0, "{answered}");
+    let first = report()["answered_at"].clone();
+    assert!(first.is_i64(), "{first}");
+    assert_eq!(names(&watch_shop(&home, &url, &["--once"]).code(0)), "up");
+    assert_eq!(report()["answered_at"], first, "the first one counts");
 }
 
 /// A person who switches knows more: the watch neither turns that, nor turns it back later.

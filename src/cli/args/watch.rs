@@ -77,7 +77,7 @@ It replaces a cron script that probes a site and rewrites DNS. Each probe opens 
 
 With --control, a probe counts only if a control target answers, too: otherwise this host may have lost its own connectivity, and watch makes no decision. A 5xx or 407 response counts as a proxy error, not as the control answering.
 
-When the URL is down, watch fails over: at most once per --cooldown, and never back. It does nothing if the overlay is already active, or while another switch is in progress. It retries a failed switch after 1, 2, 4, 8, and then every 15 minutes while the URL is down; retries count as the same switch. Several watchers of one stack make only one switch.
+When the URL is down, watch fails over: at most once per --cooldown, and never back. It does nothing if the overlay is already active, or while another switch is in progress. It retries a failed switch after 1, 2, 4, 8, and then every 15 minutes while the URL is down; retries count as the same switch. Several watchers of one stack make only one switch. The first healthy probe after the switch ends its report.
 
 The history, the counters, and the last switch are kept in `watch-OVERLAY.json` beside the stack's state and survive restarts. On its first start, watch refuses to start unless the URL is healthy. With --failover, it also plans the failover on each start, and refuses the first start if that plan fails.
 
@@ -96,7 +96,8 @@ On stdout, watch prints one JSON object per line for each event, with `time`, `e
   cooldown             last_switch, until: it would switch if the cooldown were over
   already-switched     the overlay is already active
   switching            attempt
-  switched             seconds
+  switched             seconds, phase
+  answered             seconds: the first healthy probe after a switch; its report is completed with it
   switch-held          another switch is in progress, or this one was superseded; if superseded, it is not retried before the cooldown is over
   switch-failed        exit, again (when it is retried)
   not-saved            the history could not be written

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::cli::args::{AllowArgs, LayerArgs, LossArgs, WorldArgs};
 use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
 use crate::cli::commands::reports;
@@ -16,12 +18,13 @@ use crate::engine::plan::format::same_as_planned::differences;
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::{self, Completion};
-use crate::engine::state::record::State;
+use crate::engine::state::record::{Phase, State};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::engine::text::names::StackName;
 use crate::ops::apply::finish::RunRequest;
 use crate::ops::apply::run::is_idle;
+use crate::ops::apply::step_inputs::Progress;
 use crate::ops::error::OpsError;
 use crate::ops::load::layers::assumes_loss;
 use crate::ops::load::session::{CloudTarget, Session};
@@ -31,8 +34,10 @@ use crate::ops::load::switch_target::Losses;
 use crate::ops::plan::bindings::{bindings, broken_bindings};
 use crate::ops::plan::make::{Proposed, plan_on, unsafe_steps};
 use crate::ops::recovery_reports;
+use crate::ops::watch::first_answer::{OutsideProbe, PATIENCE};
 use crate::render::plan::outline::ShownPlan;
 use crate::render::plan::text::{TextOptions, text};
+use crate::render::words::duration;
 use crate::store::lease::Lease;
 
 /// What was agreed to on the command line.
@@ -358,7 +363,10 @@ async fn carry_out(
         let forecast = reports::forecast(session, &ask.place, &proposed);
         events.began(&context.command, &proposed.plan, switching.as_ref(), forecast.as_ref());
     }
+    let outside = context.outside.clone().filter(|_| switching.is_some());
+    let outside = outside.map(|it| OutsideProbe::begin(session, it));
     let tell = events.listener(&proposed.plan, progress::listener(&proposed.plan));
+    let tell = notices_moved_users(outside.as_ref(), proposed.state.as_ref(), tell);
     let report =
         crate::ops::apply::run::apply(session, lease, proposed, &order, tell, signals.stop.clone())
             .await;
@@ -370,7 +378,11 @@ async fn carry_out(
         out::talk(&left);
     }
     if let Some(switching) = &switching {
-        reports::conclude(context, session, &ask.place, switching, &report);
+        let answered = first_answer(context, session, outside, signals.stop.clone()).await;
+        if answered.is_some() {
+            events.answered();
+        }
+        reports::conclude(context, session, &ask.place, switching, &report, answered);
         if report.is_over() {
             pending(session, ask);
         }
@@ -392,4 +404,45 @@ async fn carry_out(
         None => ending.into(),
     };
     Ok(Went { exit, ending })
+}
+
+/// Tells who looks from outside when users have moved, which an earlier run may have done, and passes everything on.
+fn notices_moved_users(
+    outside: Option<&OutsideProbe>,
+    state: Option<&State>,
+    next: Arc<dyn Fn(Progress) + Send + Sync>,
+) -> Arc<dyn Fn(Progress) + Send + Sync> {
+    let Some(moved) = outside.map(OutsideProbe::signal) else { return next };
+    if state.is_some_and(|it| it.phase == Phase::Degraded) {
+        moved();
+    }
+    Arc::new(move |progress| {
+        if matches!(progress, Progress::Phase(_)) {
+            moved();
+        }
+        next(progress);
+    })
+}
+
+/// The first good answer from outside, which is waited for a while; the run is over, and what is not seen changes nothing.
+async fn first_answer(
+    context: &CommandContext,
+    session: &Session,
+    outside: Option<OutsideProbe>,
+    stop: watch::Receiver<Option<String>>,
+) -> Option<i64> {
+    let (url, outside) = (context.outside.as_ref()?.shown(), outside?);
+    if outside.is_waiting() {
+        let patience = duration(PATIENCE.as_secs());
+        out::talk(&format!("waiting up to {patience} for a healthy response from {url}"));
+    }
+    match outside.end(session, stop).await? {
+        Ok(at) => Some(at),
+        Err(why) => {
+            out::talk(&format!(
+                "warning: no healthy response from {url} since users were moved: {why}; DNS caches on this host may still hold the old address"
+            ));
+            None
+        }
+    }
 }

@@ -101,15 +101,18 @@ pub fn forecast(session: &Session, place: &StackRef, proposed: &Proposed) -> Opt
     forecast
 }
 
-/// What a switch took, said and kept.
+/// What a switch took, said and kept; `answered`: the first good answer that was seen from outside after it, in milliseconds since the
+/// Unix epoch.
 pub fn conclude(
     context: &CommandContext,
     session: &Arc<Session>,
     place: &StackRef,
     switching: &Switching,
     run: &RunResult,
+    answered: Option<i64>,
 ) {
-    let report = recovery_reports::report(session, place, switching, &context.command, run);
+    let mut report = recovery_reports::report(session, place, switching, &context.command, run);
+    report.take_answers(answered.as_slice());
     tell_and_keep(session, place, &report);
 }
 

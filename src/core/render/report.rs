@@ -94,6 +94,12 @@ fn counted_from(report: &SwitchReport) -> &'static str {
     if is_unknown { " from the command on" } else { "" }
 }
 
+/// `first good answer from outside: after 1 min 5 s`, where somebody saw one.
+fn answered(report: &SwitchReport) -> Option<String> {
+    let after = took(report.answered_after()?);
+    Some(format!("first good answer from outside: after {after}{}", counted_from(report)))
+}
+
 /// `recovery time: 6 min 13 s, objective 15 min: met`.
 fn compared(what: &str, it: &ObjectiveResult, from: &str) -> String {
     let measured = match (it.measured, &it.verdict) {
@@ -173,6 +179,7 @@ pub fn paragraph(report: &SwitchReport) -> String {
         lines.push(format!("  {:<12}{:>12}  {}", row.phase, row.took, row.note));
     }
     lines.push(format!("  {}", compared(recovery(report), &report.rto(), counted_from(report))));
+    lines.extend(answered(report).map(|it| format!("  {it}")));
     lines.push(format!("  {}", compared("data behind", &report.rpo(), "")));
     lines.extend(unchecked(report, quoted).into_iter().map(|it| format!("  {it}")));
     lines.join("\n")
@@ -283,6 +290,9 @@ pub fn markdown(report: &SwitchReport) -> String {
             (ObjectiveVerdict::Met, _) => "met".into(),
         };
         text.push_str(&format!("| {what} | {objective} | {measured} | {verdict} |\n"));
+    }
+    if let Some(after) = report.answered_after() {
+        text.push_str(&format!("| first good answer from outside | – | {} | – |\n", took(after)));
     }
     let open = report.open.iter().map(|it| format!("incomplete: {}", prose(it)));
     let skipped = skipped(report, code, prose);
@@ -437,6 +447,16 @@ mod tests {
     one  failover of shop to e|u: incomplete
     two  failover of shop to eu: complete, recovery 6 min 13 s (met)
     "#);
+    }
+
+    #[test]
+    fn paragraph_and_markdown_say_when_it_first_answered() {
+        let mut seen = report(planned(), 681);
+        seen.answered = Some(seen.span.began + 80_000);
+        let line = "\n  first good answer from outside: after 1 min 20 s from the command on\n";
+        assert!(paragraph(&seen).contains(line), "{}", paragraph(&seen));
+        let row = "\n| first good answer from outside | – | 1 min 20 s | – |\n";
+        assert!(markdown(&seen).contains(row), "{}", markdown(&seen));
     }
 
     #[test]

@@ -67,6 +67,7 @@ fn facts(event: &WatchEvent) -> Vec<(&'static str, Json)> {
             let phase = if degraded.is_some() { "degraded" } else { "settled" };
             vec![("seconds", json!(seconds(*milliseconds))), ("phase", json!(phase))]
         }
+        WatchEvent::Answered { after } => vec![("seconds", json!(seconds(*after)))],
         WatchEvent::SwitchFailed { exit, again, .. } => {
             vec![("exit", json!(exit)), ("again", json!(time(*again)))]
         }
@@ -134,6 +135,10 @@ fn detail(about: &About, event: &WatchEvent) -> String {
                 None => switched,
             }
         }
+        WatchEvent::Answered { after } => {
+            let after = duration(seconds(*after));
+            format!("first healthy probe after the switch, {after} after it began")
+        }
         WatchEvent::SwitchFailed { why, again, .. } => {
             format!("{why}; the next attempt is at {} if the URL is still down", time(*again))
         }
@@ -165,6 +170,7 @@ mod tests {
             WatchEvent::Switching { attempt: 2 },
             WatchEvent::Switched { milliseconds: 61_000, degraded: None },
             WatchEvent::Switched { milliseconds: 61_000, degraded: Some(why()) },
+            WatchEvent::Answered { after: 75_000 },
             WatchEvent::SwitchHeld { why: why() },
             WatchEvent::SwitchFailed { why: why(), exit: Some(1), again: 60_000 },
             WatchEvent::NotSaved { why: why() },

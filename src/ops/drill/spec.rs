@@ -88,6 +88,7 @@ impl DrillSpec {
             phase: Phase::Switching,
             goals,
             earlier: None,
+            answered: None,
             idle: None,
             arrivals: Vec::new(),
             unchecked: Vec::new(),

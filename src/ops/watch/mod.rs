@@ -3,6 +3,7 @@
 pub mod rehearse;
 pub mod switch;
 pub mod target;
+pub mod first_answer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,8 +21,9 @@ use crate::ops::load::layers::overlay_file;
 use crate::ops::load::session::{CloudTarget, Session};
 use crate::ops::load::sides;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::recovery_reports;
 use crate::ops::watch::rehearse::rehearse;
-use crate::ops::watch::switch::{Act, SwitchFacts};
+use crate::ops::watch::switch::{Act, End, SwitchFacts};
 use crate::ops::watch::target::Targets;
 use crate::render::watch::time;
 use crate::render::words::{count, digest};
@@ -33,6 +35,11 @@ use crate::store::watch::{WatchFile, WatchLock};
 const CLAIMS_MAX: u32 = 40;
 /// The pause between two such attempts.
 const CLAIM_PAUSE: Duration = Duration::from_millis(10);
+
+/// How often the URL is looked at while a failover runs, at least: the first good answer ends its report. A guess.
+const LOOK_PAUSE: Duration = Duration::from_secs(30);
+/// So many good answers are remembered while a failover runs: at one each 30 s, those of more than three days.
+const ANSWERS_MAX: usize = 10_000;
 
 /// What is to be watched, and how.
 pub struct WatchRequest {
@@ -213,6 +220,13 @@ impl<'a> Watcher<'a> {
             Err(why) if is_new => return Err(why.into()),
             saved => self.say_saved(saved),
         }
+        if let Some(after) = events.iter().find_map(|it| match it {
+            WatchEvent::Answered { after } => Some(after),
+            _ => None,
+        }) {
+            let completed = self.complete(round.at - after, &[round.at]);
+            self.say_saved(completed.map(drop));
+        }
         if let (Some(case), Err(why)) = (case, round.target)
             && !matches!(self.ask.act, Act::Report)
         {
@@ -281,25 +295,67 @@ impl<'a> Watcher<'a> {
             // What is not durable is not begun: a restart would switch again.
             (Decision::Switch { .. }, Err(why)) => {
                 let why = words(&why);
-                self.end(&claim, WatchOutcome::Failed { why, exit: None, moved: false });
+                self.end(&claim, WatchOutcome::Failed { why, exit: None, moved: false }, &[]);
             }
             (Decision::Switch { attempt }, Ok(())) => {
                 self.tell(event.as_slice());
                 let facts = self.facts(attempt, detail);
                 let before = self.session.store(&self.ask.place).last_epoch().unwrap_or(u64::MAX);
-                let end = self.ask.act.run(&facts, self.ask.within).await;
+                let (end, answers) = self.switch(&facts).await;
                 // What cannot be read may be anything: users may have been moved.
                 let active = self.active().unwrap_or(Active::Underway);
                 let outcome = self.ask.act.meaning(&end, active);
-                self.end(&claim, self.unless_turned(outcome, before));
+                self.end(&claim, self.unless_turned(outcome, before), &answers);
             }
         }
     }
 
-    fn end(&mut self, claim: &WatchLock, outcome: WatchOutcome) {
+    /// Runs the switch. The URL is looked at beside a failover, and once after it: when it answered well.
+    async fn switch(&self, facts: &SwitchFacts) -> (End, Vec<i64>) {
+        let (act, mut answers) = (&self.ask.act, Vec::new());
+        let mut run = std::pin::pin!(act.run(facts, self.ask.within));
+        if !matches!(act, Act::Failover { .. }) {
+            return (run.await, answers);
+        }
+        let pause = self.ask.interval.min(LOOK_PAUSE);
+        let end = loop {
+            tokio::select! {
+                biased;
+                end = &mut run => break end,
+                at = async {
+                    self.session.clock.sleep(pause).await;
+                    self.look().await
+                } => answers.extend(at.filter(|_| answers.len() < ANSWERS_MAX)),
+            }
+        };
+        answers.extend(self.look().await);
+        (end, answers)
+    }
+
+    /// When the URL was asked, if it answered well.
+    async fn look(&self) -> Option<i64> {
+        let at = self.session.clock.now();
+        let round = self.ask.targets.look(&self.session.prober, at).await;
+        round.target.is_ok().then_some(at)
+    }
+
+    /// Completes the reports of the switch that began then; the first of these answers that counts.
+    fn complete(&self, began: i64, seen: &[i64]) -> Result<Option<i64>, StoreError> {
+        let (place, overlay) = (&self.ask.place, &self.ask.overlay);
+        recovery_reports::complete(self.session, place, overlay, began, seen)
+    }
+
+    fn end(&mut self, claim: &WatchLock, outcome: WatchOutcome, answers: &[i64]) {
         self.failed = matches!(outcome, WatchOutcome::Failed { .. });
         let event = ended(&mut self.memory, self.session.clock.now(), outcome);
         self.tell(event.as_slice());
+        if let Some(began) = self.memory.unanswered {
+            let completed = self.complete(began, answers);
+            if let Ok(Some(at)) = completed {
+                self.memory.unanswered = None;
+                self.tell(&[WatchEvent::Answered { after: at - began }]);
+            }
+        }
         let saved = claim.settle(&self.memory);
         self.say_saved(saved);
     }

@@ -28,6 +28,13 @@ pub struct ExpectedAnswer {
     pub within: Duration,
 }
 
+impl ExpectedAnswer {
+    /// Status 200 within 5 s, whatever the page says: what `watch` expects where nobody says more.
+    pub fn usual() -> Self {
+        Self { status: 200, body: None, within: Duration::from_secs(5) }
+    }
+}
+
 impl Targets {
     pub fn new(url: &str, controls: &[String], expected: ExpectedAnswer) -> Result<Self, OpsError> {
         let ExpectedAnswer { status, body, within } = expected;
@@ -162,7 +169,7 @@ fn shown_text(text: &str) -> String {
 }
 
 /// Without what may be secret in it.
-fn shown(url: &Url) -> String {
+pub fn shown(url: &Url) -> String {
     let mut url = url.clone();
     // A URL with a host takes both; what has none never gets here.
     url.set_username("").ok();

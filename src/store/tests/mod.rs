@@ -47,6 +47,7 @@ pub(crate) fn report(began: i64, ended: i64) -> SwitchReport {
         phase: crate::engine::state::record::Phase::Settled,
         goals: RecoveryObjectives::default(),
         earlier: None,
+        answered: None,
         idle: None,
         arrivals: Vec::new(),
         unchecked: Vec::new(),

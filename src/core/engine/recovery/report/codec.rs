@@ -13,6 +13,9 @@
 //!   measured` or `unknown` (users were directed in time, and nothing checked whether they were served); null where the stack says no
 //!   objective.
 //! - `passed`: complete, and no objective is missed.
+//! - `answered_at`: the first good answer that was seen from outside after users had moved, by `watch` or `failover --url`; `answered`
+//!   is the same in seconds after `began_at`. Both are absent where nobody has seen one. The verdict of `objectives.rto` does not
+//!   depend on it.
 //! - `idle`: a process ended before its end; `from_at`: the last thing that it has written, `to_at`: another went on. The phase of
 //!   that name is how long that was.
 //! - `arrivals`: what a rehearsal measured beside its steps: how long a written item took to another member of its group.
@@ -94,6 +97,10 @@ struct ReportJson {
     phases: serde_json::Map<String, serde_json::Value>,
     objectives: ObjectivesJson,
     earlier: Option<DirectedJson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answered_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answered: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     idle: Option<IdleJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -240,6 +247,8 @@ impl From<&SwitchReport> for ReportJson {
             earlier: it
                 .earlier
                 .map(|it| DirectedJson { directed_at: it.at, dns_bound: it.dns_bound }),
+            answered_at: it.answered,
+            answered: it.answered_after().map(seconds),
             idle: it.idle.map(|it| IdleJson { from_at: it.from, to_at: it.to }),
             arrivals: it.arrivals.iter().map(Into::into).collect(),
             unchecked: it.unchecked.iter().map(Into::into).collect(),
@@ -354,6 +363,7 @@ impl ReportJson {
             earlier: self
                 .earlier
                 .map(|it| ShiftRecord { at: it.directed_at, dns_bound: it.dns_bound }),
+            answered: self.answered_at,
             idle: self.idle.map(|it| Gap { from: it.from_at, to: it.to_at }),
             arrivals: arrivals.map(arrival).collect::<Result<_, _>>()?,
             unchecked: unchecked.map(led).collect::<Result<_, _>>()?,

@@ -69,6 +69,7 @@ pub fn report(steps: Vec<StepTiming>, ended: i64) -> SwitchReport {
         phase: Phase::Settled,
         goals: RecoveryObjectives { rto: Some(900), rpo: Some(60) },
         earlier: None,
+        answered: None,
         idle: None,
         arrivals: Vec::new(),
         unchecked: Vec::new(),

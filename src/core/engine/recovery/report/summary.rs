@@ -60,6 +60,9 @@ pub struct SwitchReport {
     pub goals: RecoveryObjectives,
     /// When an earlier run of the same switch directed users.
     pub earlier: Option<ShiftRecord>,
+    /// When the first good answer was seen from outside after users had moved, in milliseconds since the Unix epoch; `None`: nobody
+    /// looked, or it has not come yet.
+    pub answered: Option<i64>,
     /// Its process ended before its end: from then on nobody was at it, until another one was.
     pub idle: Option<Gap>,
     /// What a rehearsal measured beside its steps.
@@ -138,6 +141,23 @@ impl SwitchReport {
         let directed = self.measured().directed?;
         let until = u64::try_from(directed.at.saturating_sub(self.span.began)).unwrap_or(0);
         Some(until.saturating_add(directed.dns_bound.saturating_mul(1_000)))
+    }
+
+    /// Takes in the times of good answers that were seen from outside: the first one after users had moved is where this report
+    /// ends. Whether it was told anything by that.
+    pub fn take_answers(&mut self, seen: &[i64]) -> bool {
+        let Some(directed) = self.measured().directed.filter(|_| self.answered.is_none()) else {
+            return false;
+        };
+        // What answered before may be what was left.
+        self.answered = seen.iter().copied().filter(|it| *it >= directed.at).min();
+        self.answered.is_some()
+    }
+
+    /// From the begin until the first good answer from outside, in milliseconds. It is shown beside the recovery and judges nothing:
+    /// one observer's cache says nothing about the last user's, and one who looks late sees it late.
+    pub fn answered_after(&self) -> Option<u64> {
+        Some(u64::try_from(self.answered?.saturating_sub(self.span.began)).unwrap_or(0))
     }
 
     /// The recovery beside the objective.

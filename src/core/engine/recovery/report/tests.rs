@@ -160,6 +160,24 @@ fn rpo_is_the_time_of_a_written_item() {
     assert_eq!(report(steps, 681).rpo().measured, Some(850));
 }
 
+/// Users moved after 73 s: what answered before may be the site that they left.
+#[test]
+fn take_answers_keeps_the_first_after_users_had_moved() {
+    let at = |seconds: i64| BEGAN + seconds * 1_000;
+    let mut it = report(planned(), 681);
+    assert!(!it.take_answers(&[at(10), at(72)]));
+    assert!(!encode(&it).contains("answered"), "nobody has seen it");
+    assert!(it.take_answers(&[at(72), at(95), at(80)]));
+    assert!(!it.take_answers(&[at(74)]), "what is told stays");
+    assert_eq!((it.answered, it.answered_after()), (Some(at(80)), Some(80_000)));
+    // The bound of caches judges, and not what one observer saw.
+    assert_eq!(it.rto().measured, Some(373_000));
+    assert_eq!(decode(&encode(&it)), Ok(it));
+    let mut undone = report(planned(), 681);
+    traffic_undone(&mut undone.steps);
+    assert!(!undone.take_answers(&[at(600)]), "users have not moved");
+}
+
 #[test]
 fn with_cleanup_of_a_drill_is_told_with_its_arrivals() {
     let cleanup = vec![

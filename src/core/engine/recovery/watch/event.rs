@@ -55,6 +55,10 @@ pub enum WatchEvent {
         /// Users have moved, and why the rest of the switch did not end well.
         degraded: Option<String>,
     },
+    /// The first good answer after a switch, and how long after its begin, in milliseconds.
+    Answered {
+        after: i64,
+    },
     /// Somebody else is at it; the next round looks again.
     SwitchHeld {
         why: String,
@@ -89,6 +93,7 @@ impl WatchEvent {
             Self::AlreadySwitched => "already-switched",
             Self::Switching { .. } => "switching",
             Self::Switched { .. } => "switched",
+            Self::Answered { .. } => "answered",
             Self::SwitchHeld { .. } => "switch-held",
             Self::SwitchFailed { .. } => "switch-failed",
             Self::NotSaved { .. } => "not-saved",

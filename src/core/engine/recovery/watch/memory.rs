@@ -38,6 +38,9 @@ pub struct WatchMemory {
     pub last_switch: Option<i64>,
     /// A switch began, and its end is not recorded.
     pub begun: Option<i64>,
+    /// When the last switch began, until a good answer comes after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<i64>,
     /// The days left of the certificate that were last warned of.
     pub certificate_days: Option<i64>,
 }
@@ -125,6 +128,7 @@ impl WatchMemory {
             outage: None,
             last_switch: None,
             begun: None,
+            unanswered: None,
             certificate_days: None,
         }
     }

@@ -127,6 +127,9 @@ pub fn observe(
         Ok(()) => {
             memory.good_in_row = memory.good_in_row.saturating_add(1);
             memory.answered = Some(round.at);
+            if let Some(switched) = memory.unanswered.take() {
+                events.push(WatchEvent::Answered { after: round.at - switched });
+            }
             if before {
                 events.push(WatchEvent::ProbeOk { good: memory.good_in_row, of: rules.good });
             }
@@ -206,7 +209,7 @@ pub fn ended(memory: &mut WatchMemory, at: i64, outcome: WatchOutcome) -> Option
     let pause = memory.outage.as_ref().map_or(FIRST_PAUSE, |it| pause(it.attempts));
     match outcome {
         WatchOutcome::Done | WatchOutcome::Degraded { .. } => {
-            memory.last_switch = Some(begun);
+            (memory.last_switch, memory.unanswered) = (Some(begun), Some(begun));
             if let Some(outage) = memory.outage.as_mut() {
                 outage.last_attempt = None;
                 outage.attempts = 0;

@@ -79,11 +79,11 @@ fn observe_needs_some_of_the_last_for_down_and_a_row_for_up() {
     );
     assert_eq!(done("gbb"), down);
     assert_eq!(done("gbgb"), "probe-failed probe-ok probe-failed down switching switched");
-    assert_eq!(done("gbbg"), format!("{down} probe-ok"));
-    assert_eq!(done("gbbgg"), format!("{down} probe-ok up"));
+    assert_eq!(done("gbbg"), format!("{down} answered probe-ok"));
+    assert_eq!(done("gbbgg"), format!("{down} answered probe-ok up"));
     assert_eq!(
         done("gbbggb"),
-        format!("{down} probe-ok up probe-failed"),
+        format!("{down} answered probe-ok up probe-failed"),
         "what was before it was up is not counted again"
     );
 }
@@ -98,7 +98,7 @@ fn observe_counts_nothing_without_a_control() {
 fn decide_waits_for_the_cooldown_and_says_so_once() {
     let mut memory = WatchMemory::new("x");
     let first = run(&mut memory, 0, "gbbgg", Active::Elsewhere, &WatchOutcome::Done);
-    assert!(first.ends_with("switched probe-ok up"), "{first}");
+    assert!(first.ends_with("switched answered probe-ok up"), "{first}");
     let second = run(&mut memory, 5, "bbb", Active::Elsewhere, &WatchOutcome::Done);
     assert_eq!(second, "probe-failed probe-failed down cooldown probe-failed");
     let third = run(&mut memory, 61, "bbb", Active::Elsewhere, &WatchOutcome::Done);
