@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::cloud::error::ProviderError;
-use crate::cloud::read::{Created, MemberRead, ReadQuery, ReadResult};
+use crate::cloud::read::{Created, GroupHeartbeat, MemberRead, ReadQuery, ReadResult};
 use crate::engine::observed::{Candidate, Neighbor, Observation};
 use crate::engine::plan::checks::grants::Restricted;
 use crate::engine::plan::checks::offers::OfferSource;
@@ -158,6 +158,16 @@ pub trait Driver: Send + Sync {
         _within: Duration,
     ) -> Tried<'a, Duration> {
         unable(&writer.kind.kind, "nothing replicates between objects of this kind")
+    }
+
+    /// Writes a heartbeat over the last one, in one attempt.
+    fn beat<'a>(&'a self, writer: MemberRead<'a>, _heartbeat: &'a GroupHeartbeat) -> Tried<'a, ()> {
+        unable(&writer.kind.kind, "nothing replicates between objects of this kind")
+    }
+
+    /// The newest heartbeat that has come to this member; `None`: there is none.
+    fn last_beat<'a>(&'a self, reader: MemberRead<'a>) -> Tried<'a, Option<GroupHeartbeat>> {
+        unable(&reader.kind.kind, "nothing replicates between objects of this kind")
     }
 }
 

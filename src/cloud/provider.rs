@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::Value as Json;
 
 pub use crate::cloud::dynamodb::JOIN;
-pub use crate::cloud::read::{Created, MemberRead, ReadQuery, ReadResult};
+pub use crate::cloud::read::{Created, GroupHeartbeat, MemberRead, ReadQuery, ReadResult};
 
 use crate::cloud::driver::{Driver, Misdirected};
 use crate::cloud::dynamodb::Dynamo;
@@ -156,6 +156,23 @@ impl Provider {
         };
         let endpoint = format!("{} and {}", writer.kind.kind, reader.kind.kind);
         Err(ProviderError::new(ErrorClass::Rejected, endpoint, why))
+    }
+
+    /// Writes a heartbeat over the last one into one member of a group, in one attempt.
+    pub async fn beat(
+        &self,
+        writer: MemberRead<'_>,
+        heartbeat: &GroupHeartbeat,
+    ) -> Result<(), ProviderError> {
+        self.driver(writer.kind)?.beat(writer, heartbeat).await
+    }
+
+    /// The newest heartbeat that has come to this member of a group; `None`: there is none.
+    pub async fn last_beat(
+        &self,
+        reader: MemberRead<'_>,
+    ) -> Result<Option<GroupHeartbeat>, ProviderError> {
+        self.driver(reader.kind)?.last_beat(reader).await
     }
 
     /// A list that a cloud keeps of what it offers, or one object such as the account's settings.

@@ -22,6 +22,17 @@ pub struct MemberRead<'a> {
     pub attributes: &'a Attributes,
 }
 
+/// What is written into one member of a group again and again, for the others to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupHeartbeat {
+    /// When it was written, in milliseconds since the Unix epoch, by the clock of its writer.
+    pub at: i64,
+    /// Where.
+    pub region: String,
+    /// After how many seconds the next one was to come.
+    pub every: u64,
+}
+
 /// What was made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Created {

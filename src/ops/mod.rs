@@ -5,6 +5,7 @@ pub mod contained;
 pub mod tasks;
 pub mod load;
 pub mod plan;
+pub mod heartbeats;
 pub mod audit;
 pub mod recovered;
 pub mod overlay_choice;

@@ -140,6 +140,7 @@ pub fn report(
         answered: before.iter().filter_map(|it| it.answered).min(),
         idle,
         arrivals: Vec::new(),
+        heartbeats: Vec::new(),
         unchecked: led,
         skipped_gates: skipped_gates(&before, run),
         open: run.open.iter().map(Unfinished::sentence).collect(),

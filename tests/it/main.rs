@@ -49,6 +49,7 @@ mod step_order;
 mod edited_plans;
 mod sandbox_serve;
 mod secrets;
+mod heartbeats;
 mod hostile_input;
 mod state_files;
 mod token_grants;

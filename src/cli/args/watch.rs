@@ -11,8 +11,8 @@ pub struct WatchArgs {
     #[arg(long, value_name = "OVERLAY")]
     pub to: String,
     /// URL to probe (http or https; redirects are not followed)
-    #[arg(long)]
-    pub url: String,
+    #[arg(long, required_unless_present = "heartbeat_only")]
+    pub url: Option<String>,
     /// Status code of a healthy response
     #[arg(long, value_name = "STATUS", default_value = "200", value_parser = clap::value_parser!(u16).range(100..=599))]
     pub expect: u16,
@@ -57,6 +57,13 @@ pub struct WatchArgs {
     /// Fault domain to pass to the failover as --lost (repeatable). Default: the overlay's `assumes_lost`
     #[arg(long = "lost", value_name = "FAULT_DOMAIN", requires = "failover")]
     pub lost: Vec<String>,
+    /// At every probe, also write one item into each table with a replica that has a replication gate; an unplanned failover then
+    /// reports how much data may be missing at most
+    #[arg(long)]
+    pub heartbeat: bool,
+    /// Write these items and do nothing else
+    #[arg(long, conflicts_with_all = ["url", "heartbeat", "failover", "exec", "controls", "body"])]
+    pub heartbeat_only: bool,
     // A guess: longer than switches take that create no replica (a replica with items may take longer, and then needs more).
     /// Timeout after which a running switch is killed, in wall-clock time
     #[arg(long, value_name = "DURATION", default_value = "1h")]
@@ -83,6 +90,8 @@ The history, the counters, and the last switch are kept in `watch-OVERLAY.json` 
 
 --exec runs `sh -c CMD` with these variables: LIFEBOAT_ROOT, LIFEBOAT_STACK, LIFEBOAT_OVERLAY, LIFEBOAT_URL, LIFEBOAT_SINCE (when the URL went down), LIFEBOAT_LAST_GOOD (when it was last healthy), LIFEBOAT_DETAIL (the result of the last probe), LIFEBOAT_ATTEMPT, and LIFEBOAT_SANDBOX=1 with --sandbox. The command inherits the environment without its secrets: LINODE_TOKEN, LINODE_CLI_TOKEN, the AWS_ variables that hold or lead to credentials, and LIFEBOAT_VAR_* are removed unless --pass NAME names them. It runs in its own process group, which is killed as a whole after --within. CMD exits with 0 for done, 4 if another switch is in progress, and any other code for a failure.
 
+With --heartbeat, and with --heartbeat-only where something else probes the site, watch writes one item per --interval into each table that has a replica with a replication gate: in the region that the overlay assumes lost, always the same item, named lifeboat-heartbeat, with its time. It takes no lease, writes nothing to a region that is recorded as lost, and nothing while the overlay is active. A failover under loss reads the item from the surviving replica and reports how much data may be missing at most.
+
 On stdout, watch prints one JSON object per line for each event, with `time`, `event`, `stack`, `overlay`, `url` (without credentials), `detail` (a sentence) and, by event:
 
   started              active, remembers
@@ -101,6 +110,8 @@ On stdout, watch prints one JSON object per line for each event, with `time`, `e
   switch-held          another switch is in progress, or this one was superseded; if superseded, it is not retried before the cooldown is over
   switch-failed        exit, again (when it is retried)
   not-saved            the history could not be written
+  heartbeat            groups: from now on heartbeats are written
+  no-heartbeat         from now on not every heartbeat is written; said once
   stopped              the last line
 
 The output of the commands goes to stderr. SIGINT, SIGTERM, and SIGHUP stop watch, even while it waits; a switch that is running finishes first. It exits with 0 after --rounds, 1 if the last switch failed, 64 for a usage error, and 128 + N for a signal.";

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::cli::args::{AllowArgs, LayerArgs, LossArgs, WorldArgs};
 use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
-use crate::cli::commands::reports;
+use crate::cli::commands::reports::{self, SeenFromOutside};
 use crate::cli::commands::status::pending;
 use crate::cli::context::CommandContext;
 use crate::cli::events::RunEvents;
@@ -18,6 +18,7 @@ use crate::engine::plan::format::same_as_planned::differences;
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::{self, Completion};
+use crate::engine::recovery::report::summary::SeenHeartbeat;
 use crate::engine::state::record::{Phase, State};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
@@ -26,6 +27,7 @@ use crate::ops::apply::finish::RunRequest;
 use crate::ops::apply::run::is_idle;
 use crate::ops::apply::step_inputs::Progress;
 use crate::ops::error::OpsError;
+use crate::ops::heartbeats::{self, BeatingGroup};
 use crate::ops::load::layers::assumes_loss;
 use crate::ops::load::session::{CloudTarget, Session};
 use crate::ops::load::sides::{PlanRequest, overlays_of};
@@ -363,6 +365,7 @@ async fn carry_out(
         let forecast = reports::forecast(session, &ask.place, &proposed);
         events.began(&context.command, &proposed.plan, switching.as_ref(), forecast.as_ref());
     }
+    let at_risk = heartbeats::at_risk(session, &proposed);
     let outside = context.outside.clone().filter(|_| switching.is_some());
     let outside = outside.map(|it| OutsideProbe::begin(session, it));
     let tell = events.listener(&proposed.plan, progress::listener(&proposed.plan));
@@ -382,7 +385,9 @@ async fn carry_out(
         if answered.is_some() {
             events.answered();
         }
-        reports::conclude(context, session, &ask.place, switching, &report, answered);
+        let heartbeats = data_behind(session, &at_risk).await;
+        let seen = SeenFromOutside { answered, heartbeats };
+        reports::conclude(context, session, &ask.place, switching, &report, seen);
         if report.is_over() {
             pending(session, ask);
         }
@@ -445,4 +450,13 @@ async fn first_answer(
             None
         }
     }
+}
+
+/// How far the data of the survivors is known to go; a survivor that cannot be asked is told and fails nothing.
+async fn data_behind(session: &Session, at_risk: &[BeatingGroup]) -> Vec<SeenHeartbeat> {
+    let (seen, failed) = heartbeats::seen(session, at_risk).await;
+    for (address, why) in failed {
+        out::talk(&format!("warning: the heartbeat of {address} could not be read: {why}"));
+    }
+    seen
 }

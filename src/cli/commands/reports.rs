@@ -7,7 +7,7 @@ use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::plan::model::forecast::Forecast;
-use crate::engine::recovery::report::summary::SwitchReport;
+use crate::engine::recovery::report::summary::{SeenHeartbeat, SwitchReport};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::nearest;
 use crate::ops::apply::finish::RunResult;
@@ -101,18 +101,26 @@ pub fn forecast(session: &Session, place: &StackRef, proposed: &Proposed) -> Opt
     forecast
 }
 
-/// What a switch took, said and kept; `answered`: the first good answer that was seen from outside after it, in milliseconds since the
-/// Unix epoch.
+/// What is known of a switch beside its steps.
+pub struct SeenFromOutside {
+    /// The first good answer after users had moved, in milliseconds since the Unix epoch.
+    pub answered: Option<i64>,
+    /// How far the data of groups that lost a member is known to go.
+    pub heartbeats: Vec<SeenHeartbeat>,
+}
+
+/// What a switch took, said and kept.
 pub fn conclude(
     context: &CommandContext,
     session: &Arc<Session>,
     place: &StackRef,
     switching: &Switching,
     run: &RunResult,
-    answered: Option<i64>,
+    seen: SeenFromOutside,
 ) {
     let mut report = recovery_reports::report(session, place, switching, &context.command, run);
-    report.take_answers(answered.as_slice());
+    report.take_answers(seen.answered.as_slice());
+    report.heartbeats = seen.heartbeats;
     tell_and_keep(session, place, &report);
 }
 

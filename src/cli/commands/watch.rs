@@ -15,9 +15,10 @@ use crate::ops::error::OpsError;
 use crate::ops::load::sides;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::switch_target::Losses;
+use crate::ops::watch::heartbeat::HeartbeatRequest;
 use crate::ops::watch::switch::Act;
 use crate::ops::watch::target::{ExpectedAnswer, Targets};
-use crate::ops::watch::{WatchRequest, watch};
+use crate::ops::watch::{WatchRequest, beat_only, watch};
 use crate::render::watch::{About, line};
 use crate::render::words::duration;
 
@@ -36,6 +37,9 @@ pub async fn run(
     args: &WatchArgs,
     world: &WorldArgs,
 ) -> Result<Exit, OpsError> {
+    if args.heartbeat_only {
+        return beat(context, args, world).await;
+    }
     let ask = ask(context, args)?;
     let session = open::session(&ask.place.root, world).await?;
     let about =
@@ -56,8 +60,44 @@ pub async fn run(
     })
 }
 
-fn ask(context: &CommandContext, args: &WatchArgs) -> Result<WatchRequest, OpsError> {
-    let place = StackRef::find(&args.stack, &context.directory)?;
+/// Nothing but heartbeats.
+async fn beat(
+    context: &CommandContext,
+    args: &WatchArgs,
+    world: &WorldArgs,
+) -> Result<Exit, OpsError> {
+    let request = heartbeat(context, args, paces(args)?)?;
+    let place = &request.ask.place;
+    let session = open::session(&place.root, world).await?;
+    let (stack, overlay) = (place.name(), request.overlay.clone());
+    let about = About { stack, overlay, url: String::new() };
+    let signals = signals::listen()?;
+    let tell = |at: i64, event: &WatchEvent| {
+        out::data(&redactor().redact(&line(&about, at, event)));
+    };
+    beat_only(&session, &request, rounds(args), &tell, signals.stop.clone()).await?;
+    Ok(signals.number().map_or(Exit::Done, Exit::Signal))
+}
+
+fn heartbeat(
+    context: &CommandContext,
+    args: &WatchArgs,
+    (interval, timeout): (u64, u64),
+) -> Result<HeartbeatRequest, OpsError> {
+    Ok(HeartbeatRequest {
+        ask: rehearsal(context, args)?,
+        overlay: args.to.clone(),
+        every: Duration::from_secs(interval),
+        within: Duration::from_secs(timeout),
+    })
+}
+
+fn rounds(args: &WatchArgs) -> Option<u64> {
+    if args.once { Some(1) } else { args.rounds }
+}
+
+/// The interval and the timeout, in seconds.
+fn paces(args: &WatchArgs) -> Result<(u64, u64), OpsError> {
     let interval = seconds("--interval", &args.interval)?;
     let timeout = seconds("--timeout", &args.timeout)?;
     if timeout > interval {
@@ -66,10 +106,17 @@ fn ask(context: &CommandContext, args: &WatchArgs) -> Result<WatchRequest, OpsEr
             "a probe must finish before the next one starts",
         ));
     }
+    Ok((interval, timeout))
+}
+
+fn ask(context: &CommandContext, args: &WatchArgs) -> Result<WatchRequest, OpsError> {
+    let place = StackRef::find(&args.stack, &context.directory)?;
+    let (interval, timeout) = paces(args)?;
     let (failed, of) = down(&args.down)?;
     let within = Duration::from_secs(timeout);
     let expected = ExpectedAnswer { status: args.expect, body: args.body.clone(), within };
-    let targets = Targets::new(&args.url, &args.controls, expected)?;
+    let url = args.url.as_deref().unwrap_or_default();
+    let targets = Targets::new(url, &args.controls, expected)?;
     let stale = (interval * of as u64 * STALE_WINDOWS).max(STALE_SECONDS_MIN);
     let rules = WatchRules {
         failed,
@@ -85,7 +132,11 @@ fn ask(context: &CommandContext, args: &WatchArgs) -> Result<WatchRequest, OpsEr
         targets,
         rules,
         interval: Duration::from_secs(interval),
-        rounds: if args.once { Some(1) } else { args.rounds },
+        rounds: rounds(args),
+        heartbeat: args
+            .heartbeat
+            .then(|| heartbeat(context, args, (interval, timeout)))
+            .transpose()?,
         act: act(args)?,
         rehearsal: if args.failover { Some(rehearsal(context, args)?) } else { None },
         within: Duration::from_secs(seconds("--within", &args.within)?),

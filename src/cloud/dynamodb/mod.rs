@@ -12,6 +12,7 @@ mod table;
 mod group;
 mod settings;
 mod replication_probe;
+mod heartbeat;
 mod surroundings;
 
 use std::collections::BTreeSet;
@@ -26,7 +27,7 @@ pub use crate::cloud::dynamodb::table_ref::JOIN;
 pub(crate) use crate::cloud::dynamodb::table_ref::{Dynamo, TableRef};
 use crate::cloud::dynamodb::table_ref::{is_replica, joins};
 use crate::cloud::error::ProviderError;
-use crate::cloud::read::{Created, MemberRead, ReadQuery, ReadResult};
+use crate::cloud::read::{Created, GroupHeartbeat, MemberRead, ReadQuery, ReadResult};
 use crate::cloud::settings::{host, is_loopback};
 use crate::engine::observed::{Candidate, Neighbor, Observation};
 use crate::engine::plan::checks::offers::OfferSource;
@@ -206,6 +207,20 @@ impl Driver for Dynamo {
             let from = TableRef::of(writer.kind, writer.attributes)?;
             let to = TableRef::of(reader.kind, reader.attributes)?;
             self.canary(ProbeInFlight { writer: &from, reader: &to, within }).await
+        })
+    }
+
+    fn beat<'a>(&'a self, writer: MemberRead<'a>, heartbeat: &'a GroupHeartbeat) -> Tried<'a, ()> {
+        Box::pin(async move {
+            let place = TableRef::of(writer.kind, writer.attributes)?;
+            self.write_heartbeat(&place, heartbeat).await
+        })
+    }
+
+    fn last_beat<'a>(&'a self, reader: MemberRead<'a>) -> Tried<'a, Option<GroupHeartbeat>> {
+        Box::pin(async move {
+            let place = TableRef::of(reader.kind, reader.attributes)?;
+            self.read_heartbeat(&place).await
         })
     }
 }

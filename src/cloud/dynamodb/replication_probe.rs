@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// How long one answer may take on the wall, however fast the clock of a sandbox runs; as long as any read of this driver.
 const ANSWER: Duration = Duration::from_secs(5);
 /// The attribute that says what it is, for whoever finds one.
-const SIGN: &str = "lifeboat";
+pub(super) const SIGN: &str = "lifeboat";
 
 /// What is written: a key that nobody else has.
 struct ReplicationProbe {
@@ -32,23 +32,33 @@ impl ReplicationProbe {
     fn of(table: &TableDescription) -> Option<Self> {
         let random = Uuid::new_v4();
         let name = format!("lifeboat-canary-{random}");
-        let key = table.key_schema().iter().map(|part| {
-            let mut definitions = table.attribute_definitions().iter();
-            let definition = definitions.find(|it| it.attribute_name() == part.attribute_name())?;
-            let value = match definition.attribute_type() {
-                ScalarAttributeType::S => AttributeValue::S(name.clone()),
-                ScalarAttributeType::B => AttributeValue::B(Blob::new(name.as_bytes())),
-                // 38 digits are all that a number has; real ones are rarely so far below zero.
-                ScalarAttributeType::N => {
-                    AttributeValue::N(format!("-{}", random.as_u128() % 10_u128.pow(37)))
-                }
-                _ => return None,
-            };
-            Some((part.attribute_name().to_owned(), value))
-        });
-        let key: Vec<_> = key.collect::<Option<_>>()?;
-        (!key.is_empty()).then_some(Self { name, key })
+        // 38 digits are all that a number has; real ones are rarely so far below zero.
+        let number = format!("-{}", random.as_u128() % 10_u128.pow(37));
+        let key = key_of(table, &name, &number)?;
+        Some(Self { name, key })
     }
+}
+
+/// A key of the table's own shape, each part of it the name, or the number where that is its type; `None` when that is told in no way
+/// that anyone knows.
+pub(super) fn key_of(
+    table: &TableDescription,
+    name: &str,
+    number: &str,
+) -> Option<Vec<(String, AttributeValue)>> {
+    let key = table.key_schema().iter().map(|part| {
+        let mut definitions = table.attribute_definitions().iter();
+        let definition = definitions.find(|it| it.attribute_name() == part.attribute_name())?;
+        let value = match definition.attribute_type() {
+            ScalarAttributeType::S => AttributeValue::S(name.into()),
+            ScalarAttributeType::B => AttributeValue::B(Blob::new(name.as_bytes())),
+            ScalarAttributeType::N => AttributeValue::N(number.into()),
+            _ => return None,
+        };
+        Some((part.attribute_name().to_owned(), value))
+    });
+    let key: Vec<_> = key.collect::<Option<_>>()?;
+    (!key.is_empty()).then_some(key)
 }
 
 /// Where it is written and where it is awaited.

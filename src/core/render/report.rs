@@ -94,6 +94,12 @@ fn counted_from(report: &SwitchReport) -> &'static str {
     if is_unknown { " from the command on" } else { "" }
 }
 
+/// ` at most (heartbeat of 2026-11-24T12:00:00Z)`: what is behind by a heartbeat is a bound.
+fn bounded(report: &SwitchReport) -> String {
+    let by = report.behind().filter(|(bound, _)| report.rpo().measured == Some(*bound));
+    by.map(|(_, at)| format!(" at most (heartbeat of {})", moment(at))).unwrap_or_default()
+}
+
 /// `first good answer from outside: after 1 min 5 s`, where somebody saw one.
 fn answered(report: &SwitchReport) -> Option<String> {
     let after = took(report.answered_after()?);
@@ -180,7 +186,7 @@ pub fn paragraph(report: &SwitchReport) -> String {
     }
     lines.push(format!("  {}", compared(recovery(report), &report.rto(), counted_from(report))));
     lines.extend(answered(report).map(|it| format!("  {it}")));
-    lines.push(format!("  {}", compared("data behind", &report.rpo(), "")));
+    lines.push(format!("  {}", compared("data behind", &report.rpo(), &bounded(report))));
     lines.extend(unchecked(report, quoted).into_iter().map(|it| format!("  {it}")));
     lines.join("\n")
 }
@@ -278,9 +284,13 @@ pub fn markdown(report: &SwitchReport) -> String {
         text.push_str(&format!("| {} | {} | {} |\n", row.phase, row.took, row.note));
     }
     text.push_str("\n| | objective | measured | verdict |\n|---|---:|---:|---|\n");
-    for (what, it) in [(recovery(report), report.rto()), ("data behind", report.rpo())] {
+    let rows = [
+        (recovery(report), report.rto(), String::new()),
+        ("data behind", report.rpo(), bounded(report)),
+    ];
+    for (what, it, bound) in rows {
         let objective = it.objective.map_or_else(|| "–".into(), duration);
-        let measured = it.measured.map_or_else(|| "–".into(), took);
+        let measured = it.measured.map_or_else(|| "–".into(), |it| took(it) + &bound);
         let verdict = match (&it.verdict, it.objective) {
             (ObjectiveVerdict::NotMeasured(why) | ObjectiveVerdict::Unknown(why), _) => {
                 format!("{}: {why}", it.verdict.word())

@@ -62,6 +62,7 @@ fn facts(event: &WatchEvent) -> Vec<(&'static str, Json)> {
         WatchEvent::Cooldown { last, until } => {
             vec![("last_switch", json!(time(*last))), ("until", json!(time(*until)))]
         }
+        WatchEvent::Heartbeat { groups } => vec![("groups", json!(groups))],
         WatchEvent::Switching { attempt } => vec![("attempt", json!(attempt))],
         WatchEvent::Switched { milliseconds, degraded } => {
             let phase = if degraded.is_some() { "degraded" } else { "settled" };
@@ -76,6 +77,7 @@ fn facts(event: &WatchEvent) -> Vec<(&'static str, Json)> {
         | WatchEvent::AlreadySwitched
         | WatchEvent::SwitchHeld { .. }
         | WatchEvent::NotSaved { .. }
+        | WatchEvent::NoHeartbeat { .. }
         | WatchEvent::Stopped { .. } => Vec::new(),
     }
 }
@@ -99,6 +101,10 @@ fn detail(about: &About, event: &WatchEvent) -> String {
         | WatchEvent::SwitchHeld { why }
         | WatchEvent::NotSaved { why }
         | WatchEvent::Stopped { why } => why.clone(),
+        WatchEvent::NoHeartbeat { why } => format!("not every heartbeat is written: {why}"),
+        WatchEvent::Heartbeat { groups } => {
+            format!("heartbeats are written: {}", groups.join(", "))
+        }
         WatchEvent::CertificateExpires { days, until } if *days < 0 => {
             format!("the certificate expired at {}", time(*until))
         }
@@ -174,6 +180,8 @@ mod tests {
             WatchEvent::SwitchHeld { why: why() },
             WatchEvent::SwitchFailed { why: why(), exit: Some(1), again: 60_000 },
             WatchEvent::NotSaved { why: why() },
+            WatchEvent::Heartbeat { groups: vec!["products_eu".into(), "sessions_eu".into()] },
+            WatchEvent::NoHeartbeat { why: why() },
             WatchEvent::Stopped { why: "SIGTERM".into() },
         ];
         let lines: Vec<String> = events.iter().map(|it| line(&about, 1_000, it)).collect();

@@ -91,6 +91,7 @@ impl DrillSpec {
             answered: None,
             idle: None,
             arrivals: Vec::new(),
+            heartbeats: Vec::new(),
             unchecked: Vec::new(),
             skipped_gates: Vec::new(),
             open: Vec::new(),

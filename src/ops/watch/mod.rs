@@ -4,6 +4,7 @@ pub mod rehearse;
 pub mod switch;
 pub mod target;
 pub mod first_answer;
+pub mod heartbeat;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::ops::load::session::{CloudTarget, Session};
 use crate::ops::load::sides;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::recovery_reports;
+use crate::ops::watch::heartbeat::{HeartbeatRequest, HeartbeatWriter};
 use crate::ops::watch::rehearse::rehearse;
 use crate::ops::watch::switch::{Act, End, SwitchFacts};
 use crate::ops::watch::target::Targets;
@@ -53,6 +55,8 @@ pub struct WatchRequest {
     pub act: Act,
     /// The failover that is planned once at the start.
     pub rehearsal: Option<sides::PlanRequest>,
+    /// What is written at every round, if anything.
+    pub heartbeat: Option<HeartbeatRequest>,
     /// How long a switch may take, on the wall's clock.
     pub within: Duration,
     /// Where commands run.
@@ -86,20 +90,23 @@ pub async fn watch(
         }
         ready = watcher.rehearse() => ready?,
     }
+    let mut heartbeat = ask.heartbeat.as_ref().map(|it| HeartbeatWriter::new(session, it));
     let why = loop {
         let begun = session.clock.now();
-        let round = tokio::select! {
+        // Who watches for the first time may be refused, and has written nothing then.
+        let is_new = watcher.is_new();
+        let beat = beat(&mut heartbeat, !is_new);
+        let (round, beat) = tokio::select! {
             biased;
             why = stopped(&mut stop) => break why,
-            round = ask.targets.look(&session.prober, begun) => round,
+            both = async { tokio::join!(ask.targets.look(&session.prober, begun), beat) } => both,
         };
         watcher.take(round).await?;
+        let first = self::beat(&mut heartbeat, is_new).await;
+        watcher.tell(first.or(beat).as_slice());
         rounds += 1;
         if ask.rounds.is_some_and(|it| rounds >= it) {
-            break format!(
-                "{} done",
-                count(usize::try_from(rounds).unwrap_or(usize::MAX), "round")
-            );
+            break rounds_done(rounds);
         }
         let next = begun + milliseconds(ask.interval);
         // A clock that was set back must not stretch the wait.
@@ -113,6 +120,55 @@ pub async fn watch(
     };
     tell(session.clock.now(), &WatchEvent::Stopped { why });
     Ok(Ended { failed: watcher.failed })
+}
+
+/// Writes heartbeats and does nothing else, until it is stopped or for as many rounds as were asked for.
+pub async fn beat_only(
+    session: &Session,
+    request: &HeartbeatRequest,
+    rounds: Option<u64>,
+    tell: Tell<'_>,
+    mut stop: watch::Receiver<Option<String>>,
+) -> Result<(), OpsError> {
+    let mut writer = HeartbeatWriter::new(session, request);
+    writer.check()?;
+    let state = session.store(&request.ask.place).load()?;
+    let active = state.map(|it| it.active).unwrap_or_default();
+    tell(session.clock.now(), &WatchEvent::Started { active, remembers: false });
+    let mut done = 0;
+    let why = loop {
+        let event = tokio::select! {
+            biased;
+            why = stopped(&mut stop) => break why,
+            event = writer.beat() => event,
+        };
+        if let Some(event) = event {
+            tell(session.clock.now(), &event);
+        }
+        done += 1;
+        if rounds.is_some_and(|it| done >= it) {
+            break rounds_done(done);
+        }
+        tokio::select! {
+            biased;
+            why = stopped(&mut stop) => break why,
+            () = session.clock.sleep(request.every) => {}
+        }
+    };
+    tell(session.clock.now(), &WatchEvent::Stopped { why });
+    Ok(())
+}
+
+fn rounds_done(rounds: u64) -> String {
+    format!("{} done", count(usize::try_from(rounds).unwrap_or(usize::MAX), "round"))
+}
+
+/// The heartbeats of one round, where they are asked for and due.
+async fn beat(heartbeat: &mut Option<HeartbeatWriter<'_>>, is_due: bool) -> Option<WatchEvent> {
+    match heartbeat {
+        Some(it) if is_due => it.beat().await,
+        _ => None,
+    }
 }
 
 /// Until there is a reason to stop.
@@ -207,7 +263,7 @@ impl<'a> Watcher<'a> {
 
     /// One round: what it saw becomes events, memory and perhaps a switch.
     async fn take(&mut self, round: Round) -> Result<(), OpsError> {
-        let is_new = self.opening.is_some() && self.memory.answered.is_none();
+        let is_new = self.is_new();
         if is_new {
             self.has_answered(&round)?;
         }
@@ -233,6 +289,11 @@ impl<'a> Watcher<'a> {
             self.consider(case, why).await;
         }
         Ok(())
+    }
+
+    /// Nobody has watched this target before, and no round of this watch is over.
+    fn is_new(&self) -> bool {
+        self.opening.is_some() && self.memory.answered.is_none()
     }
 
     fn has_answered(&self, round: &Round) -> Result<(), OpsError> {

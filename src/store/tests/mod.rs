@@ -50,6 +50,7 @@ pub(crate) fn report(began: i64, ended: i64) -> SwitchReport {
         answered: None,
         idle: None,
         arrivals: Vec::new(),
+        heartbeats: Vec::new(),
         unchecked: Vec::new(),
         skipped_gates: Vec::new(),
         open: Vec::new(),

@@ -19,6 +19,9 @@
 //! - `idle`: a process ended before its end; `from_at`: the last thing that it has written, `to_at`: another went on. The phase of
 //!   that name is how long that was.
 //! - `arrivals`: what a rehearsal measured beside its steps: how long a written item took to another member of its group.
+//! - `heartbeats`: of each group with a replication gate that lost a member, the newest heartbeat of `watch` that had come to another:
+//!   `written_at` (null: none was found) and after how many seconds the next one was to come, `every`. Then `objectives.rpo.measured` is
+//!   a bound: data of the last so many seconds before the loss may be missing at most.
 //! - `unchecked`: each name that users were directed by without a look at whether they are served, and the `target` that it leads to.
 //! - `open`: what keeps it from being over though each of its steps was done.
 //! - `steps`: every step of the plan; `waits` and `critical_path` name their ids.
@@ -33,7 +36,8 @@ use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::recovery::report::phases::{Gap, RunSpan, ShiftRecord};
 use crate::engine::recovery::report::step_timing::{Arrival, StepResult, StepTiming};
 use crate::engine::recovery::report::summary::{
-    ObjectiveResult, ObjectiveVerdict, RecoveryObjectives, SwitchKind, SwitchReport, Unchecked,
+    ObjectiveResult, ObjectiveVerdict, RecoveryObjectives, SeenHeartbeat, SwitchKind, SwitchReport,
+    Unchecked,
 };
 use crate::engine::state::record::Phase;
 
@@ -106,6 +110,8 @@ struct ReportJson {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     arrivals: Vec<ArrivalJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    heartbeats: Vec<HeartbeatJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unchecked: Vec<UncheckedJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     skipped_gates: Vec<SkippedGate>,
@@ -153,6 +159,14 @@ struct IdleJson {
 struct ArrivalJson {
     address: String,
     took_ms: Option<u64>,
+}
+
+/// `written_at` is null where there is none.
+#[derive(Serialize, Deserialize)]
+struct HeartbeatJson {
+    address: String,
+    written_at: Option<i64>,
+    every: u64,
 }
 
 /// `target` is null where it is not known.
@@ -251,6 +265,7 @@ impl From<&SwitchReport> for ReportJson {
             answered: it.answered_after().map(seconds),
             idle: it.idle.map(|it| IdleJson { from_at: it.from, to_at: it.to }),
             arrivals: it.arrivals.iter().map(Into::into).collect(),
+            heartbeats: it.heartbeats.iter().map(Into::into).collect(),
             unchecked: it.unchecked.iter().map(Into::into).collect(),
             skipped_gates: it.skipped_gates.clone(),
             open: it.open.clone(),
@@ -280,6 +295,12 @@ impl From<&ObjectiveResult> for ComparedJson {
 impl From<&Arrival> for ArrivalJson {
     fn from(it: &Arrival) -> Self {
         Self { address: it.address.to_string(), took_ms: it.took }
+    }
+}
+
+impl From<&SeenHeartbeat> for HeartbeatJson {
+    fn from(it: &SeenHeartbeat) -> Self {
+        Self { address: it.address.to_string(), written_at: it.at, every: it.every }
     }
 }
 
@@ -334,6 +355,11 @@ impl ReportJson {
         let arrivals = self.arrivals.into_iter();
         let arrival =
             |it: ArrivalJson| Ok(Arrival { address: address(&it.address)?, took: it.took_ms });
+        let heartbeats = self.heartbeats.into_iter();
+        let heartbeat = |it: HeartbeatJson| {
+            let (at, every) = (it.written_at, it.every);
+            Ok(SeenHeartbeat { address: address(&it.address)?, at, every })
+        };
         let unchecked = self.unchecked.into_iter();
         let led = |it: UncheckedJson| {
             let target = it.target.unwrap_or_default();
@@ -366,6 +392,7 @@ impl ReportJson {
             answered: self.answered_at,
             idle: self.idle.map(|it| Gap { from: it.from_at, to: it.to_at }),
             arrivals: arrivals.map(arrival).collect::<Result<_, _>>()?,
+            heartbeats: heartbeats.map(heartbeat).collect::<Result<_, _>>()?,
             unchecked: unchecked.map(led).collect::<Result<_, _>>()?,
             skipped_gates: self.skipped_gates,
             open: self.open,

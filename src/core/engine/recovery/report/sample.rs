@@ -72,6 +72,7 @@ pub fn report(steps: Vec<StepTiming>, ended: i64) -> SwitchReport {
         answered: None,
         idle: None,
         arrivals: Vec::new(),
+        heartbeats: Vec::new(),
         unchecked: Vec::new(),
         skipped_gates: Vec::new(),
         open: Vec::new(),

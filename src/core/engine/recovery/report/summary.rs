@@ -67,6 +67,8 @@ pub struct SwitchReport {
     pub idle: Option<Gap>,
     /// What a rehearsal measured beside its steps.
     pub arrivals: Vec<Arrival>,
+    /// How far the data of each group with a replication gate is known to go that has lost a member: what `watch` wrote there.
+    pub heartbeats: Vec<SeenHeartbeat>,
     /// Where it directed users without a look at whether they are served there, also in earlier runs of it.
     pub unchecked: Vec<Unchecked>,
     /// Gates that it did not wait for, and why.
@@ -74,6 +76,16 @@ pub struct SwitchReport {
     /// What keeps it from being over though each of its steps was done, in sentences.
     pub open: Vec<String>,
     pub steps: Vec<StepTiming>,
+}
+
+/// The newest heartbeat that had come to a surviving member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenHeartbeat {
+    pub address: Address,
+    /// When it was written at the lost one, in milliseconds since the Unix epoch; `None`: there is none, or it could not be read.
+    pub at: Option<i64>,
+    /// After how many seconds the next one was to come.
+    pub every: u64,
 }
 
 /// A name that users were directed by, and what it leads to; empty where that is not known.
@@ -207,9 +219,39 @@ impl SwitchReport {
             (None, _) if self.lost.is_empty() => {
                 (None, ObjectiveVerdict::NotMeasured("the run had no replication gate"))
             }
-            (None, _) => (None, ObjectiveVerdict::NotMeasured(NOT_ASKED)),
+            (None, objective) => match (self.behind(), objective) {
+                (None, _) => (None, ObjectiveVerdict::NotMeasured(NOT_ASKED)),
+                // It is a bound: that more is missing than it says is excluded, and that less is missing is not.
+                (Some((bound, _)), Some(objective))
+                    if judged(bound, objective) == ObjectiveVerdict::Missed =>
+                {
+                    (Some(bound), ObjectiveVerdict::Unknown(LONGER))
+                }
+                (Some((bound, _)), _) => (Some(bound), ObjectiveVerdict::Met),
+            },
         };
         ObjectiveResult { objective, measured, verdict }
+    }
+
+    /// How long before the loss data may be missing at most, in milliseconds, and the time of the heartbeat that says so: that of the
+    /// group that is furthest behind. `None`: of one group nothing is known, or none was asked.
+    pub fn behind(&self) -> Option<(u64, i64)> {
+        let all = self.heartbeats.iter().map(|it| Some((self.behind_by(it)?, it.at?)));
+        all.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// What was written before a heartbeat that has come is taken to have come as well. The site was lost after it was last seen good
+    /// and before the next look or the next heartbeat, or, where nobody watched, before the switch at the latest.
+    fn behind_by(&self, it: &SeenHeartbeat) -> Option<u64> {
+        let at = it.at?;
+        let count = |time: i64| u64::try_from(time).unwrap_or(0);
+        let every = it.every.saturating_mul(1_000);
+        // A heartbeat of after the switch, by whatever clock, says that it was not lost yet.
+        let until_switch =
+            if at < self.span.recorded { count(self.span.recorded - at) } else { every };
+        let is_watched = self.span.began < self.span.recorded;
+        let until_bad = count(self.span.began.saturating_sub(at)).saturating_add(every);
+        Some(if is_watched { until_bad.min(until_switch) } else { until_switch })
     }
 
     /// The slowest written item, and whether all of them arrived.
@@ -224,6 +266,9 @@ impl SwitchReport {
         self.phase.is_settled() && !self.rto().is_missed() && !self.rpo().is_missed()
     }
 }
+
+/// Why nobody knows whether too much data is missing.
+const LONGER: &str = "the bound is longer";
 
 /// Why nobody knows whether users were served in time.
 const UNCHECKED: &str = "nothing verified that users are served";

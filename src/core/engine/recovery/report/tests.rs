@@ -12,7 +12,8 @@ use crate::engine::recovery::report::phases::{Gap, RunSpan, ShiftRecord, measure
 use crate::engine::recovery::report::sample::{BEGAN, planned, report, step};
 use crate::engine::recovery::report::step_timing::{Arrival, StepResult, StepTiming, with_cleanup};
 use crate::engine::recovery::report::summary::{
-    ObjectiveVerdict, RecoveryObjectives, SwitchKind, SwitchReport, Unchecked, unchecked,
+    ObjectiveVerdict, RecoveryObjectives, SeenHeartbeat, SwitchKind, SwitchReport, Unchecked,
+    unchecked,
 };
 use crate::engine::state::record::Phase;
 
@@ -176,6 +177,37 @@ fn take_answers_keeps_the_first_after_users_had_moved() {
     let mut undone = report(planned(), 681);
     traffic_undone(&mut undone.steps);
     assert!(!undone.take_answers(&[at(600)]), "users have not moved");
+}
+
+/// Under a loss the heartbeats of watch bound what may be missing; where one is missing nothing is known.
+#[test]
+fn rpo_under_loss_is_bounded_by_the_group_that_is_furthest_behind() {
+    let seen = |at: Option<i64>| SeenHeartbeat {
+        address: Address::one("orders_eu"),
+        at: at.map(|it| BEGAN + it * 1_000),
+        every: 30,
+    };
+    let rpo = |good: i64, heartbeats: &[Option<i64>], objective: u64| {
+        let mut it = report(Vec::new(), 900);
+        it.lost = vec!["aws:us-east-1".into()];
+        (it.span.recorded, it.span.run_began) = (BEGAN + 200_000, BEGAN + 200_000);
+        it.span.began = BEGAN + good * 1_000;
+        it.goals.rpo = Some(objective);
+        it.heartbeats = heartbeats.iter().copied().map(seen).collect();
+        assert_eq!(decode(&encode(&it)).as_ref(), Ok(&it));
+        let rpo = it.rpo();
+        (rpo.measured.map(|it| it / 1_000), rpo.verdict.word())
+    };
+    // Last seen good at 100 s: it was lost before the next heartbeat.
+    assert_eq!(rpo(100, &[Some(95), Some(80)], 60), (Some(50), "met"));
+    assert_eq!(rpo(100, &[Some(110)], 60), (Some(30), "met"), "it wrote after it was seen");
+    assert_eq!(rpo(100, &[Some(95), Some(20)], 60), (Some(110), "unknown"), "it is a bound");
+    assert_eq!(rpo(100, &[Some(95), None], 60), (None, "not measured"));
+    assert_eq!(rpo(100, &[], 60), (None, "not measured"));
+    // Nobody watched: until the switch at the latest.
+    assert_eq!(rpo(200, &[Some(150)], 60), (Some(50), "met"));
+    assert_eq!(rpo(200, &[Some(999)], 60), (Some(30), "met"), "by a clock that goes before");
+    assert_eq!(rpo(195, &[Some(190)], 60), (Some(10), "met"), "both bounds hold");
 }
 
 #[test]

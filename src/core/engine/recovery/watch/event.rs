@@ -72,6 +72,14 @@ pub enum WatchEvent {
     NotSaved {
         why: String,
     },
+    /// Heartbeats are written, from now on or again; for which groups.
+    Heartbeat {
+        groups: Vec<String>,
+    },
+    /// Some heartbeats are not written from now on, and why.
+    NoHeartbeat {
+        why: String,
+    },
     Stopped {
         why: String,
     },
@@ -97,6 +105,8 @@ impl WatchEvent {
             Self::SwitchHeld { .. } => "switch-held",
             Self::SwitchFailed { .. } => "switch-failed",
             Self::NotSaved { .. } => "not-saved",
+            Self::Heartbeat { .. } => "heartbeat",
+            Self::NoHeartbeat { .. } => "no-heartbeat",
             Self::Stopped { .. } => "stopped",
         }
     }
