@@ -1,4 +1,4 @@
-//! Events of a run: one JSON object per line in a file, for whoever watches a switch from another program.
+//! Events of a run: one JSON object per line in a file, for whoever watches a switch from another program, and to webhooks.
 //!
 //! Every line has `time` (of the world's clock, RFC 3339), `event` and `stack`; a drill adds `part` (`apply`, `switch`, `cleanup`).
 //!
@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Map, Value as Json, json};
 
 use crate::cli::out;
+use crate::engine::lang::model::NotifyTopic;
 use crate::engine::plan::model::change::{Plan, Step};
 use crate::engine::plan::model::forecast::Forecast;
 use crate::engine::state::journal::StepOutcome;
@@ -34,6 +35,7 @@ use crate::ops::apply::finish::RunResult;
 use crate::ops::apply::step_inputs::Progress;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
+use crate::ops::notify::Notifier;
 use crate::ops::recovery_reports::Switching;
 use crate::render::watch::time;
 
@@ -89,10 +91,15 @@ fn holds_events(path: &Path) -> bool {
     event.is_some_and(|it| it["event"].is_string() && it["stack"].is_string())
 }
 
-/// The events of one run; without a log they go nowhere.
+/// How the names of events of single steps begin.
+const STEP: &str = "step-";
+
+/// The events of one run; without a log and webhooks they go nowhere.
 #[derive(Clone)]
 pub struct RunEvents {
     log: Option<Arc<EventLog>>,
+    /// Webhooks, and what the events of this run are about.
+    hooks: Option<(Arc<Notifier>, NotifyTopic)>,
     session: Arc<Session>,
     /// What every line has.
     head: Map<String, Json>,
@@ -101,9 +108,10 @@ pub struct RunEvents {
 }
 
 impl RunEvents {
-    /// `part`: of a drill.
+    /// `part`: of a drill. Of anything else webhooks are told only where it is a switch.
     pub fn new(
         log: Option<&Arc<EventLog>>,
+        hooks: Option<&Arc<Notifier>>,
         session: &Arc<Session>,
         stack: &str,
         part: Option<&'static str>,
@@ -111,12 +119,21 @@ impl RunEvents {
         let mut head = Map::new();
         head.insert("stack".into(), stack.into());
         head.extend(part.map(|it| ("part".to_owned(), it.into())));
+        let topic = if part.is_some() { NotifyTopic::Drill } else { NotifyTopic::Switch };
+        let hooks = hooks.map(|it| (Arc::clone(it), topic));
         let (log, session) = (log.cloned(), Arc::clone(session));
-        Self { log, session, head, counted_from: None }
+        Self { log, hooks, session, head, counted_from: None }
+    }
+
+    /// Whether anybody listens.
+    fn is_heard(&self) -> bool {
+        self.log.is_some() || self.hooks.is_some()
     }
 
     fn say(&self, event: &str, fields: Json) {
-        let Some(log) = &self.log else { return };
+        if !self.is_heard() {
+            return;
+        }
         let now = self.session.clock.now();
         let mut line = Map::new();
         line.insert("time".into(), time(now).into());
@@ -127,7 +144,13 @@ impl RunEvents {
         if let Json::Object(fields) = fields {
             line.extend(fields);
         }
-        log.write(&Json::Object(line));
+        if let Some((hooks, topic)) = &self.hooks {
+            let topic = if event.starts_with(STEP) { NotifyTopic::Steps } else { *topic };
+            hooks.post(topic, &line);
+        }
+        if let Some(log) = &self.log {
+            log.write(&Json::Object(line));
+        }
     }
 
     pub fn began(
@@ -182,7 +205,7 @@ impl RunEvents {
         plan: &Plan,
         next: Arc<dyn Fn(Progress) + Send + Sync>,
     ) -> Arc<dyn Fn(Progress) + Send + Sync> {
-        if self.log.is_none() {
+        if !self.is_heard() {
             return next;
         }
         let told = ToldSteps { steps: plan.steps.clone(), ended: 0, reasons: BTreeMap::new() };

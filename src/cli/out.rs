@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use terminal_size::{Width, terminal_size_of};
@@ -14,6 +14,7 @@ use crate::cli::echo;
 use crate::engine::text::advice::in_world;
 use crate::engine::text::plain::{colored, json, lines};
 use crate::engine::text::redact::redactor;
+use crate::ops::notify::TellProblem;
 
 /// Writes data. A reader that went away (`plan | head`) is no mistake.
 pub fn data(text: &str) {
@@ -81,6 +82,11 @@ pub fn typed_here(text: &str) -> Cow<'_, str> {
 /// Writes talk; above the bars, where there are some.
 pub fn talk(text: &str) {
     write_above(&told(&typed_here(text)));
+}
+
+/// Who is told what could not be posted to a webhook.
+pub fn problems() -> TellProblem {
+    Arc::new(talk)
 }
 
 /// Writes a line of the log, as talk.

@@ -4,6 +4,7 @@ pub mod error;
 pub mod contained;
 pub mod tasks;
 pub mod load;
+pub mod notify;
 pub mod plan;
 pub mod heartbeats;
 pub mod audit;

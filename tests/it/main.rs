@@ -17,6 +17,7 @@ mod sandbox_lose;
 mod recovery_reports;
 mod guards;
 mod kinds;
+mod notify;
 mod offers;
 mod drift;
 mod converge;

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use crate::cli::args::{AllowArgs, LayerArgs, LossArgs, WorldArgs};
 use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
-use crate::cli::commands::reports::{self, SeenFromOutside};
+use crate::cli::commands::reports;
+use crate::cli::commands::seen::SwitchObservers;
 use crate::cli::commands::status::pending;
 use crate::cli::context::CommandContext;
 use crate::cli::events::RunEvents;
@@ -18,28 +17,24 @@ use crate::engine::plan::format::same_as_planned::differences;
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::{self, Completion};
-use crate::engine::recovery::report::summary::SeenHeartbeat;
-use crate::engine::state::record::{Phase, State};
+use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::engine::text::names::StackName;
 use crate::ops::apply::finish::RunRequest;
 use crate::ops::apply::run::is_idle;
-use crate::ops::apply::step_inputs::Progress;
 use crate::ops::error::OpsError;
-use crate::ops::heartbeats::{self, BeatingGroup};
 use crate::ops::load::layers::assumes_loss;
 use crate::ops::load::session::{CloudTarget, Session};
 use crate::ops::load::sides::{PlanRequest, overlays_of};
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::switch_target::Losses;
+use crate::ops::notify::Notifier;
 use crate::ops::plan::bindings::{bindings, broken_bindings};
 use crate::ops::plan::make::{Proposed, plan_on, unsafe_steps};
 use crate::ops::recovery_reports;
-use crate::ops::watch::first_answer::{OutsideProbe, PATIENCE};
 use crate::render::plan::outline::ShownPlan;
 use crate::render::plan::text::{TextOptions, text};
-use crate::render::words::duration;
 use crate::store::lease::Lease;
 
 /// What was agreed to on the command line.
@@ -356,20 +351,22 @@ async fn carry_out(
         instance: ask.place.instance.clone(),
         plan_digest: plan_digest(&proposed.plan),
     };
-    let mut events = RunEvents::new(context.events.as_ref(), session, &ask.place.name(), None);
     let left = ending::left(&proposed.plan, &ask.place.name());
     let recorded = ending::recorded(&proposed);
     let under_loss = ending::under_loss(&proposed.plan);
     let switching = recovery_reports::switching(&proposed);
-    if context.events.is_some() {
+    let hooks = switching
+        .as_ref()
+        .and_then(|_| Notifier::of(session, &proposed.desired.stack, &out::problems()));
+    let (log, name) = (context.events.as_ref(), ask.place.name());
+    let mut events = RunEvents::new(log, hooks.as_ref(), session, &name, None);
+    if log.is_some() || hooks.is_some() {
         let forecast = reports::forecast(session, &ask.place, &proposed);
         events.began(&context.command, &proposed.plan, switching.as_ref(), forecast.as_ref());
     }
-    let at_risk = heartbeats::at_risk(session, &proposed);
-    let outside = context.outside.clone().filter(|_| switching.is_some());
-    let outside = outside.map(|it| OutsideProbe::begin(session, it));
+    let observers = SwitchObservers::begin(context, session, &proposed, switching.is_some());
     let tell = events.listener(&proposed.plan, progress::listener(&proposed.plan));
-    let tell = notices_moved_users(outside.as_ref(), proposed.state.as_ref(), tell);
+    let tell = observers.listener(proposed.state.as_ref(), tell);
     let report =
         crate::ops::apply::run::apply(session, lease, proposed, &order, tell, signals.stop.clone())
             .await;
@@ -381,12 +378,7 @@ async fn carry_out(
         out::talk(&left);
     }
     if let Some(switching) = &switching {
-        let answered = first_answer(context, session, outside, signals.stop.clone()).await;
-        if answered.is_some() {
-            events.answered();
-        }
-        let heartbeats = data_behind(session, &at_risk).await;
-        let seen = SeenFromOutside { answered, heartbeats };
+        let seen = observers.end(context, session, &events, signals.stop.clone()).await;
         reports::conclude(context, session, &ask.place, switching, &report, seen);
         if report.is_over() {
             pending(session, ask);
@@ -402,6 +394,9 @@ async fn carry_out(
         let what = if switching.is_some() { "the switch is incomplete: " } else { "" };
         out::talk(&format!("{what}{shared}"));
     }
+    if let Some(hooks) = hooks {
+        hooks.finish().await;
+    }
     let ending = report.ending();
     let exit = match signals.number() {
         Some(number) => Exit::Signal(number),
@@ -409,54 +404,4 @@ async fn carry_out(
         None => ending.into(),
     };
     Ok(Went { exit, ending })
-}
-
-/// Tells who looks from outside when users have moved, which an earlier run may have done, and passes everything on.
-fn notices_moved_users(
-    outside: Option<&OutsideProbe>,
-    state: Option<&State>,
-    next: Arc<dyn Fn(Progress) + Send + Sync>,
-) -> Arc<dyn Fn(Progress) + Send + Sync> {
-    let Some(moved) = outside.map(OutsideProbe::signal) else { return next };
-    if state.is_some_and(|it| it.phase == Phase::Degraded) {
-        moved();
-    }
-    Arc::new(move |progress| {
-        if matches!(progress, Progress::Phase(_)) {
-            moved();
-        }
-        next(progress);
-    })
-}
-
-/// The first good answer from outside, which is waited for a while; the run is over, and what is not seen changes nothing.
-async fn first_answer(
-    context: &CommandContext,
-    session: &Session,
-    outside: Option<OutsideProbe>,
-    stop: watch::Receiver<Option<String>>,
-) -> Option<i64> {
-    let (url, outside) = (context.outside.as_ref()?.shown(), outside?);
-    if outside.is_waiting() {
-        let patience = duration(PATIENCE.as_secs());
-        out::talk(&format!("waiting up to {patience} for a healthy response from {url}"));
-    }
-    match outside.end(session, stop).await? {
-        Ok(at) => Some(at),
-        Err(why) => {
-            out::talk(&format!(
-                "warning: no healthy response from {url} since users were moved: {why}; DNS caches on this host may still hold the old address"
-            ));
-            None
-        }
-    }
-}
-
-/// How far the data of the survivors is known to go; a survivor that cannot be asked is told and fails nothing.
-async fn data_behind(session: &Session, at_risk: &[BeatingGroup]) -> Vec<SeenHeartbeat> {
-    let (seen, failed) = heartbeats::seen(session, at_risk).await;
-    for (address, why) in failed {
-        out::talk(&format!("warning: the heartbeat of {address} could not be read: {why}"));
-    }
-    seen
 }

@@ -1,16 +1,26 @@
 //! `audit`: whether a recovery would work, as text, JSON or SARIF.
 
+use serde_json::{Value as Json, json};
+
 use crate::cli::args::{AuditArgs, AuditFormat, LayerArgs};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::lang::lower::recovery_keys::is_fault_domain;
+use crate::engine::lang::model::NotifyTopic;
+use crate::engine::plan::guard::rules::Allowances;
+use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::audit::finding::{Audit, Level};
 use crate::ops::audit::{AuditQuestion, audit as ask};
 use crate::ops::error::OpsError;
+use crate::ops::load::session::Session;
+use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::switch_target::Losses;
+use crate::ops::notify::Notifier;
 use crate::render::audit::{json, rules, text};
 use crate::render::sarif::sarif;
+use crate::render::watch::time;
 
 pub async fn audit(context: &CommandContext, arguments: &AuditArgs) -> Result<Exit, OpsError> {
     let Some(stack) = arguments.stack.clone().filter(|_| !arguments.rules) else {
@@ -28,7 +38,45 @@ pub async fn audit(context: &CommandContext, arguments: &AuditArgs) -> Result<Ex
         AuditFormat::Json => json(&audit),
         AuditFormat::Sarif => sarif(&audit),
     });
-    Ok(exit(&audit, arguments.strict))
+    let exit = exit(&audit, arguments.strict);
+    if exit == Exit::Failed {
+        post(&session, &question, &audit).await;
+    }
+    Ok(exit)
+}
+
+/// Posts a failure to webhooks: how many findings, and each of them that is more than a note.
+async fn post(session: &Session, question: &AuditQuestion, audit: &Audit) {
+    let ask = PlanRequest {
+        place: question.place.clone(),
+        overlays: None,
+        given: question.given.clone(),
+        intent: Intent::Apply,
+        allowed: Allowances::default(),
+        replace: Vec::new(),
+        losses: Losses::default(),
+        only_switch: false,
+        include_pending: false,
+        keep: Keep::default(),
+        last_good: None,
+    };
+    let Some(hooks) = Notifier::read(session, &ask, &out::problems()) else { return };
+    let findings = audit.findings().filter(|it| it.level > Level::Note);
+    let findings: Vec<Json> = findings
+        .map(|it| json!({ "rule": it.rule.id, "level": it.level.word(), "address": it.subject, "why": it.why }))
+        .collect();
+    let line = json!({
+        "time": time(audit.at),
+        "event": "audit-failed",
+        "stack": question.place.name(),
+        "errors": audit.count(Level::Error),
+        "warnings": audit.count(Level::Warning),
+        "findings": findings,
+    });
+    if let Json::Object(line) = line {
+        hooks.post(NotifyTopic::Audit, &line);
+    }
+    hooks.finish().await;
 }
 
 fn question(

@@ -30,6 +30,7 @@ use crate::ops::load::layers::DesiredStack;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::notify::Notifier;
 use crate::ops::plan::make::{Proposed, plan_on};
 use crate::ops::recovery_reports;
 use crate::ops::recovery_reports::goals;
@@ -100,13 +101,14 @@ impl RequestedDrill<'_> {
     async fn clean_up(&self, stack: &Stack) -> Result<Exit, OpsError> {
         let Self { context, session, script } = self;
         let cut_off = cut_off(session, script)?;
-        let cleaned =
-            clean_up(session, script, &ConsoleObserver::new(context, session, script)).await?;
+        let observer = ConsoleObserver::new(context, session, script);
+        let cleaned = clean_up(session, script, &observer).await?;
         let exit = told(&cleaned);
         if let Some(cut_off) = cut_off {
             let report = cut_off.report(session, script, goals(stack), &cleaned.report);
             reports::tell_and_keep(session, &script.ask.place, &report);
         }
+        observer.finish().await;
         Ok(exit)
     }
 
@@ -183,6 +185,7 @@ impl RequestedDrill<'_> {
         let exit = ended(&rehearsal);
         let report = rehearsal.report(session, script);
         reports::tell_and_keep(session, place, &report);
+        observer.finish().await;
         // What a drill is for: an objective that is missed fails it.
         let exit = if exit == Exit::Done && !report.passed() { Exit::Failed } else { exit };
         Ok(signals.number().map_or(exit, Exit::Signal))
@@ -379,6 +382,7 @@ struct ConsoleObserver<'a> {
     context: &'a CommandContext,
     session: &'a Arc<Session>,
     stack: String,
+    hooks: Option<Arc<Notifier>>,
     /// Of the part that began last.
     events: Mutex<RunEvents>,
 }
@@ -386,8 +390,16 @@ struct ConsoleObserver<'a> {
 impl<'a> ConsoleObserver<'a> {
     fn new(context: &'a CommandContext, session: &'a Arc<Session>, script: &DrillSpec) -> Self {
         let stack = script.ask.place.name();
-        let events = RunEvents::new(None, session, &stack, None);
-        Self { context, session, stack, events: Mutex::new(events) }
+        let hooks = Notifier::read(session, &script.ask, &out::problems());
+        let events = RunEvents::new(None, None, session, &stack, None);
+        Self { context, session, stack, hooks, events: Mutex::new(events) }
+    }
+
+    /// After everything else: what is not posted yet gets a moment.
+    async fn finish(&self) {
+        if let Some(hooks) = &self.hooks {
+            hooks.finish().await;
+        }
     }
 
     fn events(&self) -> MutexGuard<'_, RunEvents> {
@@ -404,7 +416,8 @@ impl DrillObserver for ConsoleObserver<'_> {
             DrillPhase::Cleanup => "cleanup",
         };
         let log = self.context.events.as_ref();
-        let mut events = RunEvents::new(log, self.session, &self.stack, Some(name));
+        let hooks = self.hooks.as_ref();
+        let mut events = RunEvents::new(log, hooks, self.session, &self.stack, Some(name));
         events.began(&self.context.command, plan, None, None);
         *self.events() = events;
         match part {

@@ -5,11 +5,15 @@ use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
+use crate::engine::lang::merge::overlay::NOTIFY;
 use crate::engine::lang::merge::variables::RememberedVariables;
+use crate::engine::lang::model::Stack;
 use crate::engine::lang::origin;
+use crate::engine::lang::webhook::resolve_webhook;
 use crate::engine::plan::draft::refresh::KnownValues;
 use crate::engine::plan::model::change::{Change, DriftedAttribute, Plan};
 use crate::engine::plan::planner::Intent;
+use crate::engine::schema::Catalog;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::nearest;
 use crate::ops::error::OpsError;
@@ -39,6 +43,12 @@ pub async fn explain(
         out::data(&origin.to_string());
         return Ok(Exit::Done);
     }
+    // A resource may have this name, and is then what is meant.
+    let stack = loaded.stack.as_ref().filter(|it| what == NOTIFY && it.spread(NOTIFY).is_none());
+    if let Some(stack) = stack {
+        out::data(&webhooks(stack, &session.catalog));
+        return Ok(Exit::Done);
+    }
     let (address, attribute) = parse(what)?;
     let mut text = String::new();
     let known = state.as_ref().map(KnownValues::recorded).unwrap_or_default();
@@ -64,6 +74,23 @@ pub async fn explain(
     text.push_str(&reason(&proposed.plan, &address, attribute.as_deref())?);
     out::data(&text);
     Ok(Exit::Done)
+}
+
+/// Each webhook: which line declares it, where it leads, what it is posted, and whether that is signed.
+fn webhooks(stack: &Stack, catalog: &Catalog) -> String {
+    let told = stack.notify.iter().map(|it| {
+        let place = stack.sources.line(it.span);
+        let topics: Vec<&str> = it.topics.iter().map(|it| it.word()).collect();
+        let topics = topics.join(", ");
+        let signed = if it.secret.is_some() { "signed" } else { "not signed" };
+        match resolve_webhook(stack, catalog, it) {
+            Ok(Some(hook)) => format!("{}: {topics}; {signed}  # {place}", hook.shown()),
+            Ok(None) => format!("posts nothing: a sensitive variable was not given  # {place}"),
+            Err(_) => format!("posts nothing: it has mistakes  # {place}"),
+        }
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { "this stack declares no webhooks".to_owned() } else { told.join("\n") }
 }
 
 /// `web[0].user_data` → address and attribute; a dot inside a key is part of the key.

@@ -4,6 +4,7 @@ pub mod describe;
 pub mod functions;
 pub mod layers;
 pub mod reports;
+pub mod seen;
 pub mod plan;
 pub mod audit;
 pub mod status;

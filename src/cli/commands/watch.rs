@@ -8,6 +8,7 @@ use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, signals};
 use crate::engine::lang::check::gate::parse_duration;
+use crate::engine::lang::model::NotifyTopic;
 use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::watch::{WatchEvent, WatchRules};
 use crate::engine::text::redact::redactor;
@@ -15,11 +16,12 @@ use crate::ops::error::OpsError;
 use crate::ops::load::sides;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::switch_target::Losses;
+use crate::ops::notify::Notifier;
 use crate::ops::watch::heartbeat::HeartbeatRequest;
 use crate::ops::watch::switch::Act;
 use crate::ops::watch::target::{ExpectedAnswer, Targets};
 use crate::ops::watch::{WatchRequest, beat_only, watch};
-use crate::render::watch::{About, line};
+use crate::render::watch::{About, fields, line};
 use crate::render::words::duration;
 
 /// The longest history that `--down N/M` may ask for. A guess, far above any sensible N: each target keeps so many rounds.
@@ -44,6 +46,7 @@ pub async fn run(
     let session = open::session(&ask.place.root, world).await?;
     let about =
         About { stack: ask.place.name(), overlay: ask.overlay.clone(), url: ask.targets.shown() };
+    let hooks = Notifier::read(&session, &rehearsal(context, args)?, &out::problems());
     let signals = signals::listen()?;
     let tell = |at: i64, event: &WatchEvent| {
         if matches!(event, WatchEvent::Started { .. }) {
@@ -51,13 +54,24 @@ pub async fn run(
         }
         // A watched address may hold a password.
         out::data(&redactor().redact(&line(&about, at, event)));
+        post(hooks.as_deref(), &about, at, event);
     };
     let ended = watch(&session, &ask, &tell, signals.stop.clone()).await?;
+    if let Some(hooks) = &hooks {
+        hooks.finish().await;
+    }
     Ok(match signals.number() {
         Some(number) => Exit::Signal(number),
         None if ended.failed => Exit::Failed,
         None => Exit::Done,
     })
+}
+
+/// Posts what is news to webhooks.
+fn post(hooks: Option<&Notifier>, about: &About, at: i64, event: &WatchEvent) {
+    if let Some(hooks) = hooks.filter(|_| event.is_news()) {
+        hooks.post(NotifyTopic::Watch, &fields(about, at, event));
+    }
 }
 
 /// Nothing but heartbeats.
@@ -71,11 +85,16 @@ async fn beat(
     let session = open::session(&place.root, world).await?;
     let (stack, overlay) = (place.name(), request.overlay.clone());
     let about = About { stack, overlay, url: String::new() };
+    let hooks = Notifier::read(&session, &request.ask, &out::problems());
     let signals = signals::listen()?;
     let tell = |at: i64, event: &WatchEvent| {
         out::data(&redactor().redact(&line(&about, at, event)));
+        post(hooks.as_deref(), &about, at, event);
     };
     beat_only(&session, &request, rounds(args), &tell, signals.stop.clone()).await?;
+    if let Some(hooks) = &hooks {
+        hooks.finish().await;
+    }
     Ok(signals.number().map_or(Exit::Done, Exit::Signal))
 }
 

@@ -8,3 +8,4 @@ pub(crate) mod transport;
 pub(crate) mod certificate;
 pub mod prober;
 pub mod request;
+pub mod webhook;

@@ -18,6 +18,11 @@ pub struct About {
 
 /// The line of an event, without its end.
 pub fn line(about: &About, at: i64, event: &WatchEvent) -> String {
+    Json::Object(fields(about, at, event)).to_string()
+}
+
+/// The same as a map.
+pub fn fields(about: &About, at: i64, event: &WatchEvent) -> Map<String, Json> {
     let mut fields = Map::new();
     fields.insert("time".into(), time(at).into());
     fields.insert("event".into(), event.name().into());
@@ -28,7 +33,7 @@ pub fn line(about: &About, at: i64, event: &WatchEvent) -> String {
     for (name, value) in facts(event) {
         fields.insert(name.into(), value);
     }
-    Json::Object(fields).to_string()
+    fields
 }
 
 /// `2026-11-24T11:00:00.000Z`, always as long, so that lines sort.

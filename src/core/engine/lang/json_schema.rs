@@ -65,6 +65,7 @@ fn definitions() -> Map<String, Value> {
                 "stack": { "type": "string", "description": "The name of the stack's folder." },
                 "description": { "type": "string" },
                 "objectives": { "$ref": "#/$defs/objectives" },
+                "notify": { "$ref": "#/$defs/notify" },
                 "variables": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/variable" } },
                 "resources": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/resource" } },
                 "outputs": { "type": ["object", "null"] },
@@ -86,6 +87,7 @@ fn definitions() -> Map<String, Value> {
                 "rehearses": { "oneOf": [{ "type": "string" }, texts], "description": "The overlays that a drill switches to." },
                 "borrow": texts,
                 "objectives": { "$ref": "#/$defs/objectives" },
+                "notify": { "$ref": "#/$defs/notify" },
                 "variables": { "type": ["object", "null"] },
                 "resources": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/resource%20in%20an%20overlay" } },
                 "outputs": { "type": ["object", "null"] },
@@ -104,6 +106,29 @@ fn object(made: Value) -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     }
+}
+
+/// Webhooks that events are posted to.
+fn notify() -> Value {
+    json!({
+        "type": ["array", "null"],
+        "maxItems": 16,
+        "description": "Webhooks that events are posted to as JSON.",
+        "items": {
+            "type": "object",
+            "required": ["url"],
+            "additionalProperties": false,
+            "properties": {
+                "url": { "type": "string", "description": "An https or http address; its expressions use variables only." },
+                "secret": { "$ref": "#/$defs/expression", "description": "A sensitive variable, which signs each body: `'${vars.hook_secret}'`." },
+                "events": {
+                    "type": "array",
+                    "items": { "enum": ["switch", "drill", "watch", "audit", "steps"] },
+                    "description": "Which events; all but `steps` where nothing is said.",
+                },
+            },
+        },
+    })
 }
 
 /// One gate, or a `ready` condition.
@@ -160,6 +185,7 @@ fn blocks() -> Map<String, Value> {
                 "rpo": { "anyOf": [{ "$ref": "#/$defs/duration" }, { "type": "null" }], "description": "Maximum age of the latest data that may be lost." },
             },
         },
+        "notify": notify(),
         "gate": gate(),
         "gates": {
             "anyOf": [{ "$ref": "#/$defs/gate" }, { "type": "array", "minItems": 1, "maxItems": 16, "items": { "$ref": "#/$defs/gate" } }],
@@ -408,6 +434,9 @@ mod tests {
         assert!(!wrong("overlay: o\nresuorces: {}").is_empty());
         assert!(wrong("stack: s\nobjectives: { rto: 15m, rpo: 1m }").is_empty());
         assert!(!wrong("stack: s\nobjectives: { rto: 15 }").is_empty());
+        assert!(wrong("stack: s\nnotify: [{ url: 'https://x', secret: '${vars.a}', events: [switch, drill, watch, audit, steps] }]").is_empty());
+        assert!(!wrong("stack: s\nnotify: [{ url: 'https://x', events: [switching] }]").is_empty());
+        assert!(!wrong("stack: s\nnotify: [{ url: 'https://x', secret: hush }]").is_empty());
         assert!(
             wrong("overlay: o\nworkspace: drill\nrehearses: eu\nobjectives: { rpo: null }")
                 .is_empty()

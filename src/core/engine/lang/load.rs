@@ -11,12 +11,13 @@ use crate::engine::lang::cel::lookup::LookupError;
 use crate::engine::lang::cel::template::FileText;
 use crate::engine::lang::lower::dependencies::of_instance;
 use crate::engine::lang::lower::instances::{Repeat, expand};
+use crate::engine::lang::lower::notify;
 use crate::engine::lang::lower::recovery_keys;
 use crate::engine::lang::lower::references::{Site, needs};
 use crate::engine::lang::lower::resources::{self, Lowered, unknown_keys};
 use crate::engine::lang::lower::task_links::link;
 use crate::engine::lang::lower::tasks;
-use crate::engine::lang::merge::overlay::{PARTS, lay};
+use crate::engine::lang::merge::overlay::{NOTIFY, PARTS, lay};
 use crate::engine::lang::merge::variables::{
     GivenVariable, RememberedVariables, VariableSources, variables,
 };
@@ -33,9 +34,9 @@ use crate::engine::value::Value;
 
 /// The largest file that an expression reads. The largest attribute of any kind takes 64 KiB, so this is ample.
 const FILE_BYTES_MAX: usize = 1 << 20;
-const STACK_KEYS: [&str; 7] =
-    ["stack", "description", "objectives", "variables", "resources", "outputs", "tasks"];
-const OVERLAY_KEYS: [&str; 11] = [
+const STACK_KEYS: [&str; 8] =
+    ["stack", "description", "objectives", NOTIFY, "variables", "resources", "outputs", "tasks"];
+const OVERLAY_KEYS: [&str; 12] = [
     "overlay",
     "description",
     "assumes_lost",
@@ -43,6 +44,7 @@ const OVERLAY_KEYS: [&str; 11] = [
     "rehearses",
     "borrow",
     "objectives",
+    NOTIFY,
     "variables",
     "resources",
     "outputs",
@@ -207,6 +209,8 @@ fn build(
     let lowered = resources::resources(resources_of, catalog, &loaded.sources, &mut out);
     stack.outputs = resources::outputs(outputs_of, &loaded.sources, &mut out);
     let tasks = tasks::tasks(tasks_of, &loaded.sources, &mut out);
+    let notify_of = merged.and_then(Node::as_map).and_then(|it| it.get(NOTIFY));
+    stack.notify = notify::webhooks(notify_of.map(|it| &it.node), &loaded.sources, &mut out);
     stack.objectives = recovery_keys::objectives(objectives_of, &mut out);
     if out.len() > MISTAKES_MAX {
         // What follows would be told of a stack of which only a part was looked at.
@@ -294,6 +298,7 @@ fn finish(
     }
     stack.instances = instances;
     outputs(stack, catalog, reading, out);
+    notify::check_references(stack, catalog, out);
 }
 
 fn outputs(

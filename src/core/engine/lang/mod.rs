@@ -10,6 +10,7 @@ pub mod check;
 pub mod view;
 pub mod resolve;
 pub mod task_values;
+pub mod webhook;
 pub mod validate;
 pub mod lower;
 pub mod load;

@@ -39,6 +39,8 @@ pub struct Stack {
     /// What stands in those files.
     pub texts: BTreeMap<String, Arc<FileText>>,
     pub objectives: Objectives,
+    /// Who is posted events.
+    pub notify: Vec<Webhook>,
     /// The fault domains that a switch to these overlays assumes lost.
     pub assumes_lost: Vec<(String, Span)>,
     pub instance: Option<String>,
@@ -72,6 +74,45 @@ pub struct Objectives {
     pub rto_seconds: Option<(u64, Span)>,
     /// Maximum age of the latest data that may be lost.
     pub rpo_seconds: Option<(u64, Span)>,
+}
+
+/// An address that events are posted to, and which.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    pub span: Span,
+    pub url: Term,
+    /// What signs the bodies.
+    pub secret: Option<Term>,
+    pub topics: Vec<NotifyTopic>,
+}
+
+/// What events are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NotifyTopic {
+    /// A switch began, its users moved, it ended.
+    Switch,
+    /// The parts of a drill.
+    Drill,
+    /// What a watch decides.
+    Watch,
+    /// An audit that fails.
+    Audit,
+    /// The steps of a switch or a drill.
+    Steps,
+}
+
+impl NotifyTopic {
+    pub const ALL: [Self; 5] = [Self::Switch, Self::Drill, Self::Watch, Self::Audit, Self::Steps];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Switch => "switch",
+            Self::Drill => "drill",
+            Self::Watch => "watch",
+            Self::Audit => "audit",
+            Self::Steps => "steps",
+        }
+    }
 }
 
 /// How a resource is repeated.

@@ -7,3 +7,4 @@ pub mod resources;
 pub mod recovery_keys;
 pub mod tasks;
 pub mod task_links;
+pub mod notify;

@@ -7,9 +7,15 @@ use crate::engine::text::diagnostic::{Diagnostic, Span};
 /// The parts of a stack that an overlay may change.
 pub const PARTS: [&str; 5] = ["variables", "resources", "outputs", "objectives", "tasks"];
 
+/// A part that is a list: an overlay replaces all of it, or removes it.
+pub const NOTIFY: &str = "notify";
+
 /// Lays one overlay over what the layers below make.
 pub fn lay(base: &mut Node, overlay: &Node, out: &mut Vec<Diagnostic>) {
     let (Data::Map(base), Some(patch)) = (&mut base.data, overlay.as_map()) else { return };
+    if let Some(entry) = patch.get(NOTIFY) {
+        patch_entry(base, NOTIFY, entry, "key", out);
+    }
     for part in PARTS {
         let Some(entry) = patch.get(part) else { continue };
         let Some(changes) = entry.node.as_map() else {

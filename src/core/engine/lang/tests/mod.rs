@@ -19,6 +19,7 @@ use crate::engine::lang::merge::variables::{
 use crate::engine::lang::model::{GateProbe, Scope};
 use crate::engine::lang::origin::{explain, render};
 use crate::engine::lang::resolve::resolve;
+use crate::engine::lang::webhook::resolve_webhook;
 use crate::engine::schema::Catalog;
 use crate::engine::text::diagnostic::{Diagnostic, Severity, Sources, Span};
 use crate::engine::value::{Attributes, Value};
@@ -613,6 +614,49 @@ fn load_merges_objectives_of_overlays() {
     overlays/eu.yaml:2:15: An overlay removes an entry that does not exist [«rpo» no layer below has the objective `rpo`] -- did you mean `rop`?
     "#);
     insta::assert_snapshot!(problems(&[("", &format!("{SHOP}objectives: 15m\n"))], &[]), @r#"stack.yaml:58:13: `objectives` must be a map [«15m» this is text]"#);
+}
+
+/// Webhooks with their events; an overlay replaces all of them.
+#[test]
+fn load_reads_webhooks_and_their_mistakes_at_their_places() {
+    let hook = "notify: [{ url: 'https://${vars.domain}/hook', secret: '${vars.db_password}' }]\n";
+    let told = |layers: &[(&str, &str)]| {
+        let loaded = load_layers(layers, &[]);
+        assert_eq!(say(&loaded.sources, &loaded.diagnostics), "");
+        let stack = loaded.stack.unwrap();
+        let hooks = stack.notify.iter().map(|it| {
+            let resolved = resolve_webhook(&stack, &crate::kinds::builtin(), it).unwrap().unwrap();
+            let topics: Vec<&str> = resolved.topics.iter().map(|it| it.word()).collect();
+            let signed = resolved.signature(b"").is_some();
+            format!("{} {} signed {signed}", resolved.url, topics.join("+"))
+        });
+        hooks.collect::<Vec<_>>().join("\n")
+    };
+    let base = format!("{SHOP}{hook}");
+    let usual = "https://shop.example.com/hook switch+drill+watch+audit signed true";
+    assert_eq!(told(&[("", SHOP)]), "");
+    assert_eq!(told(&[("", &base)]), usual);
+    let overlay = "overlay: eu\nnotify: [{ url: 'http://127.0.0.1:9', events: [steps, drill] }]\n";
+    assert_eq!(
+        told(&[("", &base), ("eu", overlay)]),
+        "http://127.0.0.1:9 steps+drill signed false"
+    );
+    assert_eq!(told(&[("", &base), ("eu", "overlay: eu\nnotify: null\n")]), "");
+    let wrong = r"overlay: eu
+notify:
+  - { url: 'ftp://x', event: [switch] }
+  - { secret: '${vars.db_password}' }
+  - { url: 'https://${lb.ipv4}/', secret: hush, events: [swich, 7] }
+  - { url: 'https://x y/' }
+  - { url: 'https://${vars.domian}/' }
+  - { url: 'https://x/', secret: '${vars.domain}' }
+  - https://x/
+";
+    insta::assert_snapshot!(problems(&[("", &base), ("eu", wrong)], &[]));
+    insta::assert_snapshot!(problems(
+        &[("", &format!("{SHOP}notify: {{ url: https://x/ }}\n"))],
+        &[]
+    ));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::engine::lang::validate::kind_rules::{KindRules, far_kinds};
 use crate::engine::lang::validate::offers::offered;
 use crate::engine::lang::validate::sample_values::foresee;
 use crate::engine::lang::validate::shut_ports::shut_ports;
+use crate::engine::lang::webhook::resolve_webhook;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::topological::topological_order;
@@ -90,9 +91,16 @@ pub fn dry_run(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
             out.extend(resolve_task(stack, catalog, spec, &desired).err().into_iter().flatten());
         }
     }
+    webhooks(stack, catalog, out);
     for output in stack.outputs.values() {
         out.extend(resolve_output(stack, catalog, output, &desired).err().into_iter().flatten());
     }
+}
+
+/// What is wrong with the webhooks, which look at variables only.
+fn webhooks(stack: &Stack, catalog: &Catalog, out: &mut Vec<Diagnostic>) {
+    let wrong = stack.notify.iter().filter_map(|it| resolve_webhook(stack, catalog, it).err());
+    out.extend(wrong.flatten());
 }
 
 /// Every instance as far as it is known before anything is made; [`dry_run`] tells what is wrong.

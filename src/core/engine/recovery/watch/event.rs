@@ -86,6 +86,18 @@ pub enum WatchEvent {
 }
 
 impl WatchEvent {
+    /// Whether it is worth telling who does not read the log: a single probe is not.
+    pub fn is_news(&self) -> bool {
+        !matches!(
+            self,
+            Self::Started { .. }
+                | Self::ProbeFailed { .. }
+                | Self::ProbeOk { .. }
+                | Self::Undecided { .. }
+                | Self::Stopped { .. }
+        )
+    }
+
     /// Its name in the log.
     pub fn name(&self) -> &'static str {
         match self {
