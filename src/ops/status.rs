@@ -104,7 +104,7 @@ fn pending(
         intent: Intent::Apply,
         now: session.clock.now(),
         lost: course.lost,
-        thawed: course.thawed,
+        recovered_so_far: course.recovered_so_far,
         from: course.from,
         ..PlanOptions::default()
     };

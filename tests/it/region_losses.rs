@@ -240,7 +240,7 @@ fn failover_and_failback_send_nobody_to_what_is_lost() {
     assert_eq!(leads(&home), ["eu"]);
 }
 
-/// What somebody did meanwhile is named after the thaw, one by one.
+/// What somebody did meanwhile is named after the recovery, one by one.
 #[test]
 fn failback_names_drift_after_a_recovery() {
     let home = two_sites::home();
@@ -284,7 +284,7 @@ fn failover_keeps_a_balancer_that_serves_until_the_new_one_does() {
     assert_eq!(leads(&home), ["us"]);
 }
 
-/// What lives goes; what is frozen stays, is told, and goes after the thaw.
+/// What lives goes; what is frozen stays, is told, and goes after the recovery.
 #[test]
 fn destroy_leaves_what_is_frozen() {
     let home = two_sites::home();

@@ -208,8 +208,8 @@ fn assume_on_the_way(ask: &mut PlanRequest, state: &State, to: &str) -> Result<(
 async fn must_answer(session: &Session, ask: &PlanRequest, state: &State) -> Result<(), OpsError> {
     let stays = |it: &String| matches!(&ask.losses, Losses::Only(these) if these.contains(it));
     let lost = state.lost.iter().map(|it| it.fault_domain.clone());
-    let thaws: Vec<String> = lost.filter(|it| !stays(it)).collect();
-    let silent = recovered::silent(session, state, &thaws).await;
+    let recovered: Vec<String> = lost.filter(|it| !stays(it)).collect();
+    let silent = recovered::silent(session, state, &recovered).await;
     let Some((domain, unseen)) = silent.first() else { return Ok(()) };
     // A no is no silence: going home without it is not the answer.
     if let Some((domain, no)) = silent.iter().find(|(_, it)| it.reason.is_no()) {

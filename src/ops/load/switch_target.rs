@@ -26,13 +26,13 @@ pub enum Losses {
 #[derive(Debug, Clone, Default)]
 pub struct SwitchTarget {
     pub lost: Vec<LossDeclaration>,
-    pub thaws: Vec<String>,
+    pub recovered: Vec<String>,
     /// The overlays that a switch leaves; of one that goes on, those it began from.
     pub from: Option<Vec<String>>,
     /// These, and those that switches left which were turned before they ended.
     pub left: Vec<LeftSite>,
     /// What this switch, and those that it turned, have found again so far.
-    pub thawed: Vec<String>,
+    pub recovered_so_far: Vec<String>,
     /// The switch that goes on.
     pub going_on: Option<SwitchRecord>,
 }
@@ -68,8 +68,8 @@ pub fn resolve_target(
     }
     names.sort();
     names.dedup();
-    let thaws = recorded.iter().map(|it| it.fault_domain.clone());
-    let thaws: Vec<String> = thaws.filter(|it| !names.contains(it)).collect();
+    let recovered = recorded.iter().map(|it| it.fault_domain.clone());
+    let recovered: Vec<String> = recovered.filter(|it| !names.contains(it)).collect();
     let unfinished = state.and_then(State::unfinished_switch);
     let mut going_on = unfinished.filter(|_| !begins).cloned();
     // Where everything is carried, what was allowed to the switch is allowed to nothing else: the same address may be deleted by a
@@ -80,17 +80,18 @@ pub fn resolve_target(
         switch.allowed = Allowances::default();
     }
     let before = unfinished.into_iter().flat_map(|it| it.recovered.iter().cloned());
-    let thawed = thaws.iter().cloned().chain(before).filter(|it| !names.contains(it)).collect();
+    let recovered_so_far =
+        recovered.iter().cloned().chain(before).filter(|it| !names.contains(it)).collect();
     let loss = |fault_domain: String| {
         let known = recorded.iter().find(|it| it.fault_domain == fault_domain);
         LossDeclaration { recorded: known.map(|it| (it.since, it.by.clone())), fault_domain }
     };
     SwitchTarget {
         lost: names.into_iter().map(loss).collect(),
-        thaws,
+        recovered,
         from,
         left,
-        thawed,
+        recovered_so_far,
         going_on,
     }
 }

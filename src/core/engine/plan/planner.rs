@@ -44,9 +44,9 @@ pub fn plan_switch(
 ) -> (Plan, Vec<Diagnostic>) {
     let pending = before.iter().map(|it| plan_changes(it, options).0).collect();
     let (everything, _) = plan_changes(after, options);
-    let thawed = thawed(after, options);
+    let recovered_so_far = recovered_so_far(after, options);
     let deposed = deposed(after.state);
-    let own = OwnChanges { thawed, redirected: redirected(before, after), deposed };
+    let own = OwnChanges { recovered_so_far, redirected: redirected(before, after), deposed };
     let carried = SwitchScope::new(after.catalog, after.stack, pending, &everything, own);
     proposed(after, options, Some(&carried))
 }
@@ -76,13 +76,15 @@ fn deposed(state: Option<&State>) -> BTreeSet<Address> {
 }
 
 /// What was frozen and is looked at again.
-fn thawed(worlds: &PlanInputs<'_>, options: &PlanOptions) -> BTreeSet<Address> {
-    let Some(state) = worlds.state.filter(|_| !options.thawed.is_empty()) else {
+fn recovered_so_far(worlds: &PlanInputs<'_>, options: &PlanOptions) -> BTreeSet<Address> {
+    let Some(state) = worlds.state.filter(|_| !options.recovered_so_far.is_empty()) else {
         return BTreeSet::new();
     };
     let domains = FaultDomains::new(worlds.catalog, Some(state));
     let is_thawed = |it: &&Address| {
-        domains.of_record(it).is_some_and(|it| options.thawed.iter().any(|thawed| thawed == it))
+        domains.of_record(it).is_some_and(|it| {
+            options.recovered_so_far.iter().any(|recovered_so_far| recovered_so_far == it)
+        })
     };
     state.records.keys().filter(is_thawed).cloned().collect()
 }
@@ -172,7 +174,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
         overlays: stack.overlays.clone(),
         phase: phase(state, options),
         lost: options.lost.clone(),
-        recovered: options.thaws.clone(),
+        recovered: options.recovered.clone(),
         bindings: options.bindings.clone(),
         allowed: options.allowed.clone(),
         include_pending: options.include_pending,

@@ -331,7 +331,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
     let is_lost = |name: &String| lost.iter().any(|it| it.fault_domain == *name);
     let known = state.lost.iter().map(|it| it.fault_domain.clone());
     let before = unfinished.iter().flat_map(|it| it.recovered.iter().cloned());
-    let thawed: BTreeSet<String> = known.chain(before).filter(|it| !is_lost(it)).collect();
+    let so_far: BTreeSet<String> = known.chain(before).filter(|it| !is_lost(it)).collect();
     // A further loss on the way is no other switch; to go elsewhere, or back, is one that starts in the middle of another.
     let goes_on = unfinished.as_ref().is_some_and(|it| it.from == *from && state.active == *to);
     let same = unfinished.as_ref().filter(|_| goes_on);
@@ -348,7 +348,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
         since: *at,
         began,
         by: who.clone(),
-        recovered: thawed.into_iter().collect(),
+        recovered: so_far.into_iter().collect(),
         keep: *keep,
         allowed: allowed.clone(),
         variables: variables_before,

@@ -121,7 +121,7 @@ fn blank(address: &Address, kind: &Kind, record: &Record) -> Change {
     }
 }
 
-/// Kept in state and shown, and deleted after the thaw.
+/// Kept in state and shown, and deleted after the recovery.
 fn left_behind(address: &Address, kind: &Kind, record: &Record, domain: &str) -> Change {
     let why = format!("{domain} is lost; it will be deleted once {domain} has recovered");
     Change {

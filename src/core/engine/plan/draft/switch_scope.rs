@@ -18,7 +18,7 @@ pub struct SwitchScope {
     /// What plans under the overlays that are left would change. Where a switch was turned before it ended, the world is
     /// between several of them, and what is pending under some is what one of the switches did or did not do.
     pending: Vec<BTreeMap<Address, Change>>,
-    /// What the new targets serve from, what the switch itself makes is made of, and what was thawed.
+    /// What the new targets serve from, what the switch itself makes is made of, and what was recovered.
     needed: BTreeSet<Address>,
     /// What it directs elsewhere, whatever was pending.
     redirected: BTreeSet<Address>,
@@ -26,7 +26,7 @@ pub struct SwitchScope {
 
 /// What belongs to a switch, whatever was pending before it.
 pub struct OwnChanges {
-    pub thawed: BTreeSet<Address>,
+    pub recovered_so_far: BTreeSet<Address>,
     pub redirected: BTreeSet<Address>,
     /// Of these an interrupted replace left an older incarnation.
     pub deposed: BTreeSet<Address>,
@@ -41,14 +41,14 @@ impl SwitchScope {
         after: &Plan,
         own: OwnChanges,
     ) -> Self {
-        let OwnChanges { thawed, redirected, deposed } = own;
+        let OwnChanges { recovered_so_far, redirected, deposed } = own;
         assert!(!before.is_empty(), "a switch leaves something");
         let changes = |plan: Plan| plan.changes.into_iter().filter(|it| it.action != Action::NoOp);
         let pending: Vec<BTreeMap<Address, Change>> = before
             .into_iter()
             .map(|it| changes(it).map(|it| (it.address.clone(), it)).collect())
             .collect();
-        let mut scope = Self { pending, needed: thawed, redirected };
+        let mut scope = Self { pending, needed: recovered_so_far, redirected };
         let wanted = DesiredTopology::new(catalog, stack);
         // One closure of all roots: closures of each would be quadratic in long chains.
         let mut roots: Vec<Address> = Vec::new();

@@ -46,9 +46,9 @@ pub struct PlanOptions {
     /// The fault domains that are treated as lost.
     pub lost: Vec<LossDeclaration>,
     /// Those that state says are lost and this plan takes as found.
-    pub thaws: Vec<String>,
+    pub recovered: Vec<String>,
     /// Those, and others that the switch which goes on has found before.
-    pub thawed: Vec<String>,
+    pub recovered_so_far: Vec<String>,
     pub keep: Keep,
     /// Identities that other instances of the stack have, with whose they are and where they are declared.
     pub others: BTreeMap<String, String>,

@@ -69,7 +69,7 @@ pub struct SwitchCase<'a> {
     pub to: Option<&'a str>,
     pub intent: Intent,
     pub lost: &'a [&'a str],
-    pub thaws: &'a [&'a str],
+    pub recovered: &'a [&'a str],
     pub keep: Keep,
     pub allowed: Allowances,
     /// What could be switched to.
@@ -87,7 +87,7 @@ impl Default for SwitchCase<'_> {
             to: Some(FAILOVER),
             intent: Intent::Apply,
             lost: &[],
-            thaws: &[],
+            recovered: &[],
             keep: Keep::Nothing,
             allowed: Allowances::default(),
             ways: &[],
@@ -111,8 +111,8 @@ pub fn plan(case: &SwitchCase<'_>) -> Plan {
         now: NOW,
         allowed: case.allowed.clone(),
         lost: case.lost.iter().map(loss).collect(),
-        thaws: case.thaws.iter().map(ToString::to_string).collect(),
-        thawed: case.thaws.iter().map(ToString::to_string).collect(),
+        recovered: case.recovered.iter().map(ToString::to_string).collect(),
+        recovered_so_far: case.recovered.iter().map(ToString::to_string).collect(),
         keep: case.keep,
         from: Some(names(case.active)),
         ways: case.ways.to_vec(),
@@ -512,7 +512,7 @@ fn plan_of_recovered_domain_repairs_and_defers_merges() {
         base: &merged,
         active: Some(FAILOVER),
         to: None,
-        thaws: US,
+        recovered: US,
         change: &gone,
         ..SwitchCase::default()
     };
