@@ -185,3 +185,15 @@ fn watch_heartbeat_only_refuses_a_stack_that_has_nothing_to_write_to() {
     let says = ["no table of woocommerce has a replica with a replication gate", "add `gate: "];
     beat(&home, &[]).code(1).says(&says).done();
 }
+
+/// A key that somebody uses himself: his item stays as it is, and the watch says that there is no heartbeat.
+#[test]
+fn watch_heartbeat_leaves_an_item_of_somebody_else_alone() {
+    let home = shop();
+    let item = json!({ "session_id": { "S": "lifeboat-heartbeat" }, "cart": { "S": "full" } });
+    let put = json!({ "TableName": "woocommerce_sessions", "Item": item });
+    home.dynamodb("us-east-1", "PutItem", &put);
+    let output = beat(&home, &["--interval", "20s"]).code(0);
+    assert!(names(&output).contains("no-heartbeat"), "{output}");
+    assert_eq!(items(&home, "us-east-1", "sessions"), [item]);
+}

@@ -566,3 +566,54 @@ fn landing_works_in_the_sandbox_as_it_is() {
     let caches: Vec<&str> = purged.lines().filter_map(|it| it.split(' ').nth(2)).collect();
     assert_eq!(caches, ["cdn-zone-landing,", "cdn-zone-landing,", "drill-cache,"], "{purged}");
 }
+
+/// What a taking back that failed has left is not taken for done: the next run does not move users before somebody knows.
+#[test]
+fn failover_does_not_count_a_task_as_done_whose_undo_failed() {
+    let home = site(
+        "  stop: { on: [planned], before: [check], exec: [./note.sh, stop], undo: { exec: [./undo.sh] }, in_drill: skip }
+  check: { on: [planned], before: [www], exec: [./check.sh], rerun: safe, in_drill: skip }
+",
+    );
+    script(&home, "check.sh", "test -e ready");
+    script(&home, "undo.sh", "exit 1");
+    home.sandbox(&TO).code(1).says(&["undo task: exit status 1"]).done();
+    home.write("stacks/site/ready", "");
+    let doubt = ["indeterminate: stop: run task: its `undo` began", "not done: www: update"];
+    home.sandbox(&TO).code(1).says(&doubt).done();
+    assert_eq!(ran(&home), ["stop stop"]);
+    // It is not in effect: it runs again.
+    let resolve = ["state", "resolve", "site", "stop", "not-done"];
+    home.sandbox(&resolve).code(0).done();
+    home.sandbox(&TO).code(0).says(&["stop: task done", "www: updated target"]).done();
+    assert_eq!(ran(&home), ["stop stop", "stop stop"]);
+}
+
+/// A loss that is over in the middle of a failover does not make a planned switch of it, with other tasks.
+#[test]
+fn apply_goes_on_with_the_tasks_of_the_failover_that_began() {
+    let home = site(
+        "  fence: { on: [failover], before: [www], exec: [./check.sh], rerun: safe, in_drill: skip }
+  other: { on: [planned], before: [www], exec: [./note.sh], in_drill: skip }
+",
+    );
+    script(&home, "check.sh", "test -e ready");
+    let lost = ["failover", "site", "--to", "eu", "--lost", "linode:us-east", "--yes"];
+    home.sandbox(&lost).code(1).says(&["failed: fence: run task"]).done();
+    home.sandbox(&["recovered", "site", "linode:us-east"]).code(0).done();
+    home.sandbox(&["apply", "site", "--yes"]).code(1).says(&["failed: fence: run task"]).done();
+    home.write("stacks/site/ready", "");
+    home.sandbox(&["apply", "site", "--yes"]).code(0).says(&["fence: task done"]).done();
+    assert!(ran(&home).is_empty(), "{:?}", ran(&home));
+}
+
+/// Whoever rehearses in the sandbox purges no real cache.
+#[test]
+fn failover_in_the_sandbox_sends_no_request_elsewhere() {
+    let home = site(
+        "  purge: { on: [planned], before: [www], http: { method: POST, url: 'http://192.0.2.1/purge' }, rerun: never, in_drill: skip }
+",
+    );
+    let refused = "the sandbox sends requests to loopback addresses only";
+    home.sandbox(&TO).code(1).says(&["failed: purge", refused]).done();
+}

@@ -106,9 +106,14 @@ pub fn resolve(
             "only a task that failed, or whose end nobody knows, can be resolved",
         ));
     }
-    let end = match outcome {
-        TaskOutcome::Done => TaskEnd::Done { at },
-        TaskOutcome::NotDone => TaskEnd::NotDone { at },
+    // A taking back in the switch that ran the task leaves the task itself in doubt: whether it is in effect is what is said.
+    let is_half_undone =
+        undo && record.undo.as_ref().is_some_and(|it| it.switch == record.run.switch);
+    let (undo, end) = match (outcome, is_half_undone) {
+        (TaskOutcome::Done, true) => (true, TaskEnd::NotDone { at }),
+        (TaskOutcome::NotDone, true) => (false, TaskEnd::NotDone { at }),
+        (TaskOutcome::Done, false) => (undo, TaskEnd::Done { at }),
+        (TaskOutcome::NotDone, false) => (undo, TaskEnd::NotDone { at }),
     };
     let entry = JournalEntry::TaskEnded { task: task.to_owned(), undo, step: 0, end };
     fold(&mut state, &entry);

@@ -30,7 +30,14 @@ impl Dynamo {
         let key = self.heartbeat_key(place).await?;
         call!(self, &place.region, "PutItem", LostReply::Change, |client| {
             let request = client.put_item().table_name(&place.name);
+            // An item of somebody else's that has this key stays as it is.
+            let names = key.iter().take(1).map(|(name, _)| name.clone());
+            let request =
+                names.fold(request, |it, name| it.expression_attribute_names("#key", name));
             let request = request
+                .condition_expression("attribute_not_exists(#key) OR #sign = :name")
+                .expression_attribute_names("#sign", SIGN)
+                .expression_attribute_values(":name", AttributeValue::S(NAME.into()))
                 .item(SIGN, AttributeValue::S(NAME.into()))
                 .item(AT, AttributeValue::N(heartbeat.at.to_string()))
                 .item(REGION, AttributeValue::S(heartbeat.region.clone()))

@@ -12,6 +12,7 @@ use crate::engine::text::redact::redactor;
 use crate::ops::apply::step_inputs::{Progress, StepContext, StepDone};
 use crate::ops::tasks::exec::{ProgramCall, TaskAnswer, TaskResult};
 use crate::ops::tasks::runner::RequestCall;
+use crate::ops::tasks::supervise::GRACE;
 
 /// How often it is looked whether somebody has approved.
 const POLL: Duration = Duration::from_millis(250);
@@ -24,6 +25,8 @@ pub struct TaskInputs {
     pub fate: TaskFate,
     /// Resolved, secrets in clear.
     pub spec: TaskSpec<String>,
+    /// It, or what takes it back, was running when lifeboat ended, and was ended with it.
+    pub was_cut_off: bool,
     /// The switch that it is a part of, and between which overlays that is.
     pub switch: i64,
     pub from: Vec<String>,
@@ -74,6 +77,12 @@ struct TaskRun<'a> {
 
 impl TaskRun<'_> {
     async fn carry_out(&mut self) -> (StepOutcome, String) {
+        if self.job.was_cut_off {
+            // Its program may take so long to end after lifeboat did; two of it at once would be one too many.
+            let why = "waiting until the interrupted program has ended for certain".to_owned();
+            (self.hands.tell)(Progress::Waiting { step: self.job.step, why });
+            tokio::time::sleep(GRACE + Duration::from_millis(500)).await;
+        }
         if matches!(self.job.fate, TaskFate::Resume { .. })
             && let Some(known) = self.resume().await
         {

@@ -9,7 +9,7 @@ use crate::engine::plan::model::step_phase::{StepPhase, role};
 use crate::engine::schedule::StepState;
 use crate::engine::state::journal::fold;
 use crate::engine::state::record::SwitchRecord;
-use crate::engine::state::task_record::TaskRecord;
+use crate::engine::state::task_record::{TaskAttempt, TaskRecord};
 use crate::engine::task::{OnFailure, TaskAction, TaskSpec, TaskWork};
 use crate::engine::text::diagnostic::on_one_line;
 use crate::engine::value::Value;
@@ -66,6 +66,7 @@ impl Executor<'_> {
             name: name.to_owned(),
             undo: true,
             fate: TaskFate::Undo,
+            was_cut_off: self.was_cut_off(name, resolved),
             spec: in_clear(resolved),
             switch: switch.map_or(0, SwitchRecord::identity),
             from: switch.map(|it| it.from.clone()).unwrap_or_default(),
@@ -73,10 +74,23 @@ impl Executor<'_> {
         }
     }
 
+    /// Whether a program of this task was running when a run ended before its end.
+    fn was_cut_off(&self, name: &str, resolved: &TaskSpec<Value>) -> bool {
+        let is_exec = |it: &TaskWork<Value>| matches!(it.action, TaskAction::Exec { .. });
+        let runs = is_exec(&resolved.work) || resolved.undo.as_ref().is_some_and(is_exec);
+        let record = self.state.tasks.get(name).filter(|_| runs);
+        record.is_some_and(|it| {
+            let is_open = |it: &TaskAttempt| it.end.is_none();
+            is_open(&it.run) || it.undo.as_ref().is_some_and(is_open)
+        })
+    }
+
     /// A planned switch that failed while users are still where they were: what its tasks did is taken back, the last one first.
     /// Under loss nothing is taken back: there is no other way than on.
     pub async fn lift(&mut self, hands: &StepContext) {
-        let is_planned = self.plan.lost.is_empty() && self.stack.overlays != self.state.home;
+        let under_loss = self.state.switch.as_ref().is_some_and(|it| it.under_loss);
+        let is_planned =
+            self.plan.lost.is_empty() && !under_loss && self.stack.overlays != self.state.home;
         let stands = |it: &Step| self.schedule.standing(it.id);
         let steps = &self.plan.steps;
         let mut traffic =

@@ -116,7 +116,7 @@ impl Session {
     ) -> Self {
         let connections = prober.connections();
         Self {
-            tasks: Arc::new(ProcessRunner { connections }),
+            tasks: Arc::new(ProcessRunner { connections, only_loopback: target.is_sandbox() }),
             catalog: Arc::new(kinds::builtin()),
             is_local: provider.is_local(),
             provider: Arc::new(provider),

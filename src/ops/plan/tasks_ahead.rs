@@ -160,7 +160,7 @@ pub fn acting_on_plain(
 fn same_target(mine: &TaskWork<Value>, plain: &TaskWork<Value>) -> Option<String> {
     match (&mine.action, &plain.action) {
         (TaskAction::Http(mine), TaskAction::Http(plain)) => {
-            let host = |it: &Value| Some(host_of(it.as_text()?)?.to_owned());
+            let host = |it: &Value| host_of(it.as_text()?);
             let own = host(&mine.url)?;
             (Some(&own) == host(&plain.url).as_ref()).then(|| format!("the host {own}"))
         }
@@ -176,11 +176,14 @@ fn same_target(mine: &TaskWork<Value>, plain: &TaskWork<Value>) -> Option<String
     }
 }
 
-/// `shop.example.com:8080` of a URL.
-fn host_of(url: &str) -> Option<&str> {
-    let rest = url.split_once("://")?.1;
+/// `shop.example.com:8080` of a URL, in the one spelling of a host and its port.
+fn host_of(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
     let host = rest.split(['/', '?', '#']).next()?;
-    Some(host.rsplit_once('@').map_or(host, |it| it.1))
+    let host = host.rsplit_once('@').map_or(host, |it| it.1).to_lowercase();
+    let usual = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+    let host = host.strip_suffix(usual).unwrap_or(&host);
+    Some(host.strip_suffix('.').unwrap_or(host).to_owned())
 }
 
 fn refusal(task: &str, what: &str, terms: &TaskWork<Term>) -> Diagnostic {
@@ -236,6 +239,9 @@ mod tests {
         assert!(same(url("https://cdn/a"), url("https://cdn/b")));
         assert!(!same(url("https://drill.cdn/a"), url("https://cdn/a")));
         assert!(!same(http(Value::Open), http(Value::Open)), "what nobody knows is not the same");
-        assert_eq!(host_of("https://me:secret@cdn:8080/a?b"), Some("cdn:8080"));
+        assert_eq!(host_of("https://me:secret@cdn:8080/a?b"), Some("cdn:8080".into()));
+        for same in ["HTTP://CDN.example.com./x", "http://cdn.example.com:80/y?z"] {
+            assert_eq!(host_of(same), host_of("http://cdn.example.com/"), "{same}");
+        }
     }
 }

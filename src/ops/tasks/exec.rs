@@ -98,8 +98,7 @@ fn start(call: &ProgramCall, output: &Arc<Mutex<KeptOutput>>) -> Result<Running,
     let path = std::env::var_os("PATH");
     let program =
         find_program(name, &call.folder, path.as_deref()).map_err(|why| why.to_string())?;
-    let own =
-        std::env::current_exe().map_err(|why| format!("lifeboat cannot find itself: {why}"))?;
+    let own = itself().map_err(|why| format!("lifeboat cannot find itself: {why}"))?;
     let mut command = Command::new(own);
     command.arg(SUPERVISE).arg("--").arg(program).args(arguments).current_dir(&call.folder);
     command.env_clear().envs(environment(call));
@@ -111,6 +110,12 @@ fn start(call: &ProgramCall, output: &Arc<Mutex<KeptOutput>>) -> Result<Running,
     readers.extend(child.stdout.take().map(|it| keep(it, output)));
     readers.extend(child.stderr.take().map(|it| keep(it, output)));
     Ok(Running { child, readers, code: None })
+}
+
+/// This very program, also where another one was put in its place while it ran.
+fn itself() -> std::io::Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { Ok(running) } else { std::env::current_exe() }
 }
 
 fn environment(call: &ProgramCall) -> Vec<(OsString, OsString)> {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::cloud::http::connection::Connections;
 use crate::cloud::http::request::{TaskCall, TaskReply, send};
+use crate::cloud::settings::is_loopback;
 use crate::engine::task::TaskRequest;
 use crate::engine::text::redact::redactor;
 use crate::ops::tasks::exec::{ProgramCall, TaskAnswer, TaskResult, exec};
@@ -47,6 +48,8 @@ pub trait TaskRunner: Send + Sync {
 /// Starts processes, and sends over connections of its own.
 pub struct ProcessRunner {
     pub connections: Arc<Connections>,
+    /// Requests go to loopback addresses alone: whoever rehearses in the sandbox purges no real cache.
+    pub only_loopback: bool,
 }
 
 impl TaskRunner for ProcessRunner {
@@ -66,6 +69,10 @@ impl TaskRunner for ProcessRunner {
         Box::pin(async move {
             if let Some(why) = stop.borrow_and_update().clone() {
                 return TaskResult::NotStarted(format!("it was stopped: {why}")).into();
+            }
+            if self.only_loopback && !is_loopback(&call.request.url) {
+                let why = "the sandbox sends requests to loopback addresses only";
+                return TaskResult::NotStarted(why.to_owned()).into();
             }
             tokio::select! {
                 answer = sent(&self.connections, call) => answer,

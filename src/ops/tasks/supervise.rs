@@ -22,7 +22,7 @@ pub const NOT_STARTED: &str = "lifeboat could not start the program: ";
 pub const EXIT_NOT_STARTED: u8 = 125;
 
 /// How long a program may take to end by itself once it was asked. Less than the 5 s that a run gives calls in flight.
-const GRACE: Duration = Duration::from_secs(3);
+pub const GRACE: Duration = Duration::from_secs(3);
 
 /// Runs a program in a process group of its own until it ends, or until stdin does. Its exit status; 128 and the number of a
 /// signal that ended it.

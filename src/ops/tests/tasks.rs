@@ -65,6 +65,7 @@ fn exec(command: &str) -> TaskWork<String> {
 
 fn inputs(fate: TaskFate, rerun: Rerun, verify: Option<TaskWork<String>>) -> TaskInputs {
     TaskInputs {
+        was_cut_off: false,
         step: 0,
         name: "purge".into(),
         undo: fate == TaskFate::Undo,

@@ -338,6 +338,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
     let seen = same.and_then(|it| it.last_good);
     let began = same.map(SwitchRecord::identity);
     let moved = same.and_then(|it| it.moved);
+    let under_loss = !lost.is_empty() || same.is_some_and(|it| it.under_loss);
     let (variables_before, turned, directed) = match unfinished {
         Some(it) if goes_on => (it.variables, it.turned, it.directed),
         Some(it) => (state.variables.clone(), it.left(), Vec::new()),
@@ -354,6 +355,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
         variables: variables_before,
         last_good: seen.or(*last_good),
         turned,
+        under_loss,
         moved,
         directed,
     });

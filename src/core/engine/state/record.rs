@@ -117,6 +117,9 @@ pub struct SwitchRecord {
     /// When the site was last seen good before it, by who watched: users were without it since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_good: Option<i64>,
+    /// Something was lost when it began, or was declared lost on the way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub under_loss: bool,
     /// When its users were where it wants them for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<i64>,

@@ -221,6 +221,7 @@ fn state() -> impl Strategy<Value = State> {
                 state.destroyed = [Address::one("gone")].into();
                 let from = vec!["home".into()];
                 state.switch = Some(SwitchRecord {
+                    under_loss: false,
                     moved: None,
                     from,
                     since: 4,

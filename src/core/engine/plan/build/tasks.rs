@@ -13,7 +13,7 @@ use crate::engine::plan::model::options::Intent;
 use crate::engine::plan::model::planned_task::{PlannedTask, TaskFate};
 use crate::engine::state::record::{State, SwitchRecord};
 use crate::engine::state::task_record::{TaskAttempt, TaskEnd, TaskRecord};
-use crate::engine::task::{IfLost, OnFailure, Rerun, TaskOccasion, TaskSpec};
+use crate::engine::task::{IfLost, OnFailure, Rerun, TaskAction, TaskOccasion, TaskSpec};
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Value;
@@ -80,11 +80,17 @@ impl PlanBuilder<'_> {
         let overlays = &self.worlds.stack.overlays;
         if self.worlds.state.is_some_and(|it| it.home == *overlays) {
             TaskOccasion::Failback
-        } else if self.options.lost.is_empty() {
+        } else if self.options.lost.is_empty() && !self.is_under_loss() {
             TaskOccasion::Planned
         } else {
             TaskOccasion::Failover
         }
+    }
+
+    /// Whether the switch that goes on began under a loss: it stays what it is, also where that has recovered meanwhile.
+    fn is_under_loss(&self) -> bool {
+        let state = self.worlds.state.filter(|it| it.active == self.worlds.stack.overlays);
+        state.and_then(State::unfinished_switch).is_some_and(|it| it.under_loss)
     }
 
     fn task(&mut self, task: &Task, occasion: TaskOccasion) -> Option<PlannedTask> {
@@ -166,7 +172,18 @@ impl PlanBuilder<'_> {
             (None, _) => None,
         };
         let attempt = attempt.filter(|it| here == Some(it.switch));
-        if let Some(at) = attempt.and_then(TaskAttempt::done_at) {
+        // A taking back that began and is not known to be over: how much of the task is in effect nobody knows.
+        let half_undone = record
+            .filter(|it| !takes_back && it.is_in_force())
+            .and_then(|it| it.undo.as_ref())
+            .filter(|it| here == Some(it.switch));
+        // An approval is of one plan: made anew before users have moved, it may lead them elsewhere.
+        let is_word = matches!(spec.work.action, TaskAction::Confirm { .. });
+        let is_before = self.worlds.state.is_some_and(|it| it.switching().is_some());
+        if is_word && is_before && !takes_back {
+            return TaskFate::Run;
+        }
+        if let Some(at) = attempt.and_then(TaskAttempt::done_at).filter(|_| half_undone.is_none()) {
             return TaskFate::Done { at };
         }
         if takes_back {
@@ -179,7 +196,9 @@ impl PlanBuilder<'_> {
         if has_failed && spec.on_failure == OnFailure::Continue {
             return TaskFate::Skip { why: "it failed, and the switch goes on without it".into() };
         }
-        match attempt.and_then(TaskAttempt::doubt) {
+        let half_undone = half_undone.and_then(TaskAttempt::doubt);
+        let half_undone = half_undone.map(|it| format!("its `undo` began, and {it}"));
+        match half_undone.or_else(|| attempt.and_then(TaskAttempt::doubt)) {
             Some(doubt) => TaskFate::Resume { why: format!("{doubt}; {}", goes_on(spec)) },
             None => TaskFate::Run,
         }

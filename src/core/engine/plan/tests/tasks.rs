@@ -126,6 +126,7 @@ fn tasks_that_close_a_circle_with_traffic_are_refused_with_their_place() {
 fn midway(state: &mut State, tasks: &[(&str, i64, Option<TaskEnd>)]) {
     state.phase = Phase::Switching;
     state.switch = Some(SwitchRecord {
+        under_loss: false,
         moved: None,
         from: Vec::new(),
         since: 700,
