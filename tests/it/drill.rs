@@ -228,7 +228,10 @@ fn plan_lays_an_overlay_of_a_workspace_nowhere_else() {
     home.sandbox(&own).code(0).done();
     home.sandbox(&["drill", "woocommerce", "--to", "failover_eu", "--yes"])
         .code(1)
-        .says(&["sets no `workspace`"])
+        .says(&[
+            "sets no `workspace`",
+            "to rehearse it: `lifeboat drill woocommerce --to drill_eu --sandbox`",
+        ])
         .done();
     home.sandbox(&["drill", "woocommerce", "--to", "drill_ue", "--yes"])
         .code(1)

@@ -72,7 +72,7 @@ fn spec(
     stack: &Stack,
 ) -> Result<DrillSpec, OpsError> {
     let Some(workspace) = stack.instance.clone() else {
-        return Err(no_instance(&wanted.to));
+        return Err(no_instance(&ask.place, &wanted.to));
     };
     let place = &mut ask.place;
     if place.instance.as_ref().is_some_and(|it| *it != workspace) {
@@ -199,7 +199,7 @@ fn drilled(session: &Session, place: &StackRef, wanted: &DrillArgs) -> Result<St
             return Ok(it);
         }
         Ok(it) if it.instance.is_some() => return Err(no_rehearsal(place, &wanted.to)),
-        Ok(_) => no_instance(&wanted.to),
+        Ok(_) => no_instance(place, &wanted.to),
         Err(why) => why,
     };
     if !wanted.cleanup {
@@ -349,11 +349,28 @@ fn refused(what: &str) -> OpsError {
     )
 }
 
-fn no_instance(overlay: &str) -> OpsError {
-    OpsError::input(
-        format!("overlay `{overlay}` sets no `workspace`: a drill would run against production"),
-        "add `workspace: drill` to the overlay, and give its resources distinct names",
-    )
+/// An overlay of the real site: what rehearses it is another one.
+fn no_instance(place: &StackRef, overlay: &str) -> OpsError {
+    let rehearses = |it: &String| {
+        let stack = layers::instance_of(place, it);
+        stack.is_ok_and(|it| it.rehearses.iter().any(|(name, _)| name == overlay))
+    };
+    let stack = &place.stack;
+    let drills: Vec<String> = layers::overlays(place)
+        .iter()
+        .filter(|it| rehearses(it))
+        .map(|to| AdvisedCommand::Drill { stack, to, cleanup: false }.to_string())
+        .collect();
+    let help = if drills.is_empty() {
+        format!(
+            "write an overlay of its own for the drill, with `workspace: drill`, `rehearses: {overlay}`, and distinct names for its resources"
+        )
+    } else {
+        format!("to rehearse it: {}", drills.join(", or "))
+    };
+    let what =
+        format!("overlay `{overlay}` sets no `workspace`: a drill would run against production");
+    OpsError::input(what, help)
 }
 
 fn another_instance(name: &str, stack: &str, overlay: &str, own: &str) -> OpsError {

@@ -137,7 +137,7 @@ fn phase(facts: &StatusFacts<'_>) -> String {
             let next = next(facts, it);
             match phase {
                 Phase::Degraded => format!(
-                    "degraded: users have moved, but the rest of the switch {begun} is not finished{next}"
+                    "degraded: users have moved; the rest of the switch is not finished{next} (begun {begun})"
                 ),
                 _ => format!("switching {begun}; users have not all moved{next}"),
             }

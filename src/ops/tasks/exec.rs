@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::engine::text::redact::redactor;
 use crate::engine::value::{Secret, Value};
 use crate::ops::tasks::kept_output::KeptOutput;
-use crate::ops::tasks::program::find_program;
+use crate::ops::tasks::program::{find_program, itself};
 use crate::ops::tasks::supervise::{EXIT_NOT_STARTED, NOT_STARTED, SUPERVISE};
 
 /// What every program gets of lifeboat's own environment.
@@ -110,12 +110,6 @@ fn start(call: &ProgramCall, output: &Arc<Mutex<KeptOutput>>) -> Result<Running,
     readers.extend(child.stdout.take().map(|it| keep(it, output)));
     readers.extend(child.stderr.take().map(|it| keep(it, output)));
     Ok(Running { child, readers, code: None })
-}
-
-/// This very program, also where another one was put in its place while it ran.
-fn itself() -> std::io::Result<PathBuf> {
-    let running = PathBuf::from("/proc/self/exe");
-    if running.exists() { Ok(running) } else { std::env::current_exe() }
 }
 
 fn environment(call: &ProgramCall) -> Vec<(OsString, OsString)> {
