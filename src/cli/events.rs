@@ -9,7 +9,7 @@
 //! | `step-waiting` | `step`, `address`, `call`, `why`; again whenever the reason changes |
 //! | `step-ended` | `step`, `address`, `call`, `outcome` (`done`, `failed`, `indeterminate`), `why`, `ended`, `of` |
 //! | `gate-open` | `step`, `address`, `call`, `serving` (backends that serve), `backends` (all that are there or to come) |
-//! | `phase` | `phase` (`degraded`: users are where the switch wants them) |
+//! | `phase` | `phase` (`degraded`: users are where the switch wants them; `switching`: they turned out to be elsewhere again) |
 //! | `answered` | none; the URL of `failover --url` answered well after users had moved; it may come after `run-ended` |
 //! | `run-ended` | `phase`, `complete`, `done`, `failed`, `remaining`, `stopped` |
 //!

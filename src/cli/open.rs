@@ -13,7 +13,7 @@ use crate::engine::address::{Address, NotAnAddress};
 use crate::engine::lang::merge::variables::{GivenValue, GivenVariable, SAID, SURROUNDINGS};
 use crate::engine::lang::yaml::reader::parse;
 use crate::engine::plan::guard::rules::Allowances;
-use crate::engine::plan::planner::{Intent, Keep};
+use crate::engine::plan::planner::Intent;
 use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::{Severity, Sources};
@@ -147,18 +147,12 @@ pub fn ask(
     allow: &AllowArgs,
     intent: Intent,
 ) -> Result<PlanRequest, OpsError> {
+    let place = StackRef::find(&layers.stack, directory)?;
     Ok(PlanRequest {
-        place: StackRef::find(&layers.stack, directory)?,
         overlays: (!layers.overlays.is_empty()).then(|| layers.overlays.clone()),
-        given: variables(layers)?,
         intent,
         allowed: allowed(allow)?,
-        replace: Vec::new(),
-        losses: Losses::default(),
-        only_switch: false,
-        include_pending: false,
-        keep: Keep::Nothing,
-        last_good: None,
+        ..PlanRequest::to_apply(&place, &variables(layers)?)
     })
 }
 

@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::lang::merge::variables::{GivenVariable, RememberedVariables};
 use crate::engine::lang::model::Stack;
 use crate::engine::lang::yaml::node::{Data, Node};
-use crate::engine::plan::guard::rules::Allowances;
-use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::plan::traffic::filters::SHUT_BY_OTHERS;
 use crate::engine::recovery::audit::examine::{ExaminedSwitch, audit as examine, invalid, sources};
 use crate::engine::recovery::audit::facts::{AuditFacts, Drill, Online, Store};
@@ -20,7 +18,6 @@ use crate::ops::load::layers;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides;
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::switch_target::Losses;
 use crate::ops::plan::make::looked;
 use crate::ops::plan::refresh;
 use crate::ops::plan::tasks_ahead::declared_programs_missing;
@@ -180,19 +177,7 @@ fn rehearsals(place: &StackRef) -> BTreeMap<String, Vec<String>> {
 
 /// What the clouds say of everything recorded, as a plan sees it.
 async fn observe(session: &Session, question: &AuditQuestion) -> Result<Online, OpsError> {
-    let ask = sides::PlanRequest {
-        place: question.place.clone(),
-        overlays: None,
-        given: question.given.clone(),
-        intent: Intent::Apply,
-        allowed: Allowances::default(),
-        replace: Vec::new(),
-        losses: Losses::default(),
-        only_switch: false,
-        include_pending: false,
-        keep: Keep::default(),
-        last_good: None,
-    };
+    let ask = sides::PlanRequest::to_apply(&question.place, &question.given);
     let proposed = looked(session, &ask).await?;
     let drift = proposed.plan.drift.into_iter().map(|it| {
         let names = it.attributes.into_iter().map(|it| it.name);

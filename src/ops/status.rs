@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use crate::engine::address::Address;
 use crate::engine::lang::merge::variables::GivenVariable;
 use crate::engine::lang::model::Stack;
-use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Action, Plan};
-use crate::engine::plan::planner::{Intent, Keep, PlanInputs, PlanOptions};
+use crate::engine::plan::planner::{Intent, PlanInputs, PlanOptions};
 use crate::engine::recovery::report::journaled::{JournaledSwitch, runs};
 use crate::engine::state::record::State;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::{PlanRequest, SwitchSides, sides};
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::switch_target::Losses;
 use crate::ops::plan::make::between;
 use crate::ops::recovery_reports::expected;
 
@@ -77,19 +75,7 @@ fn pending(
     given: &[GivenVariable],
     state: &State,
 ) -> Result<PendingChanges, OpsError> {
-    let ask = PlanRequest {
-        place: place.clone(),
-        overlays: None,
-        given: given.to_vec(),
-        intent: Intent::Apply,
-        allowed: Allowances::default(),
-        replace: Vec::new(),
-        losses: Losses::Assumed,
-        only_switch: false,
-        include_pending: false,
-        keep: Keep::Nothing,
-        last_good: None,
-    };
+    let ask = PlanRequest::to_apply(place, given);
     let SwitchSides { desired, before, course } = sides(session, &ask, Some(state))?;
     let order: Vec<Address> = desired.graph.order().cloned().collect();
     let observed = BTreeMap::new();

@@ -5,6 +5,7 @@ use lifeboat::engine::state::record::Phase;
 
 use crate::harness::{Home, Output};
 use crate::kill_points::at_each_change;
+use crate::tasks::server;
 
 const SHOP: &str = "woocommerce";
 const FAILOVER: [&str; 5] = ["failover", SHOP, "--to", "failover_eu", "--yes"];
@@ -243,10 +244,13 @@ fn failover_brings_back_users_who_were_led_away_while_degraded() {
         lead_elsewhere(&home, elsewhere);
         home.sandbox(&["apply", SHOP, "--yes"]).code(3).shows(&["drift_directs"]).done();
         home.fault("PUT /domains 503 times=100000");
-        home.sandbox(&FAILOVER)
+        // What answers while they are elsewhere is no answer of the new site.
+        let (url, asked) = server(&[200]);
+        home.sandbox(&[&FAILOVER[..], &["--url", &url]].concat())
             .code(1)
             .says(&["users of `shop` have NOT moved", "incomplete: "])
             .done();
+        assert!(asked.lock().unwrap().is_empty());
         assert_eq!(home.state(SHOP).unwrap().phase, Phase::Switching);
         home.world.heal(None).unwrap();
         home.lose("linode:us-east");

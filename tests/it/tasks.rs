@@ -419,7 +419,7 @@ fn failback_undoes_what_the_failover_did() {
 }
 
 /// A server on loopback that answers each request with the next status, and then with the last; what it was asked.
-fn server(answers: &'static [u16]) -> (String, Arc<Mutex<Vec<String>>>) {
+pub(crate) fn server(answers: &'static [u16]) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(Vec::new()));

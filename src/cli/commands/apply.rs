@@ -366,7 +366,7 @@ async fn carry_out(
     }
     let observers = SwitchObservers::begin(context, session, &proposed, switching.is_some());
     let tell = events.listener(&proposed.plan, progress::listener(&proposed.plan));
-    let tell = observers.listener(proposed.state.as_ref(), tell);
+    let tell = observers.listener(tell);
     let report =
         crate::ops::apply::run::apply(session, lease, proposed, &order, tell, signals.stop.clone())
             .await;

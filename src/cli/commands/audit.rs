@@ -8,15 +8,12 @@ use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::lang::lower::recovery_keys::is_fault_domain;
 use crate::engine::lang::model::NotifyTopic;
-use crate::engine::plan::guard::rules::Allowances;
-use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::audit::finding::{Audit, Level};
 use crate::ops::audit::{AuditQuestion, audit as ask};
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::switch_target::Losses;
 use crate::ops::notify::Notifier;
 use crate::render::audit::{json, rules, text};
 use crate::render::sarif::sarif;
@@ -47,19 +44,7 @@ pub async fn audit(context: &CommandContext, arguments: &AuditArgs) -> Result<Ex
 
 /// Posts a failure to webhooks: how many findings, and each of them that is more than a note.
 async fn post(session: &Session, question: &AuditQuestion, audit: &Audit) {
-    let ask = PlanRequest {
-        place: question.place.clone(),
-        overlays: None,
-        given: question.given.clone(),
-        intent: Intent::Apply,
-        allowed: Allowances::default(),
-        replace: Vec::new(),
-        losses: Losses::default(),
-        only_switch: false,
-        include_pending: false,
-        keep: Keep::default(),
-        last_good: None,
-    };
+    let ask = PlanRequest::to_apply(&question.place, &question.given);
     let Some(hooks) = Notifier::read(session, &ask, &out::problems()) else { return };
     let findings = audit.findings().filter(|it| it.level > Level::Note);
     let findings: Vec<Json> = findings

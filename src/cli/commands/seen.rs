@@ -9,7 +9,8 @@ use crate::cli::context::CommandContext;
 use crate::cli::events::RunEvents;
 use crate::cli::out;
 use crate::engine::recovery::report::summary::SeenHeartbeat;
-use crate::engine::state::record::{Phase, State};
+use crate::engine::recovery::users_moved::RemainingTraffic;
+use crate::engine::state::record::Phase;
 use crate::ops::apply::step_inputs::Progress;
 use crate::ops::heartbeats::{self, BeatingGroup};
 use crate::ops::load::session::Session;
@@ -20,6 +21,8 @@ use crate::render::words::duration;
 /// Who looks at one switch. Nothing of it holds the run up or fails it.
 pub struct SwitchObservers {
     outside: Option<OutsideProbe>,
+    /// Before this run, and as far as what was read for it shows.
+    have_moved: bool,
     at_risk: Vec<BeatingGroup>,
 }
 
@@ -32,21 +35,23 @@ impl SwitchObservers {
     ) -> Self {
         let outside = context.outside.clone().filter(|_| is_switch);
         let outside = outside.map(|it| OutsideProbe::begin(session, it));
-        Self { outside, at_risk: heartbeats::at_risk(session, proposed) }
+        let is_degraded = proposed.state.as_ref().is_some_and(|it| it.phase == Phase::Degraded);
+        let have_moved =
+            is_degraded && RemainingTraffic::new(&session.catalog, &proposed.plan).is_nothing();
+        Self { outside, have_moved, at_risk: heartbeats::at_risk(session, proposed) }
     }
 
     /// Tells who looks from outside when users have moved, which an earlier run may have done, and passes everything on.
     pub fn listener(
         &self,
-        state: Option<&State>,
         next: Arc<dyn Fn(Progress) + Send + Sync>,
     ) -> Arc<dyn Fn(Progress) + Send + Sync> {
         let Some(moved) = self.outside.as_ref().map(OutsideProbe::signal) else { return next };
-        if state.is_some_and(|it| it.phase == Phase::Degraded) {
+        if self.have_moved {
             moved();
         }
         Arc::new(move |progress| {
-            if matches!(progress, Progress::Phase(_)) {
+            if matches!(progress, Progress::Phase(Phase::Degraded)) {
                 moved();
             }
             next(progress);

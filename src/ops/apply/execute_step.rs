@@ -12,8 +12,8 @@ use crate::ops::apply::mutations::{Updated, create, delete, update};
 use crate::ops::apply::step_inputs::{Progress, StepContext, StepDone, StepInputs};
 use crate::ops::apply::waits::{gate, gone, ready};
 
-/// What is shown and journalled of an end: without what a cloud quotes of what it was sent.
-fn told(outcome: StepOutcome) -> StepOutcome {
+/// What is shown and journalled of an end: without what the other side quotes of what it was sent.
+pub fn told(outcome: StepOutcome) -> StepOutcome {
     let told = |it: StepFailure| {
         let why = redactor().redact(&it.why).into_owned();
         StepFailure { why, ..it }

@@ -168,9 +168,8 @@ impl<'a> Executor<'a> {
         mut stop: watch::Receiver<Option<String>>,
     ) -> Option<String> {
         let mut running = RunningSteps::default();
-        self.record_users_away(hands).await;
         loop {
-            self.record_moved_users(hands).await;
+            self.record_phase(hands).await;
             let broken = || "the journal cannot be written".to_owned();
             let stopped = stop.borrow_and_update().clone();
             let stopped = stopped.or_else(|| hands.pen.broken.load(Relaxed).then(broken));

@@ -2,34 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::engine::state::journal::{JournalEntry, fold};
+use crate::engine::state::journal::fold;
 use crate::engine::state::record::Phase;
 use crate::ops::apply::executor::Executor;
 use crate::ops::apply::step_inputs::{Progress, StepContext};
 
 impl Executor<'_> {
-    /// What was read before this run may show that users are not where the switch had led them: until they are, it is not degraded,
-    /// and carries nothing else. A destroy takes their names away.
-    pub async fn record_users_away(&mut self, hands: &Arc<StepContext>) {
-        if self.state.phase != Phase::Degraded || self.traffic.is_nothing() {
-            return;
-        }
-        let away = JournalEntry::UsersAway { at: self.session.clock.now() };
-        if hands.pen.write(vec![away.clone()]).await.is_ok() {
-            fold(&mut self.state, &away);
-            (hands.tell)(Progress::Phase(self.state.phase));
-        }
-    }
-
-    /// The phase of a switch becomes durable as soon as its users are where it wants them: whoever goes on with it then may carry
-    /// other changes, too. Where this cannot be written nothing new starts.
-    pub async fn record_moved_users(&mut self, hands: &Arc<StepContext>) {
-        if self.state.switching().is_none() || !self.traffic.is_nothing() {
-            return;
-        }
-        let moved = JournalEntry::UsersMoved { at: self.session.clock.now() };
-        if hands.pen.write(vec![moved.clone()]).await.is_ok() {
-            fold(&mut self.state, &moved);
+    /// The phase of a switch becomes durable as soon as its users are where it wants them, since whoever goes on with it then may
+    /// carry other changes, too; and as soon as what was read shows that they are elsewhere. Where this cannot be written
+    /// nothing new starts.
+    pub async fn record_phase(&mut self, hands: &Arc<StepContext>) {
+        let phase = self.state.unfinished_switch().map_or(Phase::Settled, |_| self.state.phase);
+        let Some(news) = self.traffic.news(phase, self.session.clock.now()) else { return };
+        if hands.pen.write(vec![news.clone()]).await.is_ok() {
+            fold(&mut self.state, &news);
             (hands.tell)(Progress::Phase(self.state.phase));
         }
     }

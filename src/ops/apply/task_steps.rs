@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::plan::model::planned_task::TaskFate;
-use crate::engine::state::journal::{JournalEntry, StepFailure, StepOutcome};
+use crate::engine::state::journal::{JournalEntry, StepOutcome};
 use crate::engine::state::task_record::TaskEnd;
 use crate::engine::task::{Rerun, TaskAction, TaskSpec, TaskWork};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::redact::redactor;
+use crate::ops::apply::execute_step::told;
 use crate::ops::apply::step_inputs::{Progress, StepContext, StepDone};
 use crate::ops::tasks::exec::{ProgramCall, TaskAnswer, TaskResult};
 use crate::ops::tasks::runner::RequestCall;
@@ -53,19 +54,6 @@ pub async fn lift_task(hands: &StepContext, job: TaskInputs) -> StepDone {
     let (outcome, output) = run.carry_out().await;
     let entries = run.entries;
     StepDone { step, outcome: told(outcome), entries, arrived: None, output }
-}
-
-/// What is shown of an end: without what the other side quotes of what it was given.
-fn told(outcome: StepOutcome) -> StepOutcome {
-    let told = |it: StepFailure| {
-        let why = redactor().redact(&it.why).into_owned();
-        StepFailure { why, ..it }
-    };
-    match outcome {
-        StepOutcome::Failed(it) => StepOutcome::Failed(told(it)),
-        StepOutcome::InDoubt(it) => StepOutcome::InDoubt(told(it)),
-        other => other,
-    }
 }
 
 /// A task while it runs.

@@ -40,6 +40,25 @@ pub struct PlanRequest {
     pub last_good: Option<i64>,
 }
 
+impl PlanRequest {
+    /// What an `apply` without flags asks for.
+    pub fn to_apply(place: &StackRef, given: &[GivenVariable]) -> Self {
+        Self {
+            place: place.clone(),
+            overlays: None,
+            given: given.to_vec(),
+            intent: Intent::Apply,
+            allowed: Allowances::default(),
+            replace: Vec::new(),
+            losses: Losses::default(),
+            only_switch: false,
+            include_pending: false,
+            keep: Keep::default(),
+            last_good: None,
+        }
+    }
+}
+
 /// What a plan is made between, from layers and state alone.
 pub struct SwitchSides {
     pub desired: DesiredStack,

@@ -15,9 +15,8 @@ use crate::cloud::http::prober::Prober;
 use crate::cloud::provider::Provider;
 use crate::engine::address::Address;
 use crate::engine::ownership_tag::ownership_tag;
-use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Step, StepCall};
-use crate::engine::plan::planner::{Intent, Keep};
+use crate::engine::plan::planner::Intent;
 use crate::engine::retry::Pacing;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome};
@@ -35,7 +34,6 @@ use crate::ops::error::OpsError;
 use crate::ops::load::session::{CloudTarget, OpenBackend, Session};
 use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::switch_target::Losses;
 use crate::ops::plan::make::{Proposed, plan, plan_on};
 use crate::ops::tasks::approval::Approvals;
 use crate::ops::tests::memory::{Log, ManualClock, MemoryDriver};
@@ -116,19 +114,7 @@ impl Stage {
     }
 
     pub(crate) fn ask(&self) -> PlanRequest {
-        PlanRequest {
-            place: self.place(),
-            overlays: None,
-            given: Vec::new(),
-            intent: Intent::Apply,
-            allowed: Allowances::default(),
-            replace: Vec::new(),
-            losses: Losses::default(),
-            only_switch: false,
-            include_pending: false,
-            keep: Keep::default(),
-            last_good: None,
-        }
+        PlanRequest::to_apply(&self.place(), &[])
     }
 
     /// The same for a switch to the site elsewhere.

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use crate::engine::plan::model::change::{Change, DeferReason, Intent, Plan, Step, StepCall};
 use crate::engine::plan::model::step_phase::{StepPhase, role};
 use crate::engine::schema::Catalog;
+use crate::engine::state::journal::JournalEntry;
+use crate::engine::state::record::Phase;
 
 /// What is left of a plan before its users are where it wants them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,16 @@ impl RemainingTraffic {
         self.steps.remove(&step);
     }
 
+    /// What a switch that is not over has to have recorded now: that its users have moved, or that they are not where it had
+    /// led them; `at`: in milliseconds since the Unix epoch.
+    pub fn news(&self, phase: Phase, at: i64) -> Option<JournalEntry> {
+        match (phase, self.is_nothing()) {
+            (Phase::Switching, true) => Some(JournalEntry::UsersMoved { at }),
+            (Phase::Degraded, false) => Some(JournalEntry::UsersAway { at }),
+            _ => None,
+        }
+    }
+
     /// Nothing: users are where they are wanted.
     pub fn is_nothing(&self) -> bool {
         self.steps.is_empty() && !self.is_out_of_reach
@@ -68,6 +80,8 @@ mod tests {
         Action, AttributeChange, Bindings, Change, DeferReason, Deferred, Intent, Plan, Step,
         StepCall, TrafficShift,
     };
+    use crate::engine::state::journal::JournalEntry;
+    use crate::engine::state::record::Phase;
     use crate::engine::value::{Attributes, Value};
     use crate::kinds::builtin;
 
@@ -126,9 +140,14 @@ mod tests {
             step(3, record, update(), false),
         ];
         let mut remaining = remains(Plan { steps, ..Plan::default() });
+        let (moved, away) = (JournalEntry::UsersMoved { at: 7 }, JournalEntry::UsersAway { at: 7 });
         for (ended, is_nothing) in [(0, false), (1, false), (2, true)] {
             remaining.finish(ended);
             assert_eq!(remaining.is_nothing(), is_nothing, "after step {ended}");
+            let news = |phase| remaining.news(phase, 7);
+            assert_eq!(news(Phase::Switching), is_nothing.then(|| moved.clone()));
+            assert_eq!(news(Phase::Degraded), (!is_nothing).then(|| away.clone()));
+            assert_eq!(news(Phase::Settled), None);
         }
     }
 

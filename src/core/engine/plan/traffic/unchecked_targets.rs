@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::lang::model::{Instance, InstanceShape, Stack, TextPart};
+use crate::engine::lang::model::{Gate, Instance, InstanceShape, Stack, TextPart};
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
 use crate::engine::plan::guard::danger::directs_users;
 use crate::engine::plan::model::planned_change::PlannedChange;
@@ -39,12 +39,16 @@ pub fn blind(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnos
 
 /// A refusal for each name that asks for backends where nothing counts any.
 pub fn uncounted(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnostic> {
+    let asking = it.planned.iter().filter_map(|it| {
+        let gate = it.instance?.resource.gates.health().filter(|it| it.serves.is_some())?;
+        Some((&it.change.address, gate))
+    });
+    let asking: BTreeMap<&Address, &Gate> = asking.collect();
     let asks = |it: &&ShiftDirection| {
         it.checked.is_empty() && !it.skips && !it.withdraws && it.until.is_none()
     };
     let told = directions.iter().filter(asks).filter_map(|direction| {
-        let planned = it.planned.iter().find(|it| it.change.address == direction.address)?;
-        let gate = planned.instance?.resource.gates.health().filter(|it| it.serves.is_some())?;
+        let gate = asking.get(&direction.address)?;
         let text = format!(
             "the gate of `{}` would never open: `serves` counts backends, and what it points to has no health check that counts any",
             direction.address
