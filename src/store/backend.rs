@@ -1,50 +1,53 @@
-//! Where a state lives: the verbs that leases, journals, snapshots, reports and memories are built over, and what each of them makes durable.
+//! Where a state lives: the few verbs that leases, journals, snapshots, reports and memories are built over.
 //!
-//! [`Backend::get`], [`Backend::put`], [`Backend::list`] and [`Backend::delete`] are what every store has. What stands below them
-//! is what the format of today's folders needs beyond that: a journal that is appended to, what is prepared first and gets
-//! its name later, and locks that go with their process.
-//!
-//! # What is durable, and when
-//!
-//! *Durable* is what is there after the machine lost power, and *visible* what another process reads. Visible is everything at
-//! once; durable is only what this says:
-//!
-//! - [`Appender::append`] alone makes nothing durable: after a crash what was appended may be there, in part, or not at all. What
-//!   was appended is durable once [`Appender::sync_data`] has returned, and so is the length that
-//!   [`Appender::truncate`] gave. [`Appender::sync_all`] does the same for what the store says of it as well (owner, mode,
-//!   times).
-//! - [`Backend::create`], [`Backend::rename`], [`Backend::link`] and [`Backend::delete`] make no *name* durable: after a crash each
-//!   of them, and any of them without the others, may not have happened. They are durable once
-//!   [`Backend::sync_names`] of their prefix has returned. Each happens whole or not at all: never is a name without what it names,
-//!   and after a rename it names the old or the new.
-//! - [`Backend::make_prefix`] is durable when it returns.
-//! - What is made of these is made in one order: content, sync, name, sync of the names. So [`Backend::put`] and [`publish`] are
-//!   durable when they return, and a crash before that leaves what was there or what was put, never a part.
-//! - Nothing is promised of what nobody syncs: heartbeats, claims and stop flags ([`crate::store::lock_record`]) speak of
-//!   processes, and no process outlives its machine; the names in the history, since nothing is lost with one.
+//! [`Backend::read`], [`Backend::put`], [`Backend::list`] and [`Backend::delete`] are what every store has: who reads after a
+//! write has returned, in whatever process, reads what was written; a put happens whole or not at all and is durable when it
+//! returns; of any number who put under a condition at once, one is told [`PutOutcome::Written`]. The rest says what a store
+//! can do beyond that, and what goes without saying where it cannot.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::store::error::{StoreError, io as io_error};
-use crate::store::key::{KeyPrefix, PREPARED, StoreKey};
+use crate::store::error::StoreError;
+use crate::store::key::{KeyPrefix, StoreKey};
+
+/// Which bytes a key had: made by the store, compared by it alone. Two puts of equal bytes may have equal versions, so what is
+/// put under a version differs from all that was put before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectVersion(pub String);
+
+/// What is under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredObject {
+    pub bytes: Vec<u8>,
+    pub version: ObjectVersion,
+}
 
 /// When a put may take place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PutMode {
-    /// Of any number who put at once, one is told [`PutOutcome::Written`].
-    IfAbsent,
+pub enum PutCondition<'a> {
     /// Whatever is there.
-    Replace,
+    Always,
+    /// If nothing is there.
+    Absent,
+    /// If what is there is what was read or put with this version.
+    Version(&'a ObjectVersion),
 }
 
 /// What became of a put.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutOutcome {
-    Written,
-    /// Somebody else was quicker, or the key was there all along; nothing was changed.
-    AlreadyThere,
+    Written(ObjectVersion),
+    /// Somebody else was quicker, or the condition never held; nothing was changed.
+    Refused,
+}
+
+impl PutOutcome {
+    pub fn is_written(&self) -> bool {
+        matches!(self, Self::Written(_))
+    }
 }
 
 /// With whom a lock is shared.
@@ -71,6 +74,120 @@ pub enum LockAttempt {
 /// A lock, until it is dropped: at the latest its process takes it along, however it ends.
 pub trait HeldLock: fmt::Debug + Send + Sync {}
 
+/// What became of a put that holds a lock.
+#[derive(Debug)]
+pub enum ClaimOutcome {
+    /// It is ours; without a lock where the store has none.
+    Claimed(Option<Box<dyn HeldLock>>),
+    /// Somebody else was quicker; nothing was changed.
+    Refused,
+}
+
+/// One store of one state.
+pub trait Backend: fmt::Debug + Send + Sync {
+    /// What is there, whole: never a part of what is being put.
+    fn read(&self, key: &StoreKey) -> Result<Option<StoredObject>, StoreError>;
+
+    /// Puts bytes under a key whose prefix was ensured. Where the reply of a store is lost, it finds out what became of the put
+    /// before it returns; an error says that this could not be found out, or that nothing was put.
+    fn put(
+        &self,
+        key: &StoreKey,
+        bytes: &[u8],
+        condition: PutCondition<'_>,
+    ) -> Result<PutOutcome, StoreError>;
+
+    /// The keys directly below a prefix, in their order; none where there is no such prefix.
+    fn list(&self, prefix: &KeyPrefix) -> Result<Vec<StoreKey>, StoreError>;
+
+    /// Removes what may be gone already.
+    fn delete(&self, key: &StoreKey) -> Result<(), StoreError>;
+
+    /// The names of all states that are kept beside this one, itself among them if it is there, in their order.
+    fn neighbors(&self) -> Result<Vec<String>, StoreError>;
+
+    /// What messages call the store.
+    fn root(&self) -> &Path;
+
+    /// What is there, without its version.
+    fn get(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.read(key)?.map(|it| it.bytes))
+    }
+
+    /// Those of [`Backend::list`] that come behind a key in their order: a store need not tell the others.
+    fn list_after(
+        &self,
+        prefix: &KeyPrefix,
+        after: &StoreKey,
+    ) -> Result<Vec<StoreKey>, StoreError> {
+        let mut keys = self.list(prefix)?;
+        keys.retain(|it| it > after);
+        Ok(keys)
+    }
+
+    /// Removes many, in no order: after an error some of them may be there.
+    fn delete_all(&self, keys: &[StoreKey]) -> Result<(), StoreError> {
+        keys.iter().try_for_each(|it| self.delete(it))
+    }
+
+    /// Makes room for keys below a prefix, durably, where a store needs that.
+    fn ensure_prefix(&self, _prefix: &KeyPrefix) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Whether what is in this store may be believed, and written to, at all: not if something else than lifeboat changes it.
+    fn check_trusted(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// What messages call a key.
+    fn place(&self, key: &StoreKey) -> PathBuf {
+        self.root().join(key.as_str())
+    }
+
+    /// What messages call a prefix.
+    fn place_below(&self, prefix: &KeyPrefix) -> PathBuf {
+        if *prefix == KeyPrefix::ROOT {
+            return self.root().to_owned();
+        }
+        self.root().join(prefix.as_str())
+    }
+
+    /// Replaces what processes tell each other: whole for whoever reads it, and durable only where that comes with it. It speaks
+    /// of processes, none of which outlives its machine. Told in vain where its prefix is gone.
+    fn tell(&self, key: &StoreKey, bytes: &[u8]) -> Result<(), StoreError> {
+        self.put(key, bytes, PutCondition::Always).map(drop)
+    }
+
+    /// Puts what is not there, and holds a lock on it from before anybody can read it; `bytes` is asked with whether it does.
+    fn claim(
+        &self,
+        key: &StoreKey,
+        bytes: &dyn Fn(bool) -> Vec<u8>,
+    ) -> Result<ClaimOutcome, StoreError> {
+        let put = self.put(key, &bytes(false), PutCondition::Absent)?;
+        Ok(if put.is_written() { ClaimOutcome::Claimed(None) } else { ClaimOutcome::Refused })
+    }
+
+    /// Locks what has this name, if nobody else has it locked. The lock stays on that whatever it is called later. An error says
+    /// that it cannot even be opened.
+    fn lock(&self, _key: &StoreKey, _mode: LockMode) -> io::Result<LockAttempt> {
+        let why = "this store has no locks that go with their process";
+        Ok(LockAttempt::Unsupported(io::Error::new(io::ErrorKind::Unsupported, why)))
+    }
+
+    /// What the machines are called, from their start to their end, among whose processes a lock tells the living from the dead
+    /// for certain; empty where nothing tells.
+    fn machine(&self) -> String {
+        String::new()
+    }
+
+    /// The store as files, if it is one: appended to, renamed, and given several names.
+    fn files(self: Arc<Self>) -> Option<Arc<dyn Files>> {
+        None
+    }
+}
+
 /// Something that its maker, and nobody else, appends to. It stays what it is when it gets another name, or loses the one it has:
 /// then what is appended is read by nobody.
 pub trait Appender: fmt::Debug + Send + Sync {
@@ -90,68 +207,8 @@ pub trait Appender: fmt::Debug + Send + Sync {
     fn sync_all(&mut self) -> io::Result<()>;
 }
 
-/// One store of one state. Who reads after a write has returned, in whatever process, reads what was written.
-pub trait Backend: fmt::Debug + Send + Sync {
-    /// What is there, whole: never a part of what is being put.
-    fn get(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, StoreError>;
-
-    /// The keys directly below a prefix, in their order; none where there is no such prefix.
-    fn list(&self, prefix: &KeyPrefix) -> Result<Vec<StoreKey>, StoreError>;
-
-    /// Removes what may be gone already.
-    fn delete(&self, key: &StoreKey) -> Result<(), StoreError>;
-
-    /// Puts bytes under a key whose prefix is there, whole or not at all. Durable when it returns.
-    fn put(&self, key: &StoreKey, bytes: &[u8], mode: PutMode) -> Result<PutOutcome, StoreError> {
-        let draft = draft_of(key);
-        let put = write_draft(self, &draft, bytes).and_then(|_| match mode {
-            PutMode::Replace => self.rename(&draft, key).map(|()| PutOutcome::Written),
-            PutMode::IfAbsent => match self.link(&draft, key) {
-                Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {
-                    Ok(PutOutcome::AlreadyThere)
-                }
-                linked => linked.map(|()| PutOutcome::Written),
-            },
-        });
-        if put.is_err() || mode == PutMode::IfAbsent {
-            // It was made by us a moment ago; what is left of it is in nobody's way.
-            self.delete(&draft).ok();
-        }
-        let verb = match mode {
-            PutMode::IfAbsent => "write",
-            PutMode::Replace => "replace",
-        };
-        let outcome = put.map_err(io_error(verb, &self.place(key)))?;
-        sync_names_of(self, key)?;
-        Ok(outcome)
-    }
-
-    /// Whether what is in this store may be believed, and written to, at all: not if something else than lifeboat changes it.
-    fn check_trusted(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    /// The names of all states that are kept beside this one, itself among them if it is there, in their order.
-    fn neighbors(&self) -> Result<Vec<String>, StoreError>;
-
-    /// What messages call the store.
-    fn root(&self) -> &Path;
-
-    /// What messages call a key.
-    fn place(&self, key: &StoreKey) -> PathBuf {
-        self.root().join(key.as_str())
-    }
-
-    /// What messages call a prefix.
-    fn place_below(&self, prefix: &KeyPrefix) -> PathBuf {
-        if *prefix == KeyPrefix::ROOT {
-            return self.root().to_owned();
-        }
-        self.root().join(prefix.as_str())
-    }
-
-    // What today's folders need beyond this. Errors are those of the system, with its kinds.
-
+/// A store whose keys are names of files. Errors are those of the system, with its kinds.
+pub trait Files: Backend {
     /// Makes room for keys below a prefix, where there is none yet.
     fn make_prefix(&self, prefix: &KeyPrefix) -> io::Result<()>;
 
@@ -168,75 +225,4 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Makes durable which names there are below a prefix, and what they name.
     fn sync_names(&self, prefix: &KeyPrefix) -> io::Result<()>;
-
-    /// Locks what has this name, if nobody else has it locked. The lock stays on that whatever it is called later. An error says
-    /// that it cannot even be opened.
-    fn lock(&self, key: &StoreKey, mode: LockMode) -> io::Result<LockAttempt>;
-
-    /// What the machines are called, from their start to their end, among whose processes a lock tells the living from the dead
-    /// for certain; empty where nothing tells.
-    fn machine(&self) -> String;
-}
-
-/// Something that has everything but its name.
-#[derive(Debug)]
-pub struct Prepared {
-    pub draft: StoreKey,
-    pub key: StoreKey,
-    appender: Box<dyn Appender>,
-}
-
-/// Writes everything of a key but its name: durable, and read by nobody until it is published.
-pub fn prepare(
-    store: &dyn Backend,
-    key: &StoreKey,
-    epoch: u64,
-    bytes: &[u8],
-) -> Result<Prepared, StoreError> {
-    let draft = key.prefix().key(&format!("{}.{epoch:08}.{PREPARED}", key.name()));
-    let written = write_draft(store, &draft, bytes);
-    let appender = written.map_err(io_error("write", &store.place(&draft)))?;
-    Ok(Prepared { draft, key: key.clone(), appender })
-}
-
-/// Gives what was prepared its name, unless a new holder of the lease has swept it. Durable when it returns; what is appended
-/// from now on stands under that name.
-pub fn publish(store: &dyn Backend, prepared: Prepared) -> Result<Box<dyn Appender>, StoreError> {
-    let Prepared { draft, key, appender } = prepared;
-    store.rename(&draft, &key).map_err(io_error("replace", &store.place(&key)))?;
-    sync_names_of(store, &key)?;
-    Ok(appender)
-}
-
-/// The epoch of whose holder something was prepared; `None` if it was not.
-pub fn prepared_in(key: &StoreKey) -> Option<u64> {
-    let epoch = key.name().strip_suffix(PREPARED)?.strip_suffix('.')?.rsplit_once('.')?.1;
-    epoch.parse().ok()
-}
-
-/// Makes room below a prefix, or says where there can be none.
-pub fn ensure_prefix(store: &dyn Backend, prefix: &KeyPrefix) -> Result<(), StoreError> {
-    store.make_prefix(prefix).map_err(io_error("make", &store.place_below(prefix)))
-}
-
-fn write_draft<B: Backend + ?Sized>(
-    store: &B,
-    draft: &StoreKey,
-    bytes: &[u8],
-) -> io::Result<Box<dyn Appender>> {
-    let mut appender = store.create(draft)?;
-    appender.append(bytes)?;
-    appender.sync_all()?;
-    Ok(appender)
-}
-
-fn sync_names_of<B: Backend + ?Sized>(store: &B, key: &StoreKey) -> Result<(), StoreError> {
-    let prefix = key.prefix();
-    store.sync_names(&prefix).map_err(io_error("sync", &store.place_below(&prefix)))
-}
-
-/// A name that nobody else uses, and that no list of what there is takes for one of its own.
-fn draft_of(key: &StoreKey) -> StoreKey {
-    let unique = uuid::Uuid::new_v4().simple();
-    key.prefix().key(&format!(".{}.{unique}.{PREPARED}", key.name()))
 }

@@ -3,9 +3,14 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::store::backend::{Appender, Backend, HeldLock, LockAttempt, LockMode};
+use crate::store::backend::{
+    Appender, Backend, ClaimOutcome, Files, HeldLock, LockAttempt, LockMode, PutCondition,
+    PutOutcome, StoredObject,
+};
 use crate::store::error::{StoreError, io as io_error};
+use crate::store::files::{claim_file, put_file, tell_file, version_of};
 use crate::store::key::{KeyPrefix, StoreKey};
 use crate::store::private;
 use crate::store::tracked::check_untracked;
@@ -32,6 +37,11 @@ impl FolderBackend {
 }
 
 impl Backend for FolderBackend {
+    fn read(&self, key: &StoreKey) -> Result<Option<StoredObject>, StoreError> {
+        let bytes = self.get(key)?;
+        Ok(bytes.map(|bytes| StoredObject { version: version_of(&bytes), bytes }))
+    }
+
     fn get(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.place(key);
         match std::fs::read(&path) {
@@ -39,6 +49,15 @@ impl Backend for FolderBackend {
             Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(why) => Err(io_error("read", &path)(why)),
         }
+    }
+
+    fn put(
+        &self,
+        key: &StoreKey,
+        bytes: &[u8],
+        condition: PutCondition<'_>,
+    ) -> Result<PutOutcome, StoreError> {
+        put_file(self, key, bytes, condition)
     }
 
     fn list(&self, prefix: &KeyPrefix) -> Result<Vec<StoreKey>, StoreError> {
@@ -70,6 +89,57 @@ impl Backend for FolderBackend {
         &self.root
     }
 
+    fn ensure_prefix(&self, prefix: &KeyPrefix) -> Result<(), StoreError> {
+        self.make_prefix(prefix).map_err(io_error("make", &self.place_below(prefix)))
+    }
+
+    fn tell(&self, key: &StoreKey, bytes: &[u8]) -> Result<(), StoreError> {
+        tell_file(self, key, bytes)
+    }
+
+    fn claim(
+        &self,
+        key: &StoreKey,
+        bytes: &dyn Fn(bool) -> Vec<u8>,
+    ) -> Result<ClaimOutcome, StoreError> {
+        claim_file(self, key, bytes)
+    }
+
+    fn lock(&self, key: &StoreKey, mode: LockMode) -> io::Result<LockAttempt> {
+        let path = self.place(key);
+        let opened = match mode {
+            LockMode::Exclusive => {
+                OpenOptions::new().write(true).create(true).truncate(false).open(&path)
+            }
+            LockMode::Shared => File::open(&path),
+        };
+        let file = match opened {
+            Err(why) if why.kind() == io::ErrorKind::NotFound && mode == LockMode::Shared => {
+                return Ok(LockAttempt::Missing);
+            }
+            opened => opened?,
+        };
+        let locked = match mode {
+            LockMode::Exclusive => file.try_lock(),
+            LockMode::Shared => file.try_lock_shared(),
+        };
+        Ok(match locked {
+            Ok(()) => LockAttempt::Locked(Box::new(FileLock(file))),
+            Err(TryLockError::WouldBlock) => LockAttempt::Busy,
+            Err(TryLockError::Error(why)) => LockAttempt::Unsupported(why),
+        })
+    }
+
+    fn machine(&self) -> String {
+        machine()
+    }
+
+    fn files(self: Arc<Self>) -> Option<Arc<dyn Files>> {
+        Some(self)
+    }
+}
+
+impl Files for FolderBackend {
     fn make_prefix(&self, prefix: &KeyPrefix) -> io::Result<()> {
         let folder = self.place_below(prefix);
         let missing: Vec<&Path> = folder.ancestors().take_while(|it| !it.exists()).collect();
@@ -101,35 +171,6 @@ impl Backend for FolderBackend {
 
     fn sync_names(&self, prefix: &KeyPrefix) -> io::Result<()> {
         File::open(self.place_below(prefix))?.sync_all()
-    }
-
-    fn lock(&self, key: &StoreKey, mode: LockMode) -> io::Result<LockAttempt> {
-        let path = self.place(key);
-        let opened = match mode {
-            LockMode::Exclusive => {
-                OpenOptions::new().write(true).create(true).truncate(false).open(&path)
-            }
-            LockMode::Shared => File::open(&path),
-        };
-        let file = match opened {
-            Err(why) if why.kind() == io::ErrorKind::NotFound && mode == LockMode::Shared => {
-                return Ok(LockAttempt::Missing);
-            }
-            opened => opened?,
-        };
-        let locked = match mode {
-            LockMode::Exclusive => file.try_lock(),
-            LockMode::Shared => file.try_lock_shared(),
-        };
-        Ok(match locked {
-            Ok(()) => LockAttempt::Locked(Box::new(FileLock(file))),
-            Err(TryLockError::WouldBlock) => LockAttempt::Busy,
-            Err(TryLockError::Error(why)) => LockAttempt::Unsupported(why),
-        })
-    }
-
-    fn machine(&self) -> String {
-        machine()
     }
 }
 

@@ -100,9 +100,9 @@ impl LeaseGuard {
     }
 
     /// Notes how much is durable now. It is published with the next heartbeat at the latest, and at most every 100 ms.
-    pub fn knows(&self, sequence: u64, serial: u64) {
+    pub fn knows(&self, reached: RenewalState) {
         let mut inner = self.lock();
-        inner.reached = RenewalState { sequence, serial };
+        inner.reached = reached;
         if inner.said.is_some_and(|it| it.elapsed() < SAID_EVERY) {
             return;
         }

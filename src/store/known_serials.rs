@@ -7,16 +7,18 @@ use crate::engine::state::codec::decode_state;
 use crate::engine::state::record::State;
 use crate::store::backend::Backend;
 use crate::store::error::StoreError;
-use crate::store::key::{HISTORY, KEPT_JOURNAL, KEPT_SNAPSHOT, NUMBER_MAX, StoreKey};
+use crate::store::key::StoreKey;
 use crate::store::lock_record::LockRecords;
+use crate::store::log::{KeptKind, KeptPart, StateLog};
 use crate::store::reports::Reports;
 
 /// How far a state had come at least; read before the state itself, which only goes on meanwhile.
 #[derive(Debug, Clone)]
 pub(super) struct KnownSerials {
     backend: Arc<dyn Backend>,
-    /// The highest serial that something in the history is named by, and that.
-    kept: Option<(u64, StoreKey)>,
+    /// What was in place before, the oldest first.
+    kept: Vec<KeptPart>,
+    log: Arc<dyn StateLog>,
     /// The highest number of an entry that a holder of the lease had written, its serial, and the heartbeat that says so.
     told: Option<(u64, u64, PathBuf)>,
     /// The newest report, if it is worth reading: when it ended, on the clock of the world.
@@ -33,19 +35,22 @@ pub struct OutdatedState {
 }
 
 impl KnownSerials {
-    pub(super) fn of(backend: &Arc<dyn Backend>) -> Result<Self, StoreError> {
-        let backend = Arc::clone(backend);
-        let kept = kept(&*backend)?.into_iter().next_back();
+    pub(super) fn of(
+        backend: &Arc<dyn Backend>,
+        log: &Arc<dyn StateLog>,
+    ) -> Result<Self, StoreError> {
+        let (backend, log) = (Arc::clone(backend), Arc::clone(log));
+        let kept = log.kept()?;
         let told = LockRecords::of(Arc::clone(&backend)).told()?;
         let told = told.map(|(beat, file)| (beat.sequence, beat.serial, file));
         // Reports serve people; where they cannot be listed they prove nothing and stop nothing.
         let reported = Reports::of(Arc::clone(&backend)).newest().ok().flatten();
-        Ok(Self { backend, kept, told, reported })
+        Ok(Self { backend, log, kept, told, reported })
     }
 
     /// The highest serial and number of an entry that anything tells of.
     pub(super) fn highest(&self) -> (u64, u64) {
-        let kept = self.kept.as_ref().map_or(0, |(serial, _)| *serial);
+        let kept = self.kept.last().map_or(0, |it| it.serial);
         let (sequence, serial) = self.told.as_ref().map_or((0, 0), |it| (it.0, it.1));
         (kept.max(serial), sequence)
     }
@@ -61,15 +66,15 @@ impl KnownSerials {
         let Some(state) = state else {
             let told = self.told.as_ref().filter(|it| it.0 > 0);
             let told = told.map(|(_, serial, file)| (*serial, file.clone()));
-            let kept = self.kept.as_ref().map(|(it, key)| (*it, self.backend.place(key)));
+            let kept = self.kept.last().map(|it| (it.serial, self.backend.place(&it.key)));
             let (serial, told_by) = kept.or(told)?;
             return Some(OutdatedState { what: format!("serial {serial}"), told_by });
         };
-        if let Some((serial, key)) = self.kept.as_ref().filter(|(it, _)| *it > state.serial)
-            && is_of_the_same_life(&*self.backend, state)
+        if let Some(newest) = self.kept.last().filter(|it| it.serial > state.serial)
+            && self.is_of_the_same_life(state)
         {
-            let told_by = self.backend.place(key);
-            return Some(OutdatedState { what: format!("serial {serial}"), told_by });
+            let told_by = self.backend.place(&newest.key);
+            return Some(OutdatedState { what: format!("serial {}", newest.serial), told_by });
         }
         if let Some((entry, serial, file)) = self.told.as_ref().filter(|it| it.0 > state.sequence) {
             let what = if *serial > state.serial {
@@ -98,28 +103,11 @@ impl KnownSerials {
         let began = report.span.run_began;
         (began > last).then(|| (began, self.backend.place(key)))
     }
-}
-
-/// Snapshots and journals of the history, by serial.
-pub(super) fn kept(backend: &dyn Backend) -> Result<Vec<(u64, StoreKey)>, StoreError> {
-    let keys = backend.list(&HISTORY)?.into_iter();
-    let kept = keys.filter(|it| is(it, KEPT_SNAPSHOT) || is(it, KEPT_JOURNAL));
-    let mut found: Vec<(u64, StoreKey)> =
-        kept.filter_map(|it| Some((it.stem().parse().ok()?, it))).collect();
-    found.retain(|(serial, _)| *serial <= NUMBER_MAX);
-    found.sort();
-    Ok(found)
-}
-
-pub(super) fn is(key: &StoreKey, ending: &str) -> bool {
-    key.ending() == Some(ending)
-}
-
-/// Whether the history is of this state, and not of one that was begun anew in the same store.
-fn is_of_the_same_life(backend: &dyn Backend, state: &State) -> bool {
-    let snapshots = kept(backend).unwrap_or_default();
-    let newest = snapshots.iter().rev().filter(|(_, it)| is(it, KEPT_SNAPSHOT));
-    let mut lives =
-        newest.filter_map(|(_, it)| decode_state(&backend.get(it).ok().flatten()?).ok());
-    lives.next().is_none_or(|it| it.lineage == state.lineage)
+    /// Whether the history is of this state, and not of one that was begun anew in the same store.
+    fn is_of_the_same_life(&self, state: &State) -> bool {
+        let newest = self.kept.iter().rev().filter(|it| it.kind == KeptKind::Snapshot);
+        let mut lives =
+            newest.filter_map(|it| decode_state(&self.log.part(it).ok().flatten()?).ok());
+        lives.next().is_none_or(|it| it.lineage == state.lineage)
+    }
 }

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::backend::{Backend, HeldLock, LockAttempt, LockMode, ensure_prefix};
+use crate::store::backend::{Backend, ClaimOutcome, HeldLock, LockAttempt, LockMode};
 use crate::store::error::{StoreError, io as io_error};
-use crate::store::key::{LEASE, NUMBER_MAX, PREPARED, StoreKey};
+use crate::store::key::{LEASE, NUMBER_MAX, StoreKey};
 
 /// How often a reader starts over because a file that it had listed was swept a moment later. Every sweep follows a new
 /// lease, so 20 in a row means that the folder keeps changing by other hands.
@@ -212,28 +212,14 @@ impl LockRecords {
     }
 
     /// Claims an epoch and holds its lock; `None` if another was quicker.
-    pub fn take(&self, mut claim: LockRecord) -> Result<Option<HeldEpoch>, StoreError> {
-        ensure_prefix(&*self.backend, &LEASE)?;
+    pub fn take(&self, claim: &LockRecord) -> Result<Option<HeldEpoch>, StoreError> {
+        self.backend.ensure_prefix(&LEASE)?;
         let key = record_key(claim.epoch, "claim");
-        let wrong = |it: &StoreKey| io_error("write", &self.backend.place(it));
-        let draft = unnamed(&key);
-        let mut appender = self.backend.create(&draft).map_err(wrong(&draft))?;
-        let lock = match self.backend.lock(&draft, LockMode::Exclusive) {
-            Ok(LockAttempt::Locked(lock)) => Some(lock),
-            Ok(LockAttempt::Busy | LockAttempt::Missing | LockAttempt::Unsupported(_)) | Err(_) => {
-                None
-            }
+        let text = |is_locked| {
+            let claim = LockRecord { is_locked, ..claim.clone() };
+            serde_json::to_vec(&claim).expect("a claim is plain data")
         };
-        claim.is_locked = lock.is_some();
-        let text = serde_json::to_vec(&claim).expect("a claim is plain data");
-        let linked = appender.append(&text).and_then(|()| self.backend.link(&draft, &key));
-        self.backend.delete(&draft).ok();
-        use io::ErrorKind::{AlreadyExists, NotFound};
-        match linked {
-            // Not found: a newer holder has swept it away.
-            Err(why) if matches!(why.kind(), AlreadyExists | NotFound) => return Ok(None),
-            linked => linked.map_err(wrong(&key))?,
-        }
+        let ClaimOutcome::Claimed(lock) = self.backend.claim(&key, &text)? else { return Ok(None) };
         // Who was asleep since it looked may have got an epoch that is long over.
         if self.look(claim.epoch)?.newest != Some(claim.epoch) {
             self.backend.delete(&key).ok();
@@ -271,7 +257,7 @@ impl LockRecords {
     /// Writes a heartbeat; the file is replaced as a whole.
     pub fn beat(&self, epoch: u64, beat: Heartbeat) -> Result<(), StoreError> {
         let text = serde_json::to_vec(&beat).expect("a heartbeat is plain data");
-        self.tell(&record_key(epoch, "beat"), &text)
+        self.backend.tell(&record_key(epoch, "beat"), &text)
     }
 
     /// The last sign of life; the claim itself is the first.
@@ -294,7 +280,7 @@ impl LockRecords {
     /// Sets the stop flag of an epoch.
     pub fn ask(&self, epoch: u64, stop: &StopRequest) -> Result<(), StoreError> {
         let text = serde_json::to_vec(stop).expect("a stop flag is plain data");
-        self.tell(&record_key(epoch, "stop"), &text)
+        self.backend.tell(&record_key(epoch, "stop"), &text)
     }
 
     /// Who wants this epoch to end.
@@ -306,23 +292,6 @@ impl LockRecords {
     pub fn sweep(&self, epoch: u64) -> Result<(), StoreError> {
         let mut older = self.list()?.into_iter().filter(|(it, _, _)| *it < epoch);
         older.try_for_each(|(_, _, key)| self.backend.delete(&key))
-    }
-
-    /// Replaces a record whole for whoever reads it, and syncs nothing: it speaks of processes, none of which outlives the
-    /// machine, and a durable one would cost as much as an entry of the journal.
-    fn tell(&self, key: &StoreKey, text: &[u8]) -> Result<(), StoreError> {
-        let draft = unnamed(key);
-        let made = self.backend.create(&draft);
-        let told =
-            made.and_then(|mut it| it.append(text)).and_then(|()| self.backend.rename(&draft, key));
-        if told.is_err() {
-            self.backend.delete(&draft).ok();
-        }
-        match told {
-            // Swept: the epoch is over, and nobody will read it.
-            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
-            told => told.map_err(io_error("write", &self.backend.place(key))),
-        }
     }
 
     fn read<T: for<'a> Deserialize<'a>>(
@@ -337,9 +306,4 @@ impl LockRecords {
 
 fn record_key(epoch: u64, what: &str) -> StoreKey {
     LEASE.key(&format!("{epoch:08}.{what}"))
-}
-
-/// A name that nobody else uses, for a record on its way to its own; it is swept with its epoch.
-fn unnamed(key: &StoreKey) -> StoreKey {
-    key.prefix().key(&format!("{}.{}.{PREPARED}", key.name(), uuid::Uuid::new_v4()))
 }

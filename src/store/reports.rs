@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::engine::recovery::report::codec::{decode, encode};
 use crate::engine::recovery::report::summary::SwitchReport;
 use crate::engine::text::redact::redactor;
-use crate::store::backend::{Backend, PutMode, PutOutcome, ensure_prefix};
+use crate::store::backend::{Backend, PutCondition};
 use crate::store::error::{StoreError, io as io_error};
 use crate::store::key::{REPORTS, StoreKey};
 
@@ -52,7 +52,7 @@ impl Reports {
 
     /// Writes a report under a new name, durable when this returns, and removes the oldest where there are more than 200.
     pub fn write(&self, report: &SwitchReport) -> Result<PathBuf, StoreError> {
-        ensure_prefix(&*self.backend, &REPORTS)?;
+        self.backend.ensure_prefix(&REPORTS)?;
         let text = encode(report);
         let text = redactor().hide(&text);
         let key = self.put(&report_name(report), text.as_bytes())?;
@@ -65,7 +65,7 @@ impl Reports {
         let key = REPORTS.key(&format!("{name}.{ENDING}"));
         let text = encode(report);
         let text = redactor().hide(&text);
-        self.backend.put(&key, text.as_bytes(), PutMode::Replace).map(drop)
+        self.backend.put(&key, text.as_bytes(), PutCondition::Always).map(drop)
     }
 
     /// Under the first name that is free.
@@ -75,7 +75,7 @@ impl Reports {
             let name = if number == 1 { base.to_owned() } else { format!("{base}-{number}") };
             let key = REPORTS.key(&format!("{name}.{ENDING}"));
             if !taken.contains(&key)
-                && self.backend.put(&key, text, PutMode::IfAbsent)? == PutOutcome::Written
+                && self.backend.put(&key, text, PutCondition::Absent)?.is_written()
             {
                 return Ok(key);
             }

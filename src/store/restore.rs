@@ -7,11 +7,10 @@ use crate::engine::address::Address;
 use crate::engine::state::codec::{decode_state, last_number, read_journal};
 use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::{Record, RunRecord, State};
-use crate::store::backend::{PutMode, ensure_prefix};
 use crate::store::error::{HeldBy, StoreError};
-use crate::store::key::{DISCARDED, JOURNAL, KEPT_JOURNAL, KEPT_SNAPSHOT, SNAPSHOT, StoreKey};
-use crate::store::known_serials::{KnownSerials, is, kept};
-use crate::store::state_store::{Claimant, LoadedState, StateStore, grip};
+use crate::store::known_serials::KnownSerials;
+use crate::store::log::{KeptKind, KeptPart, LoadedState, LogEnd};
+use crate::store::state_store::{Claimant, StateStore, grip};
 
 /// The newest whole state, and what is known to lie behind it.
 #[derive(Debug)]
@@ -38,20 +37,23 @@ pub struct Restored {
 impl StateStore {
     /// What a restore would go on from; `None` where nothing whole is left.
     pub fn restorable(&self) -> Result<Option<Restorable>, StoreError> {
-        let backend = self.backend();
-        let known = KnownSerials::of(backend)?;
-        let keys = kept(&**backend)?;
-        let mut newest_first = keys.iter().rev().filter(|(_, it)| is(it, KEPT_SNAPSHOT));
-        let kept_snapshot = newest_first.find_map(|(_, it)| self.whole(it));
-        let snapshots = [self.whole(&SNAPSHOT), kept_snapshot];
+        let log = self.log();
+        let known = KnownSerials::of(self.backend(), log)?;
+        let parts = log.kept()?;
+        let kept_snapshot = parts.iter().rev().find_map(|it| self.whole(it));
+        let (_, in_place) = log.snapshot()?;
+        let snapshots = [in_place.as_deref().and_then(sound), kept_snapshot];
         let base = snapshots.into_iter().flatten().max_by_key(|it| it.sequence);
         let mut entries: BTreeMap<u64, JournalEntry> = BTreeMap::new();
         let (highest, mut last) = known.highest();
-        let journals = keys.iter().map(|(_, it)| it).filter(|it| is(it, KEPT_JOURNAL));
-        for key in journals.chain([&JOURNAL]) {
-            let bytes = backend.get(key)?.unwrap_or_default();
-            last = last.max(last_number(&bytes));
-            for (number, entry) in read_journal(&bytes).entries {
+        let mut journals = Vec::new();
+        for part in parts.iter().filter(|it| it.kind == KeptKind::Entries) {
+            journals.push(log.part(part)?.unwrap_or_default());
+        }
+        journals.push(log.entries()?.1);
+        for bytes in &journals {
+            last = last.max(last_number(bytes));
+            for (number, entry) in read_journal(bytes).entries {
                 entries.entry(number).or_insert(entry);
             }
         }
@@ -76,9 +78,8 @@ impl StateStore {
         state: &State,
         address: &Address,
     ) -> Result<Option<Record>, StoreError> {
-        let keys = kept(&**self.backend())?;
-        let newest_first = keys.iter().rev().filter(|(_, it)| is(it, KEPT_SNAPSHOT));
-        let states = newest_first.filter_map(|(_, it)| self.whole(it));
+        let parts = self.log().kept()?;
+        let states = parts.iter().rev().filter_map(|it| self.whole(it));
         let mut ours = states.filter(|it| it.lineage == state.lineage);
         Ok(ours.find_map(|mut it| it.records.remove(address)))
     }
@@ -100,11 +101,11 @@ impl StateStore {
         let leased = self.claim(who, after, None, |store| {
             let nothing = || StoreError::NothingWhole { folder: store.folder().to_owned() };
             let newest = store.restorable()?.ok_or_else(nothing)?;
-            aside = store.set_aside(after + 1)?;
+            aside = store.log().set_aside(after + 1)?;
             // Damage and all: until the snapshot is in place this is the only one that holds its entries, and who is cut off
             // before leaves a state that is refused as it was.
-            let journal = store.backend().get(&JOURNAL)?.unwrap_or_default();
-            Ok(LoadedState { state: Some(newest.continued(who)), journal })
+            let end = LogEnd::Text(store.log().entries()?.1);
+            Ok(LoadedState { state: Some(newest.continued(who)), end })
         })?;
         let Some((mut lease, Some(state))) = leased else {
             return Err(self.held("another process".into(), HeldBy::Loose));
@@ -113,25 +114,18 @@ impl StateStore {
         Ok(Restored { state, aside })
     }
 
-    /// Gives what is there names under which nothing reads it.
-    fn set_aside(&self, epoch: u64) -> Result<Vec<PathBuf>, StoreError> {
-        let backend = &**self.backend();
-        ensure_prefix(backend, &DISCARDED)?;
-        let mut names = Vec::new();
-        for (key, ending) in [(&SNAPSHOT, KEPT_SNAPSHOT), (&JOURNAL, KEPT_JOURNAL)] {
-            let Some(bytes) = backend.get(key)? else { continue };
-            let aside = DISCARDED.key(&format!("{epoch:08}.{ending}"));
-            backend.put(&aside, &bytes, PutMode::Replace)?;
-            names.push(backend.place(&aside));
+    /// The state of a snapshot of the history that is whole and sound.
+    fn whole(&self, part: &KeptPart) -> Option<State> {
+        if part.kind != KeptKind::Snapshot {
+            return None;
         }
-        Ok(names)
+        sound(&self.log().part(part).ok().flatten()?)
     }
+}
 
-    /// The state of a snapshot that is whole and sound.
-    fn whole(&self, key: &StoreKey) -> Option<State> {
-        let state = decode_state(&self.backend().get(key).ok().flatten()?).ok()?;
-        state.integrity().is_empty().then_some(state)
-    }
+/// The state of a snapshot that is whole and sound.
+fn sound(bytes: &[u8]) -> Option<State> {
+    decode_state(bytes).ok().filter(|it| it.integrity().is_empty())
 }
 
 impl Restorable {

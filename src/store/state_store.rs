@@ -4,24 +4,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::engine::state::codec::{
-    CodecError, JournalRead, decode_journal, decode_state, read_journal,
-};
-use crate::engine::state::journal::{JournalEntry, replay};
+use crate::engine::state::codec::decode_journal;
+use crate::engine::state::journal::JournalEntry;
 use crate::engine::state::record::State;
-use crate::store::backend::{Backend, ensure_prefix};
+use crate::store::backend::Backend;
 use crate::store::error::{HeldBy, StoreError, broken};
+use crate::store::file_log::FileLog;
 use crate::store::folder::FolderBackend;
 use crate::store::keep_alive::{KeepAlive, LeaseTimes, RenewalState};
-use crate::store::key::{JOURNAL, KeyPrefix, SNAPSHOT};
+use crate::store::key::KeyPrefix;
 use crate::store::known_serials::{KnownSerials, OutdatedState};
-use crate::store::lease::{Lease, Preempted, Start, journals, sweep};
+use crate::store::lease::{Lease, Preempted, Start};
 use crate::store::lock_record::{LockRecord, LockRecords, SwitchIntent, wall};
+use crate::store::log::{KeptKind, LoadedState, NewHolder, StateLog};
 use crate::store::reports::Reports;
-
-/// How often a reader starts over because a writer has just put a new snapshot in place. Each failed attempt needs another
-/// snapshot within the milliseconds of a read, so 20 in a row is no chance: something rewrites the folder.
-const READS_MAX: u32 = 20;
 
 /// How often somebody who wants the lease starts over because a competitor was a moment quicker. Each failed attempt means
 /// that a competitor has got it, so more than 20 in a row would need as many processes at once.
@@ -31,6 +27,7 @@ pub(super) const CLAIMS_MAX: u32 = 20;
 #[derive(Debug, Clone)]
 pub struct StateStore {
     backend: Arc<dyn Backend>,
+    log: Arc<dyn StateLog>,
     times: LeaseTimes,
 }
 
@@ -72,7 +69,9 @@ impl StateStore {
     }
 
     pub fn over(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, times: LeaseTimes::default() }
+        let files = Arc::clone(&backend).files().expect("every store is made of files");
+        let log: Arc<dyn StateLog> = Arc::new(FileLog::new(files));
+        Self { backend, log, times: LeaseTimes::default() }
     }
 
     /// With other times: for tests, which do not wait.
@@ -89,6 +88,10 @@ impl StateStore {
 
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.backend
+    }
+
+    pub(super) fn log(&self) -> &Arc<dyn StateLog> {
+        &self.log
     }
 
     /// Where it is, as messages name it.
@@ -119,8 +122,8 @@ impl StateStore {
     /// What is read and may be believed.
     pub(super) fn believed(&self) -> Result<LoadedState, StoreError> {
         self.backend.check_trusted()?;
-        let known = KnownSerials::of(&self.backend)?;
-        let read = self.read()?;
+        let known = KnownSerials::of(&self.backend, &self.log)?;
+        let read = self.log.read()?;
         let state = read.state.as_ref();
         if let Some(OutdatedState { what, told_by }) = known.lacking(state) {
             let (folder, has) = (self.folder().to_owned(), state.map(|it| it.serial));
@@ -134,22 +137,23 @@ impl StateStore {
 
     /// The entries since the last snapshot, as text for people.
     pub fn journal(&self) -> Result<Vec<String>, StoreError> {
-        let journal = self.backend.get(&JOURNAL)?.unwrap_or_default();
-        let wrong = broken(self.backend.place(&JOURNAL));
-        let (entries, _) = decode_journal(&journal).map_err(wrong)?;
+        let (place, bytes) = self.log.entries()?;
+        let (entries, _) = decode_journal(&bytes).map_err(broken(place))?;
         Ok(entries.iter().map(|(at, entry)| format!("{at}: {entry:?}")).collect())
     }
 
     /// The entries since the last snapshot, and those of so many journals before it, in the order in which they were written.
     pub fn entries(&self, before: usize) -> Result<Vec<JournalEntry>, StoreError> {
-        let old = journals(&*self.backend)?;
-        let old = &old[old.len().saturating_sub(before)..];
+        let mut old = self.log.kept()?;
+        old.retain(|it| it.kind == KeptKind::Entries);
         let mut entries = BTreeMap::new();
-        for key in old.iter().chain([&JOURNAL]) {
-            let bytes = self.backend.get(key)?.unwrap_or_default();
-            let (read, _) = decode_journal(&bytes).map_err(broken(self.backend.place(key)))?;
-            entries.extend(read);
+        for part in &old[old.len().saturating_sub(before)..] {
+            let bytes = self.log.part(part)?.unwrap_or_default();
+            let place = self.backend.place(&part.key);
+            entries.extend(decode_journal(&bytes).map_err(broken(place))?.0);
         }
+        let (place, bytes) = self.log.entries()?;
+        entries.extend(decode_journal(&bytes).map_err(broken(place))?.0);
         Ok(entries.into_values().collect())
     }
 
@@ -172,51 +176,6 @@ impl StateStore {
             since: claim.since,
             beat: beat.at,
         }))
-    }
-
-    fn read(&self) -> Result<LoadedState, StoreError> {
-        let (mut gap, mut state_serial) = (None, None);
-        for _ in 0..READS_MAX {
-            // In this order: a writer may fold the journal into a new snapshot between the two, which then holds all we have read.
-            let mut journal = self.backend.get(&JOURNAL)?.unwrap_or_default();
-            let snapshot = self.backend.get(&SNAPSHOT)?;
-            let state = snapshot.map(|it| decode_state(&it)).transpose();
-            let state = state.map_err(broken(self.backend.place(&SNAPSHOT)))?;
-            let JournalRead { entries, whole, damage } = read_journal(&journal);
-            let seen = state.as_ref().map_or(0, |it| it.sequence);
-            let new: Vec<_> = entries.into_iter().filter(|(at, _)| *at > seen).collect();
-            let mut expected = seen + 1..;
-            // Files that were put back from elsewhere, or while we read them.
-            gap = new.iter().map(|(at, _)| *at).find(|at| expected.next() != Some(*at));
-            if gap.is_some() {
-                state_serial = state.map(|it| it.serial);
-                continue;
-            }
-            let state = new.iter().fold(state, |state, (at, entry)| replay(state, *at, entry));
-            if let Some(source) = damage {
-                return Err(self.damaged(whole, state.as_ref(), source));
-            }
-            journal.truncate(whole);
-            return Ok(LoadedState { state, journal });
-        }
-        let what = format!("an entry before number {}", gap.unwrap_or_default());
-        let (folder, told_by) = (self.folder().to_owned(), self.backend.place(&JOURNAL));
-        Err(StoreError::Outdated { folder, has: state_serial, what, told_by })
-    }
-
-    /// The journal, which holds this state before what is damaged.
-    fn damaged(&self, offset: usize, state: Option<&State>, source: CodecError) -> StoreError {
-        let file = self.backend.place(&JOURNAL);
-        match source {
-            CodecError::Newer(_) => StoreError::Broken { file, source },
-            source => StoreError::Damaged {
-                file,
-                offset,
-                serial: state.map_or(0, |it| it.serial),
-                entry: state.map_or(0, |it| it.sequence),
-                source,
-            },
-        }
     }
 
     /// Takes the right to write, and the state as of that moment. `at` is in milliseconds since the Unix epoch.
@@ -258,7 +217,7 @@ impl StateStore {
         preempted: Option<Preempted>,
         mut read: impl FnMut(&Self) -> Result<LoadedState, StoreError>,
     ) -> Result<Option<(Lease, Option<State>)>, StoreError> {
-        ensure_prefix(&*self.backend, &KeyPrefix::ROOT)?;
+        self.backend.ensure_prefix(&KeyPrefix::ROOT)?;
         let claims = self.claims();
         let last = || StoreError::LastEpoch { file: claims.claim_place(after) };
         let mut epoch = after.checked_add(1).ok_or_else(last)?;
@@ -274,12 +233,13 @@ impl StateStore {
                 aim: aim.cloned(),
                 since: wall(),
             };
-            let Some(lock) = claims.take(claim)? else { return Ok(None) };
+            let Some(lock) = claims.take(&claim)? else { return Ok(None) };
             let heart = KeepAlive::start(claims.clone(), epoch, self.times, lock);
             // In this order: what earlier holders could still put in place goes before anything is read.
-            sweep(&*self.backend, epoch)?;
-            let LoadedState { state, journal } = read(self)?;
-            if let Some(known) = state.as_ref().map(|it| it.epoch).filter(|it| *it >= epoch) {
+            self.log.fence(epoch)?;
+            let loaded = read(self)?;
+            let state = loaded.state.as_ref();
+            if let Some(known) = state.map(|it| it.epoch).filter(|it| *it >= epoch) {
                 // The state came from elsewhere, with more leases behind it than this folder has seen.
                 epoch = known.checked_add(1).ok_or_else(|| StoreError::Integrity {
                     folder: self.folder().to_owned(),
@@ -287,14 +247,19 @@ impl StateStore {
                 })?;
                 continue;
             }
-            let (sequence, serial) = state.as_ref().map_or((0, 0), |it| (it.sequence, it.serial));
+            let (sequence, serial) = state.map_or((0, 0), |it| (it.sequence, it.serial));
             // Before the heartbeats of earlier holders go, which say it as well.
-            heart.pulse.knows(sequence, serial);
+            heart.pulse.knows(RenewalState { sequence, serial });
             claims.sweep(epoch)?;
+            let preempts = preempted.as_ref().map(ToString::to_string);
+            let opening =
+                JournalEntry::Leased { epoch, owner: owner.into(), at, preempted: preempts };
+            let guard = Arc::clone(&heart.pulse);
+            let holder = NewHolder { epoch, guard, opening, read: &loaded };
+            let Some(open) = self.log.open(holder)? else { return Ok(None) };
             let backend = Arc::clone(&self.backend);
-            let start = Start { backend, epoch, heart, owner, at, preempted };
-            let reached = RenewalState { sequence, serial };
-            return Ok(Some((Lease::begin(start, &journal, reached)?, state)));
+            let start = Start { backend, epoch, heart, owner, preempted, serial };
+            return Ok(Some((Lease::begin(start, open), loaded.state)));
         }
     }
 }
@@ -305,13 +270,6 @@ pub(super) fn grip(holder: &LockRecord) -> HeldBy {
         return HeldBy::Loose;
     }
     HeldBy::Switch { to: holder.aim.as_ref().map(|it| it.to.clone()) }
-}
-
-/// What a store holds.
-pub(super) struct LoadedState {
-    pub state: Option<State>,
-    /// Without a torn tail, if anything is to be appended to it.
-    pub journal: Vec<u8>,
 }
 
 #[cfg(test)]

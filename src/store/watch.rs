@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::recovery::watch::{Notes, WatchMemory};
-use crate::store::backend::{Backend, HeldLock, LockAttempt, LockMode, PutMode, ensure_prefix};
+use crate::store::backend::{Backend, HeldLock, LockAttempt, LockMode, PutCondition};
 use crate::store::error::{StoreError, io as io_error};
 use crate::store::key::{KeyPrefix, StoreKey};
 
@@ -50,7 +50,7 @@ impl WatchFile {
 
     /// The right to write, unless another watcher has it.
     pub fn claim(&self) -> Result<Option<WatchLock>, StoreError> {
-        ensure_prefix(&*self.backend, &KeyPrefix::ROOT)?;
+        self.backend.ensure_prefix(&KeyPrefix::ROOT)?;
         let key = self.key("lock");
         let wrong = |verb| io_error(verb, &self.backend.place(&key));
         match self.backend.lock(&key, LockMode::Exclusive).map_err(wrong("open"))? {
@@ -81,7 +81,7 @@ impl WatchLock {
 
     fn write(&self, notes: &Notes) -> Result<(), StoreError> {
         let key = self.file.key("json");
-        self.file.backend.put(&key, notes.encode().as_bytes(), PutMode::Replace).map(drop)
+        self.file.backend.put(&key, notes.encode().as_bytes(), PutCondition::Always).map(drop)
     }
 }
 

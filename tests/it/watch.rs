@@ -554,7 +554,7 @@ fn watch_waits_for_the_next_round_when_the_lease_is_held() {
     // A lifeboat from before switches told where they go.
     let claims = store.claims();
     let epoch = claims.newest().unwrap().unwrap().epoch + 1;
-    let lease = claims.take(LockRecord {
+    let lease = claims.take(&LockRecord {
         epoch,
         owner: "somebody else".into(),
         command: "failover shop --to eu".into(),

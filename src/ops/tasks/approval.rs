@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::backend::{Backend, PutMode, ensure_prefix};
+use crate::store::backend::{Backend, PutCondition};
 use crate::store::error::StoreError;
 use crate::store::key::{APPROVALS, StoreKey};
 
@@ -61,8 +61,8 @@ impl Approvals {
     }
 
     pub fn write(&self, approval: &Approval) -> Result<(), StoreError> {
-        ensure_prefix(&*self.backend, &APPROVALS)?;
+        self.backend.ensure_prefix(&APPROVALS)?;
         let bytes = serde_json::to_vec(approval).expect("plain data serialises");
-        self.backend.put(&Self::key(&approval.task), &bytes, PutMode::Replace).map(|_| ())
+        self.backend.put(&Self::key(&approval.task), &bytes, PutCondition::Always).map(|_| ())
     }
 }

@@ -309,7 +309,7 @@ pub(crate) fn take_over(session: &Session, place: &StackRef) {
         aim: None,
         since: wall(),
     };
-    claims.take(claim).unwrap().unwrap();
+    claims.take(&claim).unwrap().unwrap();
 }
 
 pub(crate) fn create() -> StepCall {

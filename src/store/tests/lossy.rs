@@ -5,8 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::store::backend::{Appender, Backend, HeldLock, LockAttempt, LockMode};
+use crate::store::backend::{
+    Appender, Backend, ClaimOutcome, Files, HeldLock, LockAttempt, LockMode, PutCondition,
+    PutOutcome, StoredObject,
+};
 use crate::store::error::{StoreError, io as io_error};
+use crate::store::files::{claim_file, put_file, tell_file, version_of};
 use crate::store::key::{HISTORY, KeyPrefix, LEASE, StoreKey};
 
 /// How many of the newest changes of names below one prefix are undone one by one; older ones go together. A snapshot that is put
@@ -228,10 +232,36 @@ impl LossyFile {
 }
 
 impl Backend for LossyBackend {
-    fn get(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, StoreError> {
+    fn read(&self, key: &StoreKey) -> Result<Option<StoredObject>, StoreError> {
         let disk = self.disk();
         disk.check_on().map_err(io_error("read", &self.place(key)))?;
-        Ok(disk.names.get(key).map(|it| disk.files[*it].bytes.clone()))
+        let bytes = disk.names.get(key).map(|it| disk.files[*it].bytes.clone());
+        Ok(bytes.map(|bytes| StoredObject { version: version_of(&bytes), bytes }))
+    }
+
+    fn put(
+        &self,
+        key: &StoreKey,
+        bytes: &[u8],
+        condition: PutCondition<'_>,
+    ) -> Result<PutOutcome, StoreError> {
+        put_file(self, key, bytes, condition)
+    }
+
+    fn ensure_prefix(&self, prefix: &KeyPrefix) -> Result<(), StoreError> {
+        self.make_prefix(prefix).map_err(io_error("make", &self.place_below(prefix)))
+    }
+
+    fn tell(&self, key: &StoreKey, bytes: &[u8]) -> Result<(), StoreError> {
+        tell_file(self, key, bytes)
+    }
+
+    fn claim(
+        &self,
+        key: &StoreKey,
+        bytes: &dyn Fn(bool) -> Vec<u8>,
+    ) -> Result<ClaimOutcome, StoreError> {
+        claim_file(self, key, bytes)
     }
 
     fn list(&self, prefix: &KeyPrefix) -> Result<Vec<StoreKey>, StoreError> {
@@ -257,6 +287,31 @@ impl Backend for LossyBackend {
         &self.root
     }
 
+    fn lock(&self, key: &StoreKey, mode: LockMode) -> io::Result<LockAttempt> {
+        if mode == LockMode::Exclusive && !self.disk().names.contains_key(key) {
+            drop(self.create(key)?);
+        }
+        let mut disk = self.disk();
+        disk.check_on()?;
+        let Some(file) = disk.names.get(key).copied() else { return Ok(LockAttempt::Missing) };
+        let held = disk.locks.entry(file).or_insert((mode, 0));
+        if held.1 > 0 && (held.0 == LockMode::Exclusive || mode == LockMode::Exclusive) {
+            return Ok(LockAttempt::Busy);
+        }
+        *held = (mode, held.1 + 1);
+        Ok(LockAttempt::Locked(Box::new(LossyLock { disk: Arc::clone(&self.disk), file })))
+    }
+
+    fn machine(&self) -> String {
+        "lossy".into()
+    }
+
+    fn files(self: Arc<Self>) -> Option<Arc<dyn Files>> {
+        Some(self)
+    }
+}
+
+impl Files for LossyBackend {
     fn make_prefix(&self, prefix: &KeyPrefix) -> io::Result<()> {
         let mut disk = self.disk();
         disk.spend()?;
@@ -307,25 +362,6 @@ impl Backend for LossyBackend {
         disk.durable_names.retain(|it, _| it.prefix() != *prefix);
         disk.durable_names.extend(synced);
         Ok(())
-    }
-
-    fn lock(&self, key: &StoreKey, mode: LockMode) -> io::Result<LockAttempt> {
-        if mode == LockMode::Exclusive && !self.disk().names.contains_key(key) {
-            drop(self.create(key)?);
-        }
-        let mut disk = self.disk();
-        disk.check_on()?;
-        let Some(file) = disk.names.get(key).copied() else { return Ok(LockAttempt::Missing) };
-        let held = disk.locks.entry(file).or_insert((mode, 0));
-        if held.1 > 0 && (held.0 == LockMode::Exclusive || mode == LockMode::Exclusive) {
-            return Ok(LockAttempt::Busy);
-        }
-        *held = (mode, held.1 + 1);
-        Ok(LockAttempt::Locked(Box::new(LossyLock { disk: Arc::clone(&self.disk), file })))
-    }
-
-    fn machine(&self) -> String {
-        "lossy".into()
     }
 }
 

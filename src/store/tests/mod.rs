@@ -1,6 +1,7 @@
 //! Leases as they are fought over: many at once, holders that died, sleep, are asked to stop, or will not.
 
 pub mod lossy;
+pub mod memory;
 pub mod contract;
 pub mod outdated;
 pub mod power_cuts;
@@ -222,7 +223,7 @@ fn leave(store: &StateStore, machine: &str, beat: Heartbeat) {
         aim: None,
         since: wall(),
     };
-    drop(claims.take(claim).unwrap().unwrap());
+    drop(claims.take(&claim).unwrap().unwrap());
     claims.beat(epoch, beat).unwrap();
 }
 
@@ -340,7 +341,7 @@ fn preempt_spares_a_switch_that_does_not_say_where_it_goes() {
         wall()
     );
     let claim: LockRecord = serde_json::from_str(&text).unwrap();
-    let lock = claims.take(LockRecord { epoch: 2, ..claim }).unwrap().unwrap();
+    let lock = claims.take(&LockRecord { epoch: 2, ..claim }).unwrap().unwrap();
     for to in ["eu", "base"] {
         match switch(&store, "eve", to) {
             Err(why @ StoreError::Held { grip: HeldBy::Switch { to: None }, .. }) => {

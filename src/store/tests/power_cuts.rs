@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::recovery::watch::WatchMemory;
 use crate::engine::state::journal::replay;
 use crate::engine::state::record::State;
-use crate::store::backend::{Backend, PutMode};
+use crate::store::backend::{Backend, PutCondition};
 use crate::store::error::StoreError;
 use crate::store::keep_alive::LeaseTimes;
 use crate::store::key::{HISTORY, SNAPSHOT};
@@ -167,7 +167,7 @@ fn restore_can_be_made_again_after_a_power_cut() {
     holders(&backend, &mut told).unwrap();
     // As a checkout does.
     let old = backend.get(&HISTORY.key("00000001.snapshot")).unwrap().unwrap();
-    backend.put(&SNAPSHOT, &old, PutMode::Replace).unwrap();
+    backend.put(&SNAPSHOT, &old, PutCondition::Always).unwrap();
     shop(&backend).load().unwrap_err();
     at_every_cut(
         |power| store.powered(power),

@@ -1,0 +1,79 @@
+//! A store in memory that has the few verbs only, as one behind a network has: no files, no locks.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome, StoredObject};
+use crate::store::error::StoreError;
+use crate::store::key::{KeyPrefix, StoreKey};
+
+#[derive(Debug)]
+pub(crate) struct MemoryBackend {
+    root: PathBuf,
+    objects: Mutex<MemoryObjects>,
+}
+
+#[derive(Debug, Default)]
+struct MemoryObjects {
+    by_key: BTreeMap<StoreKey, StoredObject>,
+    puts: u64,
+}
+
+impl MemoryBackend {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { root: PathBuf::from("memory://states/shop"), objects: Mutex::default() })
+    }
+
+    fn objects(&self) -> MutexGuard<'_, MemoryObjects> {
+        self.objects.lock().unwrap()
+    }
+}
+
+impl Backend for MemoryBackend {
+    fn read(&self, key: &StoreKey) -> Result<Option<StoredObject>, StoreError> {
+        Ok(self.objects().by_key.get(key).cloned())
+    }
+
+    fn put(
+        &self,
+        key: &StoreKey,
+        bytes: &[u8],
+        condition: PutCondition<'_>,
+    ) -> Result<PutOutcome, StoreError> {
+        let mut objects = self.objects();
+        let there = objects.by_key.get(key);
+        let holds = match condition {
+            PutCondition::Always => true,
+            PutCondition::Absent => there.is_none(),
+            PutCondition::Version(wanted) => there.is_some_and(|it| it.version == *wanted),
+        };
+        if !holds {
+            return Ok(PutOutcome::Refused);
+        }
+        objects.puts += 1;
+        let version = ObjectVersion(objects.puts.to_string());
+        let object = StoredObject { bytes: bytes.to_vec(), version: version.clone() };
+        objects.by_key.insert(key.clone(), object);
+        Ok(PutOutcome::Written(version))
+    }
+
+    fn list(&self, prefix: &KeyPrefix) -> Result<Vec<StoreKey>, StoreError> {
+        let objects = self.objects();
+        Ok(objects.by_key.keys().filter(|it| it.prefix() == *prefix).cloned().collect())
+    }
+
+    fn delete(&self, key: &StoreKey) -> Result<(), StoreError> {
+        self.objects().by_key.remove(key);
+        Ok(())
+    }
+
+    fn neighbors(&self) -> Result<Vec<String>, StoreError> {
+        let is_there = !self.objects().by_key.is_empty();
+        Ok(is_there.then(|| "shop".into()).into_iter().collect())
+    }
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+}
