@@ -40,15 +40,20 @@ impl Anchor {
     }
 }
 
-/// Milliseconds of a clock that only goes forward, also while the machine sleeps where that can be had.
-#[cfg(target_os = "linux")]
-fn steady() -> i64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+/// Milliseconds of a clock that only goes forward, also while the machine is suspended where that can be had: Linux has a clock of
+/// its own for it, and on macOS the monotonic one goes on.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+pub fn steady() -> i64 {
+    #[cfg(target_os = "linux")]
+    const COUNTS_SUSPENSION: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+    #[cfg(target_os = "macos")]
+    const COUNTS_SUSPENSION: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+    let time = rustix::time::clock_gettime(COUNTS_SUSPENSION);
     time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
 }
 
-#[cfg(not(target_os = "linux"))]
-fn steady() -> i64 {
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub fn steady() -> i64 {
     static BEGAN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
     i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX)
 }

@@ -38,12 +38,19 @@ pub enum StoreError {
     #[error("{over} (the state in {})", folder.display())]
     Over { folder: PathBuf, over: LeaseEnd },
     #[error("{} cannot be read: {source}", file.display())]
-    Broken { file: PathBuf, source: CodecError },
+    Broken { folder: PathBuf, file: PathBuf, source: CodecError },
     #[error(
         "{} is damaged at byte {offset}, {source}; the entries before it are intact: up to number {entry}, serial {serial}",
         file.display()
     )]
-    Damaged { file: PathBuf, offset: usize, serial: u64, entry: u64, source: CodecError },
+    Damaged {
+        folder: PathBuf,
+        file: PathBuf,
+        offset: usize,
+        serial: u64,
+        entry: u64,
+        source: CodecError,
+    },
     /// Something that is written after the state, or with it, knows more than it does.
     #[error("{}: {what} was recorded, according to {}, but {}", standing(*has), told_by.display(), place(*has, folder))]
     Outdated {
@@ -68,6 +75,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the same call may succeed in a moment: nobody said no.
+    pub fn is_transient(&self) -> bool {
+        use std::io::ErrorKind::{ConnectionReset, Interrupted, TimedOut};
+        match self {
+            Self::Io { source, .. } => {
+                matches!(source.kind(), ConnectionReset | Interrupted | TimedOut)
+            }
+            _ => false,
+        }
+    }
+
     /// Why, where the file is told already.
     pub fn cause(&self) -> String {
         match self {
@@ -100,8 +118,8 @@ impl StoreError {
             Self::Broken { source: CodecError::Newer(_), .. } => {
                 "use the version of lifeboat that wrote it, or a newer one; nothing was changed".into()
             }
-            Self::Broken { file, .. } | Self::Damaged { file, .. } => restore(
-                file.parent().unwrap_or(file),
+            Self::Broken { folder, .. } | Self::Damaged { folder, .. } => restore(
+                folder,
                 "nothing was changed; restore the newest intact state, keeping the damaged files",
             ),
             Self::Outdated { folder, has: Some(_), .. } => restore(
@@ -172,6 +190,11 @@ pub(super) fn io(
     move |source| StoreError::Io { verb, file, source }
 }
 
-pub(super) fn broken(file: PathBuf) -> impl FnOnce(CodecError) -> StoreError {
-    move |source| StoreError::Broken { file, source }
+/// What is in this file of the state in this folder is not what was written.
+pub(super) fn broken(
+    folder: &Path,
+    file: PathBuf,
+) -> impl FnOnce(CodecError) -> StoreError + use<> {
+    let folder = folder.to_owned();
+    move |source| StoreError::Broken { folder, file, source }
 }

@@ -24,8 +24,8 @@ use crate::store::key::{
     StoreKey,
 };
 use crate::store::log::{
-    EntryBatch, HISTORY_MAX, KeptKind, KeptPart, LoadedState, LogEnd, LogWriter, NewHolder,
-    NewSnapshot, OpenLog, PreviousState, Replayed, StateLog, damaged, replay_behind,
+    EntryBatch, FenceOutcome, HISTORY_MAX, KeptKind, KeptPart, LoadedState, LogEnd, LogWriter,
+    NewHolder, NewSnapshot, OpenLog, PreviousState, Replayed, StateLog, damaged, replay_behind,
 };
 
 /// How often a reader starts over because a writer has just put a new snapshot in place. Each failed attempt needs another
@@ -64,7 +64,8 @@ impl StateLog for FileLog {
             let mut journal = files.get(&JOURNAL)?.unwrap_or_default();
             let snapshot = files.get(&SNAPSHOT)?;
             let JournalRead { entries, whole, damage } = read_journal(&journal);
-            let replayed = replay_behind(snapshot.as_deref(), files.place(&SNAPSHOT), entries)?;
+            let replayed =
+                replay_behind(snapshot.as_deref(), files.root(), files.place(&SNAPSHOT), entries)?;
             let Replayed { state, gap: missing, serial } = replayed;
             if missing.is_some() {
                 // Files that were put back from elsewhere, or while we read them.
@@ -72,7 +73,13 @@ impl StateLog for FileLog {
                 continue;
             }
             if let Some(source) = damage {
-                return Err(damaged(files.place(&JOURNAL), whole, state.as_ref(), source));
+                return Err(damaged(
+                    files.root(),
+                    files.place(&JOURNAL),
+                    whole,
+                    state.as_ref(),
+                    source,
+                ));
             }
             journal.truncate(whole);
             return Ok(LoadedState { state, end: LogEnd::Text(journal) });
@@ -83,17 +90,18 @@ impl StateLog for FileLog {
     }
 
     /// Removes what earlier holders have prepared: what is not in place by now never will be.
-    fn fence(&self, epoch: u64) -> Result<(), StoreError> {
+    fn fence(&self, epoch: u64) -> Result<FenceOutcome, StoreError> {
         let keys = self.files.list(&KeyPrefix::ROOT)?.into_iter();
         let mut earlier = keys.filter(|it| prepared_in(it).is_some_and(|it| it < epoch));
-        earlier.try_for_each(|it| self.files.delete(&it))
+        earlier.try_for_each(|it| self.files.delete(&it))?;
+        Ok(FenceOutcome::Fenced)
     }
 
     /// With a journal of its own that begins with the whole entries. The opening entry is left to the first that follow: who
     /// only looks, or is refused, leaves the state as it is.
     fn open(&self, holder: NewHolder<'_>) -> Result<Option<OpenLog>, StoreError> {
         let NewHolder { epoch, guard, opening, read } = holder;
-        let LogEnd::Text(whole) = &read.end;
+        let LogEnd::Text(whole) = &read.end else { unreachable!("it was read from files") };
         let files = Arc::clone(&self.files);
         let prepared = prepare(&*files, &JOURNAL, epoch, whole)?;
         let journal = put_in_place(&*files, &guard, prepared)?;
@@ -129,6 +137,12 @@ impl StateLog for FileLog {
             names.push(files.place(&aside));
         }
         Ok(names)
+    }
+
+    /// Damage and all: until the snapshot is in place this is the only one that holds its entries, and who is cut off before
+    /// leaves a state that is refused as it was.
+    fn restart(&self, _last: u64) -> Result<LogEnd, StoreError> {
+        Ok(LogEnd::Text(self.entries()?.1))
     }
 }
 
@@ -260,6 +274,7 @@ mod tests {
     use crate::store::folder::{FolderBackend, machine};
     use crate::store::keep_alive::{KeepAlive, LeaseTimes};
     use crate::store::key::{JOURNAL, SNAPSHOT};
+    use crate::store::lease_clock::BootClock;
     use crate::store::lock_record::{LockRecord, LockRecords};
     use crate::store::log::{EntryBatch, LoadedState, LogEnd, LogWriter, NewHolder, StateLog as _};
 
@@ -278,7 +293,7 @@ mod tests {
             since: 0,
         };
         let lock = claims.take(&claim).unwrap().unwrap();
-        KeepAlive::start(claims.clone(), epoch, STOPPED, lock)
+        KeepAlive::start(claims.clone(), epoch, STOPPED, Arc::new(BootClock), lock)
     }
 
     fn open(files: &Arc<FolderBackend>, heart: &KeepAlive, epoch: u64) -> Box<dyn LogWriter> {

@@ -8,14 +8,46 @@
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::store::error::{LeaseEnd, StoreError};
+use crate::store::lease_clock::LeaseClock;
 use crate::store::lock_record::{Heartbeat, HeldEpoch, LockRecords, wall};
 
 /// How often a holder publishes how far it has come, besides its heartbeats: writing this small file costs a tenth of a
 /// durable journal entry, so at ten a second it does not slow a run down.
 const SAID_EVERY: Duration = Duration::from_millis(100);
+
+/// How often a holder that was stopped while it looked at its lease looks again.
+const LOOKS_MAX: u32 = 3;
+
+/// Where it takes longer, as behind a network, it takes at most this part of the time: a twentieth.
+const SAID_SHARE: u32 = 20;
+
+/// How long a store that cannot be reached is waited for: longer than most outages of one endpoint, and than a person looks on.
+pub const OUTAGE_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// The pause between two attempts to reach it.
+pub const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why a look at the lease told nothing good.
+enum LookFailure {
+    Over(LeaseEnd),
+    /// The store could not be asked.
+    Unclear(StoreError),
+}
+
+impl From<LeaseEnd> for LookFailure {
+    fn from(over: LeaseEnd) -> Self {
+        Self::Over(over)
+    }
+}
+
+impl From<StoreError> for LookFailure {
+    fn from(why: StoreError) -> Self {
+        Self::Unclear(why)
+    }
+}
 
 /// How far a state has come: published with the heartbeats, so that an older copy is known as such.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,6 +82,7 @@ pub struct LeaseGuard {
     claims: LockRecords,
     epoch: u64,
     times: LeaseTimes,
+    clock: Arc<dyn LeaseClock>,
     /// Whether the last heartbeat was written. One at a time writes.
     released: Mutex<bool>,
     inner: Mutex<GuardState>,
@@ -57,9 +90,8 @@ pub struct LeaseGuard {
 }
 
 struct GuardState {
-    /// When the last heartbeat that was confirmed began: for a machine that sleeps, on the wall, too.
-    confirmed: Instant,
-    confirmed_wall: i64,
+    /// When the last heartbeat that was confirmed began.
+    confirmed: Duration,
     over: Option<LeaseEnd>,
     /// Something was journalled; before that nothing can be in flight.
     is_writing: bool,
@@ -67,8 +99,9 @@ struct GuardState {
     listeners: Vec<Listener>,
     /// How far the state has come: said with every heartbeat, so that an older state is known as such.
     reached: RenewalState,
-    /// When that was said last.
-    said: Option<Instant>,
+    /// When that was said last, and how long it took.
+    said: Option<Duration>,
+    said_in: Duration,
     /// The locked claim.
     lock: Option<HeldEpoch>,
 }
@@ -83,32 +116,101 @@ impl LeaseGuard {
     /// Whether a mutating call may leave now; an error means that it must not, now or later.
     ///
     /// Every call reads the epoch and the stop request again, not only deletes, replacements and traffic shifts: it is one
-    /// listing of a small folder. Where the last confirmed heartbeat is older than half a lease, the lease is renewed first.
+    /// listing of a few keys. Where the last confirmed heartbeat is older than half a lease, the lease is renewed first. A store
+    /// that cannot be reached pauses the call.
     pub fn ensure_fenced(&self) -> Result<(), LeaseEnd> {
-        let half = self.times.lease / 2;
-        let inner = self.lock();
-        let slept = u128::from((wall() - inner.confirmed_wall).unsigned_abs());
-        let is_young = inner.confirmed.elapsed() < half && slept < half.as_millis();
-        drop(inner);
-        if is_young { self.look() } else { self.beat() }
+        for _ in 0..LOOKS_MAX {
+            let began = self.patiently(|| {
+                let began = self.clock.now();
+                if self.is_young() { self.look() } else { self.beat() }.map(|()| began)
+            })?;
+            // Who was stopped meanwhile looked long ago.
+            let took = self.clock.now().saturating_sub(began);
+            if took < self.times.lease / 2 && self.is_young() {
+                return Ok(());
+            }
+        }
+        let why = "each look at the lease takes longer than half of it".into();
+        Err(LeaseEnd::Lost { why })
     }
 
     /// Whether what was written so far stands: the epoch is the newest. What is asked for makes no difference.
     pub fn is_ours(&self) -> Result<(), LeaseEnd> {
-        let sight = self.claims.look(self.epoch).map_err(|why| self.unclear(&why))?;
-        if sight.newest == Some(self.epoch) { Ok(()) } else { Err(self.lost(sight.newest)) }
+        self.patiently(|| {
+            let sight = self.claims.look(self.epoch)?;
+            if sight.newest == Some(self.epoch) {
+                Ok(())
+            } else {
+                Err(self.lost(sight.newest).into())
+            }
+        })
+    }
+
+    /// The same, without a look where none is needed: nobody takes the lease before it is one lease old, or before one lease
+    /// has passed since somebody asked for it, and that is heard with the next heartbeat.
+    pub fn is_surely_ours(&self) -> Result<(), LeaseEnd> {
+        if self.over().is_none() {
+            if self.is_young() {
+                return Ok(());
+            }
+            match self.patiently(|| self.beat()) {
+                Ok(()) if self.is_young() => return Ok(()),
+                Ok(()) | Err(LeaseEnd::Preempted { .. }) => {}
+                Err(lost) => return Err(lost),
+            }
+        }
+        self.is_ours()
+    }
+
+    fn is_young(&self) -> bool {
+        self.age() < self.times.lease / 2
+    }
+
+    /// Tries again while the store cannot be reached, up to a limit.
+    fn patiently<T>(
+        &self,
+        mut look: impl FnMut() -> Result<T, LookFailure>,
+    ) -> Result<T, LeaseEnd> {
+        let began = self.clock.now();
+        loop {
+            match look() {
+                Ok(seen) => return Ok(seen),
+                Err(LookFailure::Over(over)) => return Err(over),
+                Err(LookFailure::Unclear(why)) => {
+                    let waited = self.clock.now().saturating_sub(began);
+                    if !why.is_transient() || waited > OUTAGE_MAX {
+                        return Err(self.unclear(&why));
+                    }
+                    tracing::warn!(%why, "the store of the state cannot be reached; waiting for it");
+                    self.clock.sleep(OUTAGE_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// The clock that this lease is measured with.
+    pub fn clock(&self) -> &dyn LeaseClock {
+        &*self.clock
+    }
+
+    /// How old the last confirmed heartbeat is.
+    fn age(&self) -> Duration {
+        self.clock.now().saturating_sub(self.lock().confirmed)
     }
 
     /// Notes how much is durable now. It is published with the next heartbeat at the latest, and at most every 100 ms.
     pub fn knows(&self, reached: RenewalState) {
         let mut inner = self.lock();
         inner.reached = reached;
-        if inner.said.is_some_and(|it| it.elapsed() < SAID_EVERY) {
+        let pause = SAID_EVERY.max(inner.said_in * SAID_SHARE);
+        let began = self.clock.now();
+        if inner.said.is_some_and(|it| began.saturating_sub(it) < pause) {
             return;
         }
-        inner.said = Some(Instant::now());
+        inner.said = Some(began);
         drop(inner);
         self.write_beat(false).ok();
+        self.lock().said_in = self.clock.now().saturating_sub(began);
     }
 
     /// Before anything is written. Who was asked to stop before that has already given the lease back.
@@ -145,31 +247,29 @@ impl LeaseGuard {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(&self) -> Result<(), LeaseEnd> {
+    fn look(&self) -> Result<(), LookFailure> {
         if let Some(over) = self.over() {
-            return Err(over);
+            return Err(over.into());
         }
-        let sight = self.claims.look(self.epoch).map_err(|why| self.unclear(&why))?;
+        let sight = self.claims.look(self.epoch)?;
         if sight.newest != Some(self.epoch) {
-            return Err(self.lost(sight.newest));
+            return Err(self.lost(sight.newest).into());
         }
         if sight.is_asked {
-            let stop = self.claims.asked(self.epoch).map_err(|why| self.unclear(&why))?;
+            let stop = self.claims.asked(self.epoch)?;
             let by = stop.map_or_else(|| "another process".into(), |it| it.by());
-            return Err(self.end_lease(LeaseEnd::Preempted { by }));
+            return Err(self.end_lease(LeaseEnd::Preempted { by }).into());
         }
         Ok(())
     }
 
     /// One heartbeat. It is written before it is confirmed, so that who finds it old has claimed before we look.
-    fn beat(&self) -> Result<(), LeaseEnd> {
-        let (now, now_wall) = (Instant::now(), wall());
+    fn beat(&self) -> Result<(), LookFailure> {
+        let now = self.clock.now();
         let written = self.write_beat(false);
         self.look()?;
-        written.map_err(|why| self.unclear(&why))?;
-        let mut inner = self.lock();
-        inner.confirmed = now;
-        inner.confirmed_wall = now_wall;
+        written?;
+        self.lock().confirmed = now;
         Ok(())
     }
 
@@ -185,7 +285,7 @@ impl LeaseGuard {
 
     /// It cannot be told whether the lease is ours: nothing leaves, and the next look may know better.
     fn unclear(&self, why: &StoreError) -> LeaseEnd {
-        let age = self.lock().confirmed.elapsed().as_secs();
+        let age = self.age().as_secs();
         let cause = std::error::Error::source(why).map_or_else(String::new, |it| format!(": {it}"));
         LeaseEnd::Lost { why: format!("the last heartbeat is {age} s old, and {why}{cause}") }
     }
@@ -258,21 +358,29 @@ pub struct KeepAlive {
 
 impl KeepAlive {
     /// Starts with a claim just made, whose lock it holds from now on.
-    pub fn start(claims: LockRecords, epoch: u64, times: LeaseTimes, lock: HeldEpoch) -> Self {
+    pub fn start(
+        claims: LockRecords,
+        epoch: u64,
+        times: LeaseTimes,
+        clock: Arc<dyn LeaseClock>,
+        lock: HeldEpoch,
+    ) -> Self {
+        let confirmed = clock.now();
         let pulse = Arc::new(LeaseGuard {
             claims,
             epoch,
             times,
+            clock,
             released: Mutex::new(false),
             inner: Mutex::new(GuardState {
-                confirmed: Instant::now(),
-                confirmed_wall: wall(),
+                confirmed,
                 over: None,
                 is_writing: false,
                 is_done: false,
                 listeners: Vec::new(),
                 reached: RenewalState::default(),
                 said: None,
+                said_in: Duration::ZERO,
                 lock: Some(lock),
             }),
             wake: Condvar::new(),

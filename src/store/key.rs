@@ -9,6 +9,15 @@ pub static SNAPSHOT: StoreKey = StoreKey(Cow::Borrowed("state.snapshot"));
 /// The entries since then.
 pub static JOURNAL: StoreKey = StoreKey(Cow::Borrowed("journal"));
 
+/// Which snapshot is in place where a state is kept in objects.
+pub static HEAD: StoreKey = StoreKey(Cow::Borrowed("head"));
+
+/// Batches of entries, each under the number of its first one.
+pub static ENTRIES: KeyPrefix = KeyPrefix(Cow::Borrowed("entries"));
+
+/// Snapshots, each under a name of its own.
+pub static SNAPSHOTS: KeyPrefix = KeyPrefix(Cow::Borrowed("snapshots"));
+
 /// Who may write: claims, heartbeats, stop flags.
 pub static LEASE: KeyPrefix = KeyPrefix(Cow::Borrowed("lease"));
 

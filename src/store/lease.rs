@@ -111,7 +111,8 @@ impl Lease {
         state.touched = self.sequence;
         state.epoch = self.epoch;
         let bytes = encode_state(&state);
-        let read_back = decode_state(&bytes).map_err(broken(self.backend.place(&SNAPSHOT)))?;
+        let read_back = decode_state(&bytes)
+            .map_err(broken(self.backend.root(), self.backend.place(&SNAPSHOT)))?;
         assert_eq!(read_back, state, "what is written is what is read");
         self.log.replace(&NewSnapshot { state: &state, bytes: &bytes, previous })?;
         self.serial = state.serial;

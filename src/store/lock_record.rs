@@ -150,6 +150,49 @@ pub struct LockView {
     pub is_asked: bool,
 }
 
+/// Whether a holder lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HolderStanding {
+    /// A lock says so.
+    Alive,
+    /// It gave the lease back, or a lock says that its process is gone.
+    Gone,
+    /// It is on another machine, or the store has no locks: only its heartbeats tell, and they have to be watched.
+    Untold(Heartbeat),
+}
+
+/// The heartbeats of a holder as they are watched: it lives as long as they change. Their times are of another machine's clock,
+/// so they are compared with each other and with nothing else.
+#[derive(Debug, Clone, Default)]
+pub struct HeartbeatWatch {
+    seen: Option<(u64, Heartbeat, Duration)>,
+}
+
+impl HeartbeatWatch {
+    /// How long the heartbeat of this epoch has been the same by now, on the clock of who watches; `None` if it is not the one
+    /// that was seen last, and one was.
+    pub fn unchanged_for(
+        &mut self,
+        epoch: u64,
+        beat: Heartbeat,
+        now: Duration,
+    ) -> Option<Duration> {
+        match self.seen {
+            Some((same, last, since)) if same == epoch && last == beat => {
+                Some(now.saturating_sub(since))
+            }
+            Some((same, ..)) if same == epoch => {
+                self.seen = Some((epoch, beat, now));
+                None
+            }
+            Some(_) | None => {
+                self.seen = Some((epoch, beat, now));
+                Some(Duration::ZERO)
+            }
+        }
+    }
+}
+
 /// The claims on one state.
 #[derive(Debug, Clone)]
 pub struct LockRecords {
@@ -228,28 +271,39 @@ impl LockRecords {
         Ok(Some(HeldEpoch { _lock: lock }))
     }
 
-    /// Whether somebody still acts under this claim, as far as can be told without asking.
-    ///
-    /// A heartbeat counts where locks do not: from another machine, or in a store without them. Such machines' clocks are
-    /// taken to agree within half a lease.
-    pub fn is_alive(&self, claim: &LockRecord, lease: Duration) -> Result<bool, StoreError> {
+    /// What can be told of a holder at once.
+    pub fn standing(&self, claim: &LockRecord) -> Result<HolderStanding, StoreError> {
         let beat = self.last_beat(claim)?;
         if beat.is_released {
-            return Ok(false);
+            return Ok(HolderStanding::Gone);
         }
         let key = record_key(claim.epoch, "claim");
         // Shared, so that two who look do not take each other for the holder.
         let attempt = self.backend.lock(&key, LockMode::Shared);
         let attempt = attempt.map_err(io_error("open", &self.backend.place(&key)))?;
-        let is_fresh = u128::from((wall() - beat.at).unsigned_abs()) < lease.as_millis();
         Ok(match attempt {
-            LockAttempt::Missing => false,
-            LockAttempt::Busy => true,
-            LockAttempt::Unsupported(_) => is_fresh,
-            LockAttempt::Locked(_) => {
-                let machine = self.backend.machine();
-                let ours = !claim.machine.is_empty() && claim.machine == machine;
-                is_fresh && !(ours && claim.is_locked)
+            LockAttempt::Missing => HolderStanding::Gone,
+            LockAttempt::Busy => HolderStanding::Alive,
+            LockAttempt::Locked(_) if claim.is_locked && self.is_of_this_machine(claim) => {
+                HolderStanding::Gone
+            }
+            LockAttempt::Locked(_) | LockAttempt::Unsupported(_) => HolderStanding::Untold(beat),
+        })
+    }
+
+    /// Whether a claim was made where the clock on the wall is the one that we read.
+    pub fn is_of_this_machine(&self, claim: &LockRecord) -> bool {
+        !claim.machine.is_empty() && claim.machine == self.backend.machine()
+    }
+
+    /// Whether somebody seems to act under this claim, for people to read: of what no lock tells, by a heartbeat on another
+    /// machine's clock. Nothing is decided by it.
+    pub fn seems_alive(&self, claim: &LockRecord, lease: Duration) -> Result<bool, StoreError> {
+        Ok(match self.standing(claim)? {
+            HolderStanding::Alive => true,
+            HolderStanding::Gone => false,
+            HolderStanding::Untold(beat) => {
+                u128::from((wall() - beat.at).unsigned_abs()) < lease.as_millis()
             }
         })
     }

@@ -1,12 +1,14 @@
 //! How a state is kept in a store, whatever the store is: what is read of it, and what the holder of a lease writes.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::engine::state::chain::LogHead;
 use crate::engine::state::codec::{CodecError, decode_state};
 use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::State;
+use crate::store::backend::ObjectVersion;
 use crate::store::error::{StoreError, broken};
 use crate::store::keep_alive::LeaseGuard;
 use crate::store::key::StoreKey;
@@ -27,6 +29,30 @@ pub struct LoadedState {
 pub enum LogEnd {
     /// The text of a file, without a torn tail.
     Text(Vec<u8>),
+    /// The last of a chain of batches.
+    Chain(Box<ChainEnd>),
+}
+
+/// Where batches end that were read.
+#[derive(Debug, Clone)]
+pub struct ChainEnd {
+    /// The number of the last one.
+    pub sequence: u64,
+    /// The digest of its batch.
+    pub chain: Option<String>,
+    /// The entries since the head, as text.
+    pub lines: String,
+    pub head: LogHead,
+    /// `None`: there is no head.
+    pub version: Option<ObjectVersion>,
+}
+
+/// Whether earlier holders are kept off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FenceOutcome {
+    Fenced,
+    /// Somebody with this epoch, which is no lower, has fenced before: it is written in the store, or has come with it.
+    Behind(u64),
 }
 
 /// Entries that become durable together.
@@ -96,7 +122,7 @@ pub trait StateLog: fmt::Debug + Send + Sync {
     fn read(&self) -> Result<LoadedState, StoreError>;
 
     /// Makes sure that earlier holders put nothing in place any more. Called once an epoch is claimed, before anything is read.
-    fn fence(&self, epoch: u64) -> Result<(), StoreError>;
+    fn fence(&self, epoch: u64) -> Result<FenceOutcome, StoreError>;
 
     /// What a new holder writes with; `None` if something was written since it read, which is then read again.
     fn open(&self, holder: NewHolder<'_>) -> Result<Option<OpenLog>, StoreError>;
@@ -115,6 +141,9 @@ pub trait StateLog: fmt::Debug + Send + Sync {
 
     /// Gives what is in place names under which nothing reads it, and returns them.
     fn set_aside(&self, epoch: u64) -> Result<Vec<PathBuf>, StoreError>;
+
+    /// Where to go on once what is in place was set aside: behind this number, the last that anything knows of.
+    fn restart(&self, last: u64) -> Result<LogEnd, StoreError>;
 }
 
 /// The right to write, as long as the epoch is ours.
@@ -139,10 +168,11 @@ pub struct Replayed {
 /// What a snapshot and numbered entries say together; entries that it holds already are left out.
 pub fn replay_behind(
     snapshot: Option<&[u8]>,
+    folder: &Path,
     place: PathBuf,
     entries: Vec<(u64, JournalEntry)>,
 ) -> Result<Replayed, StoreError> {
-    let state = snapshot.map(decode_state).transpose().map_err(broken(place))?;
+    let state = snapshot.map(decode_state).transpose().map_err(broken(folder, place))?;
     let serial = state.as_ref().map(|it| it.serial);
     let seen = state.as_ref().map_or(0, |it| it.sequence);
     let new: Vec<_> = entries.into_iter().filter(|(at, _)| *at > seen).collect();
@@ -157,14 +187,17 @@ pub fn replay_behind(
 
 /// Entries that are damaged behind this state.
 pub fn damaged(
+    folder: &Path,
     file: PathBuf,
     offset: usize,
     state: Option<&State>,
     source: CodecError,
 ) -> StoreError {
+    let folder = folder.to_owned();
     match source {
-        CodecError::Newer(_) => StoreError::Broken { file, source },
+        CodecError::Newer(_) => StoreError::Broken { folder, file, source },
         source => StoreError::Damaged {
+            folder,
             file,
             offset,
             serial: state.map_or(0, |it| it.serial),

@@ -3,12 +3,14 @@
 //! Two switches never pull to and fro. Who meets its like waits; of two that go to different places the one that was asked for
 //! later goes on, and the other ends. Nobody starts again by itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::engine::state::record::State;
 use crate::store::error::{HeldBy, StoreError};
 use crate::store::lease::{Lease, Preempted};
-use crate::store::lock_record::{LockRecord, LockRecords, StopRequest, SwitchIntent, wall};
+use crate::store::lock_record::{
+    HeartbeatWatch, HolderStanding, LockRecord, LockRecords, StopRequest, SwitchIntent, wall,
+};
 use crate::store::state_store::{CLAIMS_MAX, Claimant, StateStore, grip};
 
 /// How many holders, one after another, a preempting command asks to stop. A guess: more than five in a row are not people
@@ -69,10 +71,11 @@ struct Preemption<'a> {
     tell: &'a mut dyn FnMut(Contention),
     /// The newest epoch when it began: who had it was there before, whatever clocks say.
     first: u64,
-    asked: Option<(u64, Instant)>,
+    asked: Option<(u64, Duration)>,
+    watch: HeartbeatWatch,
     holders: u32,
     waited_for: Option<u64>,
-    began: Instant,
+    began: Duration,
 }
 
 impl StateStore {
@@ -98,9 +101,10 @@ impl StateStore {
             tell,
             first: claims.newest()?.map_or(0, |it| it.epoch),
             asked: None,
+            watch: HeartbeatWatch::default(),
             holders: 0,
             waited_for: None,
-            began: Instant::now(),
+            began: self.clock().now(),
             claims,
         };
         let aim = turn.aim.clone();
@@ -153,8 +157,16 @@ impl Preemption<'_> {
             let epoch = holder.epoch;
             let asked = self.asked.filter(|(it, _)| *it == epoch).map(|(_, since)| since);
             let taken = |has_answered| Preempted { holder: holder.holder(), has_answered };
-            if !self.claims.is_alive(&holder, self.lease)? {
+            let standing = self.claims.standing(&holder)?;
+            if standing == HolderStanding::Gone {
                 return Ok((epoch, asked.map(|_| taken(true))));
+            }
+            let now = store.clock().now();
+            // Watched from the first look on, whatever is asked of it meanwhile.
+            if let HolderStanding::Untold(beat) = standing
+                && self.watch.unchanged_for(epoch, beat, now).is_some_and(|it| it >= self.lease)
+            {
+                return Ok((epoch, Some(taken(false))));
             }
             match self.decide(store, &holder)? {
                 PreemptionDecision::Yield(grip) => return Err(store.held(holder.holder(), grip)),
@@ -162,8 +174,8 @@ impl Preemption<'_> {
                 PreemptionDecision::Replace => return Ok((epoch, Some(taken(false)))),
                 PreemptionDecision::Stop => match asked {
                     None => self.stop(store, &holder, who)?,
-                    Some(since) if since.elapsed() < self.lease => {
-                        std::thread::sleep(POLL.min(self.lease / 10));
+                    Some(since) if now.saturating_sub(since) < self.lease => {
+                        store.clock().sleep(POLL.min(self.lease / 10));
                     }
                     Some(_) => return Ok((epoch, Some(taken(false)))),
                 },
@@ -173,13 +185,13 @@ impl Preemption<'_> {
 
     /// A moment, and told once for each holder.
     fn wait_for(&mut self, store: &StateStore, holder: &LockRecord) -> Result<(), StoreError> {
-        if self.began.elapsed() > WAIT_MAX {
+        if store.clock().now().saturating_sub(self.began) > WAIT_MAX {
             return Err(store.held(holder.holder(), grip(holder)));
         }
         if self.waited_for.replace(holder.epoch) != Some(holder.epoch) {
             (self.tell)(Contention::Same { holder: holder.holder() });
         }
-        std::thread::sleep(WAIT_POLL.min(self.lease / 10));
+        store.clock().sleep(WAIT_POLL.min(self.lease / 10));
         Ok(())
     }
 
@@ -203,11 +215,13 @@ impl Preemption<'_> {
                 PreemptionDecision::Stop
             });
         }
-        let beat = self.claims.last_beat(holder)?;
-        // A clock that was set back makes nobody old.
-        let age = u128::from(u64::try_from(wall() - beat.at).unwrap_or_default());
-        if age >= self.lease.as_millis() {
-            return Ok(PreemptionDecision::Replace);
+        // One clock tells both times. One that was set back makes nobody old.
+        if self.claims.is_of_this_machine(holder) {
+            let beat = self.claims.last_beat(holder)?;
+            let age = u128::from(u64::try_from(wall() - beat.at).unwrap_or_default());
+            if age >= self.lease.as_millis() {
+                return Ok(PreemptionDecision::Replace);
+            }
         }
         // It does not know of a loss that this one knows of.
         let knows_less = self.aim.lost.iter().any(|it| !theirs.lost.contains(it));
@@ -231,7 +245,7 @@ impl Preemption<'_> {
         (self.tell)(Contention::Stops { holder: holder.holder(), to });
         let stop = StopRequest { owner: who.owner.into(), command: who.command.into(), at: wall() };
         self.claims.ask(holder.epoch, &stop)?;
-        self.asked = Some((holder.epoch, Instant::now()));
+        self.asked = Some((holder.epoch, store.clock().now()));
         self.holders += 1;
         Ok(())
     }
@@ -239,5 +253,6 @@ impl Preemption<'_> {
 
 /// Whether it has written anything: until then a person is asked, who may have gone home.
 fn has_begun(store: &StateStore, holder: &LockRecord) -> Result<bool, StoreError> {
-    Ok(store.load()?.is_some_and(|it| it.epoch >= holder.epoch))
+    // A lease alone is no work, where it is written down at once.
+    Ok(store.load()?.is_some_and(|it| it.epoch >= holder.epoch && it.touched == it.sequence))
 }

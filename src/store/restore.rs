@@ -9,8 +9,8 @@ use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::{Record, RunRecord, State};
 use crate::store::error::{HeldBy, StoreError};
 use crate::store::known_serials::KnownSerials;
-use crate::store::log::{KeptKind, KeptPart, LoadedState, LogEnd};
-use crate::store::state_store::{Claimant, StateStore, grip};
+use crate::store::log::{KeptKind, KeptPart, LoadedState};
+use crate::store::state_store::{Claimant, StateStore};
 
 /// The newest whole state, and what is known to lie behind it.
 #[derive(Debug)]
@@ -87,24 +87,15 @@ impl StateStore {
     /// Puts it in place under a lease, one serial further than anything that is known.
     pub fn restore(&self, owner: &str, command: &str, at: i64) -> Result<Restored, StoreError> {
         self.backend().check_trusted()?;
-        let claims = self.claims();
-        let newest = claims.newest()?;
-        if let Some(it) = &newest
-            && claims.is_alive(it, self.times().lease)?
-        {
-            return Err(self.held(it.holder(), grip(it)));
-        }
+        let after = self.free_after(&mut |_| {})?;
         let who = Claimant { owner, command, at, aim: None };
-        let after = newest.map_or(0, |it| it.epoch);
         // Read once it is certain that nobody writes.
         let mut aside = Vec::new();
         let leased = self.claim(who, after, None, |store| {
             let nothing = || StoreError::NothingWhole { folder: store.folder().to_owned() };
             let newest = store.restorable()?.ok_or_else(nothing)?;
             aside = store.log().set_aside(after + 1)?;
-            // Damage and all: until the snapshot is in place this is the only one that holds its entries, and who is cut off
-            // before leaves a state that is refused as it was.
-            let end = LogEnd::Text(store.log().entries()?.1);
+            let end = store.log().restart(newest.last)?;
             Ok(LoadedState { state: Some(newest.continued(who)), end })
         })?;
         let Some((mut lease, Some(state))) = leased else {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::state::codec::decode_journal;
 use crate::engine::state::journal::JournalEntry;
@@ -15,13 +16,20 @@ use crate::store::keep_alive::{KeepAlive, LeaseTimes, RenewalState};
 use crate::store::key::KeyPrefix;
 use crate::store::known_serials::{KnownSerials, OutdatedState};
 use crate::store::lease::{Lease, Preempted, Start};
-use crate::store::lock_record::{LockRecord, LockRecords, SwitchIntent, wall};
-use crate::store::log::{KeptKind, LoadedState, NewHolder, StateLog};
+use crate::store::lease_clock::{BootClock, LeaseClock};
+use crate::store::lock_record::{
+    HeartbeatWatch, HolderStanding, LockRecord, LockRecords, SwitchIntent, wall,
+};
+use crate::store::log::{FenceOutcome, KeptKind, LoadedState, NewHolder, StateLog};
+use crate::store::object_log::ObjectLog;
 use crate::store::reports::Reports;
 
 /// How often somebody who wants the lease starts over because a competitor was a moment quicker. Each failed attempt means
 /// that a competitor has got it, so more than 20 in a row would need as many processes at once.
 pub(super) const CLAIMS_MAX: u32 = 20;
+
+/// The pause between two looks at heartbeats that are watched: they come every 5 s, and each look is a request or two.
+const WATCH_POLL: Duration = Duration::from_millis(500);
 
 /// Where the state of one workspace is kept: a folder with a snapshot, a journal and the lease.
 #[derive(Debug, Clone)]
@@ -29,6 +37,7 @@ pub struct StateStore {
     backend: Arc<dyn Backend>,
     log: Arc<dyn StateLog>,
     times: LeaseTimes,
+    clock: Arc<dyn LeaseClock>,
 }
 
 /// Who has the lease, for `status`.
@@ -69,9 +78,11 @@ impl StateStore {
     }
 
     pub fn over(backend: Arc<dyn Backend>) -> Self {
-        let files = Arc::clone(&backend).files().expect("every store is made of files");
-        let log: Arc<dyn StateLog> = Arc::new(FileLog::new(files));
-        Self { backend, log, times: LeaseTimes::default() }
+        let log: Arc<dyn StateLog> = match Arc::clone(&backend).files() {
+            Some(files) => Arc::new(FileLog::new(files)),
+            None => Arc::new(ObjectLog::new(Arc::clone(&backend))),
+        };
+        Self { backend, log, times: LeaseTimes::default(), clock: Arc::new(BootClock) }
     }
 
     /// With other times: for tests, which do not wait.
@@ -79,6 +90,17 @@ impl StateStore {
     pub fn with_times(mut self, times: LeaseTimes) -> Self {
         self.times = times;
         self
+    }
+
+    /// With another clock: for tests, which do not wait.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn LeaseClock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    pub(super) fn clock(&self) -> &Arc<dyn LeaseClock> {
+        &self.clock
     }
 
     /// How long its leases hold, and how often they are renewed.
@@ -138,7 +160,7 @@ impl StateStore {
     /// The entries since the last snapshot, as text for people.
     pub fn journal(&self) -> Result<Vec<String>, StoreError> {
         let (place, bytes) = self.log.entries()?;
-        let (entries, _) = decode_journal(&bytes).map_err(broken(place))?;
+        let (entries, _) = decode_journal(&bytes).map_err(broken(self.folder(), place))?;
         Ok(entries.iter().map(|(at, entry)| format!("{at}: {entry:?}")).collect())
     }
 
@@ -150,10 +172,10 @@ impl StateStore {
         for part in &old[old.len().saturating_sub(before)..] {
             let bytes = self.log.part(part)?.unwrap_or_default();
             let place = self.backend.place(&part.key);
-            entries.extend(decode_journal(&bytes).map_err(broken(place))?.0);
+            entries.extend(decode_journal(&bytes).map_err(broken(self.folder(), place))?.0);
         }
         let (place, bytes) = self.log.entries()?;
-        entries.extend(decode_journal(&bytes).map_err(broken(place))?.0);
+        entries.extend(decode_journal(&bytes).map_err(broken(self.folder(), place))?.0);
         Ok(entries.into_values().collect())
     }
 
@@ -166,7 +188,7 @@ impl StateStore {
             return Ok(None);
         }
         Ok(Some(LeaseStatus {
-            is_alive: claims.is_alive(&claim, self.times.lease)?,
+            is_alive: claims.seems_alive(&claim, self.times.lease)?,
             is_firm: claim.is_firm,
             to: claim.aim.map(|it| it.to),
             asked_by: claims.asked(claim.epoch)?.map(|it| it.by()),
@@ -180,29 +202,60 @@ impl StateStore {
 
     /// Takes the right to write, and the state as of that moment. `at` is in milliseconds since the Unix epoch.
     ///
-    /// Returns `Held` while somebody else has it: on one machine as long as that process lives, on another machine until its
-    /// last heartbeat is older than one lease. Never waits; `preempt` does.
+    /// Returns `Held` while somebody else has it. Where locks tell whether the holder lives, it says so at once; where only
+    /// heartbeats do (another machine, a store without locks), it waits until they change, or have not for one lease.
     pub fn lease(
         &self,
         owner: &str,
         command: &str,
         at: i64,
     ) -> Result<(Lease, Option<State>), StoreError> {
+        self.lease_telling(owner, command, at, &mut |_| {})
+    }
+
+    /// The same, and tells whose heartbeats are waited for.
+    pub fn lease_telling(
+        &self,
+        owner: &str,
+        command: &str,
+        at: i64,
+        tell: &mut dyn FnMut(&LockRecord),
+    ) -> Result<(Lease, Option<State>), StoreError> {
         let who = Claimant { owner, command, at, aim: None };
-        let claims = self.claims();
         for _ in 0..CLAIMS_MAX {
-            let newest = claims.newest()?;
-            if let Some(it) = &newest
-                && claims.is_alive(it, self.times.lease)?
-            {
-                return Err(self.held(it.holder(), grip(it)));
-            }
-            let after = newest.map_or(0, |it| it.epoch);
+            let after = self.free_after(tell)?;
             if let Some(leased) = self.claim(who, after, None, Self::believed)? {
                 return Ok(leased);
             }
         }
         Err(self.held("one process after another".into(), HeldBy::Loose))
+    }
+
+    /// The last epoch, once nobody acts under it; `Held` if somebody does.
+    pub(super) fn free_after(&self, tell: &mut dyn FnMut(&LockRecord)) -> Result<u64, StoreError> {
+        let claims = self.claims();
+        let mut watch = HeartbeatWatch::default();
+        let mut told = None;
+        loop {
+            let Some(newest) = claims.newest()? else { return Ok(0) };
+            let epoch = newest.epoch;
+            let held = || self.held(newest.holder(), grip(&newest));
+            let beat = match claims.standing(&newest)? {
+                HolderStanding::Gone => return Ok(epoch),
+                HolderStanding::Alive => return Err(held()),
+                HolderStanding::Untold(beat) => beat,
+            };
+            match watch.unchanged_for(epoch, beat, self.clock.now()) {
+                None => return Err(held()),
+                Some(silent) if silent >= self.times.lease => return Ok(epoch),
+                Some(_) => {
+                    if told.replace(epoch) != Some(epoch) {
+                        tell(&newest);
+                    }
+                    self.clock.sleep(WATCH_POLL.min(self.times.lease / 10));
+                }
+            }
+        }
     }
 
     pub(super) fn held(&self, by: String, grip: HeldBy) -> StoreError {
@@ -234,17 +287,20 @@ impl StateStore {
                 since: wall(),
             };
             let Some(lock) = claims.take(&claim)? else { return Ok(None) };
-            let heart = KeepAlive::start(claims.clone(), epoch, self.times, lock);
+            let heart =
+                KeepAlive::start(claims.clone(), epoch, self.times, Arc::clone(&self.clock), lock);
             // In this order: what earlier holders could still put in place goes before anything is read.
-            self.log.fence(epoch)?;
+            if let FenceOutcome::Behind(known) = self.log.fence(epoch)? {
+                if claims.look(epoch)?.newest != Some(epoch) {
+                    return Ok(None);
+                }
+                epoch = self.behind(known)?;
+                continue;
+            }
             let loaded = read(self)?;
             let state = loaded.state.as_ref();
             if let Some(known) = state.map(|it| it.epoch).filter(|it| *it >= epoch) {
-                // The state came from elsewhere, with more leases behind it than this folder has seen.
-                epoch = known.checked_add(1).ok_or_else(|| StoreError::Integrity {
-                    folder: self.folder().to_owned(),
-                    wrong: vec![format!("epoch {known} is the highest possible")],
-                })?;
+                epoch = self.behind(known)?;
                 continue;
             }
             let (sequence, serial) = state.map_or((0, 0), |it| (it.sequence, it.serial));
@@ -261,6 +317,16 @@ impl StateStore {
             let start = Start { backend, epoch, heart, owner, preempted, serial };
             return Ok(Some((Lease::begin(start, open), loaded.state)));
         }
+    }
+}
+
+impl StateStore {
+    /// The epoch after one that came with a state from elsewhere, which has more leases behind it than this store has seen.
+    fn behind(&self, known: u64) -> Result<u64, StoreError> {
+        known.checked_add(1).ok_or_else(|| StoreError::Integrity {
+            folder: self.folder().to_owned(),
+            wrong: vec![format!("epoch {known} is the highest possible")],
+        })
     }
 }
 

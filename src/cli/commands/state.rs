@@ -241,8 +241,8 @@ fn restore(context: &CommandContext, args: &StateArgs, yes: bool) -> Result<Exit
             return Ok(Exit::Done);
         }
         Err(why @ (StoreError::Tracked { .. } | StoreError::Io { .. })) => return Err(why.into()),
-        Err(StoreError::Broken { file, source: source @ CodecError::Newer(_) }) => {
-            return Err(StoreError::Broken { file, source }.into());
+        Err(newer @ StoreError::Broken { source: CodecError::Newer(_), .. }) => {
+            return Err(newer.into());
         }
         Err(why) => why,
     };

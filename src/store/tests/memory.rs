@@ -1,11 +1,12 @@
 //! A store in memory that has the few verbs only, as one behind a network has: no files, no locks.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome, StoredObject};
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, io as io_error};
 use crate::store::key::{KeyPrefix, StoreKey};
 
 #[derive(Debug)]
@@ -18,11 +19,25 @@ pub(crate) struct MemoryBackend {
 struct MemoryObjects {
     by_key: BTreeMap<StoreKey, StoredObject>,
     puts: u64,
+    /// So many puts from now on do not arrive.
+    failing: u64,
+    /// So many from now on arrive, and nobody is told.
+    unanswered: u64,
 }
 
 impl MemoryBackend {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { root: PathBuf::from("memory://states/shop"), objects: Mutex::default() })
+    }
+
+    /// So many puts from now on do not arrive.
+    pub(crate) fn fail(&self, puts: u64) {
+        self.objects().failing = puts;
+    }
+
+    /// So many puts from now on arrive, and their replies are lost.
+    pub(crate) fn lose_replies(&self, puts: u64) {
+        self.objects().unanswered = puts;
     }
 
     fn objects(&self) -> MutexGuard<'_, MemoryObjects> {
@@ -42,6 +57,11 @@ impl Backend for MemoryBackend {
         condition: PutCondition<'_>,
     ) -> Result<PutOutcome, StoreError> {
         let mut objects = self.objects();
+        let timed_out = || Err(io_error("write", &self.place(key))(io::ErrorKind::TimedOut.into()));
+        if objects.failing > 0 {
+            objects.failing -= 1;
+            return timed_out();
+        }
         let there = objects.by_key.get(key);
         let holds = match condition {
             PutCondition::Always => true,
@@ -55,6 +75,10 @@ impl Backend for MemoryBackend {
         let version = ObjectVersion(objects.puts.to_string());
         let object = StoredObject { bytes: bytes.to_vec(), version: version.clone() };
         objects.by_key.insert(key.clone(), object);
+        if objects.unanswered > 0 {
+            objects.unanswered -= 1;
+            return timed_out();
+        }
         Ok(PutOutcome::Written(version))
     }
 

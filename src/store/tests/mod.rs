@@ -2,14 +2,17 @@
 
 pub mod lossy;
 pub mod memory;
+pub mod objects;
+pub mod schedules;
 pub mod contract;
 pub mod outdated;
 pub mod power_cuts;
 
-use std::sync::Mutex;
+use std::fmt;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::engine::recovery::report::phases::RunSpan;
@@ -21,6 +24,7 @@ use crate::store::error::{HeldBy, LeaseEnd, StoreError};
 use crate::store::folder::machine;
 use crate::store::keep_alive::LeaseTimes;
 use crate::store::lease::Lease;
+use crate::store::lease_clock::LeaseClock;
 use crate::store::lock_record::{Heartbeat, LockRecord, wall};
 use crate::store::preempt::{Contention, SwitchCommand};
 use crate::store::state_store::StateStore;
@@ -31,6 +35,60 @@ const STOPPED: LeaseTimes =
 
 const LIVELY: LeaseTimes =
     LeaseTimes { lease: Duration::from_secs(60), heartbeat: Duration::from_millis(5) };
+
+/// A clock that stands still but for who sleeps, and what happens then.
+#[derive(Default)]
+pub(crate) struct VirtualClock {
+    now: Mutex<Duration>,
+}
+
+/// The same, with something that goes on while somebody sleeps.
+struct ActingClock<F> {
+    clock: Arc<VirtualClock>,
+    act: F,
+}
+
+impl VirtualClock {
+    fn acting(
+        clock: &Arc<Self>,
+        act: impl Fn(Duration) + Send + Sync + 'static,
+    ) -> Arc<dyn LeaseClock> {
+        Arc::new(ActingClock { clock: Arc::clone(clock), act })
+    }
+}
+
+impl fmt::Debug for VirtualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.now())
+    }
+}
+
+impl<F> fmt::Debug for ActingClock<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.clock.fmt(f)
+    }
+}
+
+impl LeaseClock for VirtualClock {
+    fn now(&self) -> Duration {
+        *self.now.lock().unwrap()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        *self.now.lock().unwrap() += duration;
+    }
+}
+
+impl<F: Fn(Duration) + Send + Sync> LeaseClock for ActingClock<F> {
+    fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.clock.sleep(duration);
+        (self.act)(self.now());
+    }
+}
 
 /// The report of a switch without steps that ran from one millisecond to another.
 pub(crate) fn report(began: i64, ended: i64) -> SwitchReport {
@@ -230,18 +288,32 @@ fn leave(store: &StateStore, machine: &str, beat: Heartbeat) {
 #[test]
 fn lease_of_a_dead_holder_is_free_and_a_far_one_has_its_heartbeat() {
     let (_folder, store) = shop(LIVELY);
-    let (fresh, old) = (wall(), wall() - 61_000);
+    let fresh = wall();
     leave(&store, &machine(), Heartbeat::plain(fresh, false));
     let status = store.lease_status().unwrap().unwrap();
     assert_eq!((status.owner.as_str(), status.is_alive, status.beat), ("ann@far", false, fresh));
     assert_eq!(is_held(&store), None);
-    leave(&store, "elsewhere", Heartbeat::plain(fresh, false));
-    assert!(store.lease_status().unwrap().unwrap().is_alive);
-    assert_eq!(is_held(&store), Some("ann@far (lifeboat apply shop)".into()));
     leave(&store, "elsewhere", Heartbeat::plain(fresh, true));
     assert_eq!(is_held(&store), None);
-    leave(&store, "elsewhere", Heartbeat::plain(old, false));
-    assert_eq!(is_held(&store), None);
+    // Its clock may be an hour ahead, or behind: only whether its heartbeats change tells, and that for one lease.
+    for told in [fresh - 3_600_000, fresh, fresh + 3_600_000] {
+        leave(&store, "elsewhere", Heartbeat::plain(told, false));
+        let status = store.lease_status().unwrap().unwrap();
+        assert_eq!(status.is_alive, told == fresh, "what people read is a guess");
+        let epoch = status.epoch;
+        let beats = store.claims();
+        let clock = Arc::new(VirtualClock::default());
+        let watched = store.clone().with_clock(VirtualClock::acting(&clock, move |now| {
+            let at = told + i64::try_from(now.as_millis()).unwrap() / 5_000;
+            beats.beat(epoch, Heartbeat::plain(at, false)).unwrap();
+        }));
+        assert_eq!(is_held(&watched), Some("ann@far (lifeboat apply shop)".into()));
+        assert!(clock.now() <= Duration::from_secs(6), "its next heartbeat tells");
+        let clock = Arc::new(VirtualClock::default());
+        let silent = store.clone().with_clock(Arc::clone(&clock) as Arc<dyn LeaseClock>);
+        assert_eq!(is_held(&silent), None);
+        assert!(clock.now() >= LIVELY.lease, "a whole lease is waited for");
+    }
     // A machine that went down in the middle may leave an empty claim.
     leave(&store, "elsewhere", Heartbeat::plain(fresh, false));
     let epoch = store.lease_status().unwrap().unwrap().epoch;
@@ -557,21 +629,20 @@ fn preempt_loses_nothing_acknowledged_and_shows_nothing_late() {
 #[test]
 fn ensure_fenced_needs_a_young_heartbeat() {
     let (_folder, store) = shop(STOPPED);
+    let clock = Arc::new(VirtualClock::default());
+    let store = store.with_clock(Arc::clone(&clock) as Arc<dyn LeaseClock>);
     let lease = take(&store, "ann");
     let beat = store.folder().join(format!("lease/{:08}.beat", lease.epoch));
     // It is young enough without one: what says how far the state has come is taken away.
     std::fs::remove_file(&beat).unwrap();
     lease.pulse().ensure_fenced().unwrap();
     assert!(!beat.exists());
-    drop(lease);
-
-    // Always older than half of nothing: the heart beats for each call.
-    let store = store.with_times(LeaseTimes { lease: Duration::ZERO, ..STOPPED });
-    let lease = take(&store, "ann");
-    let beat = store.folder().join(format!("lease/{:08}.beat", lease.epoch));
+    // As old as half a lease: the heart beats before the call.
+    clock.sleep(STOPPED.lease / 2);
     lease.pulse().ensure_fenced().unwrap();
     assert!(beat.exists());
     // A heartbeat that cannot be written is none.
+    clock.sleep(STOPPED.lease / 2);
     std::fs::remove_file(&beat).unwrap();
     std::fs::create_dir(&beat).unwrap();
     let over = lease.pulse().ensure_fenced().unwrap_err().to_string();

@@ -22,6 +22,8 @@ pub enum CodecError {
     Checksum { line: usize },
     #[error("it is truncated")]
     Torn,
+    #[error("it does not continue the entries before it")]
+    Chain,
 }
 
 /// The first line of a snapshot.
@@ -55,6 +57,16 @@ fn checksum(bytes: &[u8]) -> String {
 /// A line with its checksum in front.
 fn seal(json: &str) -> String {
     format!("{} {json}\n", checksum(json.as_bytes()))
+}
+
+/// A line of JSON with its checksum in front and its end.
+pub fn seal_line<T: Serialize>(it: &T) -> String {
+    seal(&json(it))
+}
+
+/// The JSON of a line without its end, if its checksum holds.
+pub fn open_line(line: &str, number: usize) -> Result<&str, CodecError> {
+    open(line, number)
 }
 
 fn open(line: &str, number: usize) -> Result<&str, CodecError> {

@@ -5,6 +5,7 @@ pub mod record;
 mod remembered;
 pub mod journal;
 pub mod codec;
+pub mod chain;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,450 @@
+//! A state in objects, over the few verbs that every store has: immutable batches of entries and snapshots, and one head that is replaced under its version.
+//!
+//! A holder may be stopped between any two lines and wake up, or have its request arrive, when another holds the lease. So nothing
+//! rests on a check alone:
+//!
+//! - *A batch* is put if nothing is there, under the number of its first entry, and names the digest of the batch before. Who takes
+//!   the lease reads to the end and puts an entry of its own behind it before anything else: what a late holder puts there is
+//!   refused. What a late holder puts where compaction has made room has a number that the head covers, and is not read.
+//! - *A snapshot* is put under a name of its own, and is in place once the head names it. Who takes the lease replaces the head
+//!   before it reads: a late holder has its version no more, so an old snapshot never takes the place of a new one.
+//! - *A reader* takes no lease. Where it meets a gap, a writer has put a new head in place: it begins again with that.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::engine::state::chain::{
+    BatchHeader, LogHead, ReadBatch, SavedRun, decode_batch, decode_head, digest_of, encode_batch,
+    encode_head,
+};
+use crate::engine::state::codec::{CodecError, encode_entry};
+use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome};
+use crate::store::error::{LeaseEnd, StoreError, broken, io as io_error};
+use crate::store::keep_alive::{LeaseGuard, OUTAGE_MAX, OUTAGE_PAUSE};
+use crate::store::key::{
+    DISCARDED, ENTRIES, HEAD, HISTORY, KEPT_JOURNAL, KEPT_SNAPSHOT, NUMBER_MAX, SNAPSHOTS, StoreKey,
+};
+use crate::store::log::{
+    ChainEnd, EntryBatch, FenceOutcome, HISTORY_MAX, KeptKind, KeptPart, LoadedState, LogEnd,
+    LogWriter, NewHolder, NewSnapshot, OpenLog, PreviousState, Replayed, StateLog, damaged,
+    replay_behind,
+};
+
+/// How often somebody starts over because a writer has replaced the head meanwhile. A head is replaced once a run, so 20 in a row
+/// is no chance.
+const TRIES_MAX: u32 = 20;
+
+/// The log of a state in this store.
+#[derive(Debug)]
+pub struct ObjectLog {
+    backend: Arc<dyn Backend>,
+}
+
+#[derive(Debug)]
+struct ObjectWriter {
+    backend: Arc<dyn Backend>,
+    guard: Arc<LeaseGuard>,
+    epoch: u64,
+    end: ChainEnd,
+    is_broken: bool,
+}
+
+/// One attempt to read.
+enum ReadAttempt {
+    Read(LoadedState),
+    /// An entry before this number is missing, or the snapshot that the head names.
+    Gap(u64),
+}
+
+impl ObjectLog {
+    pub fn new(backend: Arc<dyn Backend>) -> Self {
+        Self { backend }
+    }
+
+    fn head(&self) -> Result<(LogHead, Option<ObjectVersion>), StoreError> {
+        let Some(found) = self.backend.read(&HEAD)? else { return Ok((LogHead::empty(0), None)) };
+        let head = decode_head(&found.bytes)
+            .map_err(broken(self.backend.root(), self.backend.place(&HEAD)))?;
+        Ok((head, Some(found.version)))
+    }
+
+    fn attempt(&self) -> Result<ReadAttempt, StoreError> {
+        // In this order: what was acknowledged is listed, or removed by then, and the head that covers it is there before that.
+        let mut keys = self.backend.list(&ENTRIES)?;
+        let (head, version) = self.head()?;
+        let mut place = self.backend.place(&HEAD);
+        let mut snapshot = None;
+        if let Some(name) = head.snapshot() {
+            let key = SNAPSHOTS.key(name);
+            place = self.backend.place(&key);
+            let Some(bytes) = self.backend.get(&key)? else {
+                return Ok(ReadAttempt::Gap(head.sequence + 1));
+            };
+            if head.digest.as_ref() != Some(&digest_of(&bytes)) {
+                let source = CodecError::Checksum { line: 1 };
+                return Err(broken(self.backend.root(), place)(source));
+            }
+            snapshot = Some(bytes);
+        }
+        keys.retain(|it| first_of(it).is_some_and(|it| it > head.sequence));
+        let mut end = ChainEnd {
+            sequence: head.sequence,
+            chain: head.chain.clone(),
+            lines: String::new(),
+            head,
+            version,
+        };
+        let mut entries = Vec::new();
+        let mut damage = None;
+        for (key, bytes) in keys.iter().zip(self.backend.get_all(&keys)?) {
+            let expected = end.sequence + 1;
+            let Some(first) = first_of(key) else { continue };
+            let Some(bytes) = bytes.filter(|_| first == expected) else {
+                return Ok(ReadAttempt::Gap(first.max(expected)));
+            };
+            match following(&bytes, &end) {
+                Ok(batch) => {
+                    end.lines.push_str(&String::from_utf8_lossy(&bytes[batch.lines_at..]));
+                    end.sequence = batch.header.last;
+                    end.chain = Some(digest_of(&bytes));
+                    entries.extend(batch.entries);
+                }
+                Err(why) => {
+                    damage = Some((self.backend.place(key), why));
+                    break;
+                }
+            }
+        }
+        let Replayed { state, .. } =
+            replay_behind(snapshot.as_deref(), self.backend.root(), place, entries)?;
+        if let Some((place, why)) = damage {
+            return Err(damaged(self.backend.root(), place, 0, state.as_ref(), why));
+        }
+        Ok(ReadAttempt::Read(LoadedState { state, end: LogEnd::Chain(Box::new(end)) }))
+    }
+
+    /// `None` if there is none, or nobody can read it.
+    fn readable_head(&self) -> Result<Option<LogHead>, StoreError> {
+        match self.head() {
+            Ok((head, version)) => Ok(version.map(|_| head)),
+            Err(StoreError::Broken { .. }) => Ok(None),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// What was saved, where no head tells: a snapshot and its entries have one name, but for its ending.
+    fn listed_runs(&self) -> Result<Vec<SavedRun>, StoreError> {
+        let snapshots = self.backend.list(&SNAPSHOTS)?.into_iter();
+        let runs = snapshots.filter_map(|key| {
+            Some(SavedRun {
+                serial: serial_of(&key)?,
+                snapshot: key.name().into(),
+                entries: format!("{}.{KEPT_JOURNAL}", key.stem()),
+            })
+        });
+        Ok(runs.collect())
+    }
+}
+
+impl StateLog for ObjectLog {
+    fn read(&self) -> Result<LoadedState, StoreError> {
+        let mut missing = 0;
+        for _ in 0..TRIES_MAX {
+            match self.attempt()? {
+                ReadAttempt::Read(loaded) => return Ok(loaded),
+                ReadAttempt::Gap(number) => missing = number,
+            }
+        }
+        let (head, _) = self.head()?;
+        let has = head.snapshot().map(|_| head.serial);
+        let what = format!("an entry before number {missing}");
+        let (folder, told_by) =
+            (self.backend.root().to_owned(), self.backend.place_below(&ENTRIES));
+        Err(StoreError::Outdated { folder, has, what, told_by })
+    }
+
+    /// Puts the epoch into the head: whoever read it before puts nothing in place any more. A damaged head stays as it is, for
+    /// whoever reads it to tell.
+    fn fence(&self, epoch: u64) -> Result<FenceOutcome, StoreError> {
+        for _ in 0..TRIES_MAX {
+            let (head, version) = match self.head() {
+                Err(StoreError::Broken { .. }) => return Ok(FenceOutcome::Fenced),
+                head => head?,
+            };
+            if head.epoch >= epoch {
+                return Ok(FenceOutcome::Behind(head.epoch));
+            }
+            let bytes = encode_head(&LogHead { epoch, ..head });
+            let condition = version.as_ref().map_or(PutCondition::Absent, PutCondition::Version);
+            if version.is_none() && !self.backend.list(&SNAPSHOTS)?.is_empty() {
+                // A head that is missing is told by whoever reads, and an empty one would hide it.
+                return Ok(FenceOutcome::Fenced);
+            }
+            if self.backend.put(&HEAD, &bytes, condition)?.is_written() {
+                return Ok(FenceOutcome::Fenced);
+            }
+        }
+        Err(kept_changing(&*self.backend))
+    }
+
+    /// With an entry of its own behind all others: what earlier holders put from now on is refused.
+    fn open(&self, holder: NewHolder<'_>) -> Result<Option<OpenLog>, StoreError> {
+        let NewHolder { epoch, guard, opening, read } = holder;
+        let LogEnd::Chain(end) = &read.end else { unreachable!("it was read from this log") };
+        let backend = Arc::clone(&self.backend);
+        let mut writer =
+            ObjectWriter { backend, guard, epoch, end: (**end).clone(), is_broken: false };
+        let first = end.sequence + 1;
+        let lines = encode_entry(first, &opening);
+        if !writer.put_batch(&EntryBatch { first, last: first, lines: &lines })? {
+            return Ok(None);
+        }
+        Ok(Some(OpenLog { writer: Box::new(writer), sequence: first, opening: None }))
+    }
+
+    fn snapshot(&self) -> Result<(PathBuf, Option<Vec<u8>>), StoreError> {
+        let head = match self.head() {
+            Err(StoreError::Broken { file, .. }) => return Ok((file, None)),
+            head => head?.0,
+        };
+        let Some(name) = head.snapshot() else { return Ok((self.backend.place(&HEAD), None)) };
+        let key = SNAPSHOTS.key(name);
+        Ok((self.backend.place(&key), self.backend.get(&key)?))
+    }
+
+    fn entries(&self) -> Result<(PathBuf, Vec<u8>), StoreError> {
+        let keys = self.backend.list(&ENTRIES)?;
+        let mut text = Vec::new();
+        for bytes in self.backend.get_all(&keys)? {
+            let bytes = bytes.unwrap_or_default();
+            let lines_at = bytes.iter().position(|it| *it == b'\n').map_or(0, |it| it + 1);
+            text.extend_from_slice(&bytes[lines_at..]);
+        }
+        Ok((self.backend.place_below(&ENTRIES), text))
+    }
+
+    fn kept(&self) -> Result<Vec<KeptPart>, StoreError> {
+        if let Some(head) = self.readable_head()? {
+            return Ok(parts_of(&head.saved));
+        }
+        let saved = self.listed_runs()?;
+        // A head that came meanwhile knows which of those were put in place.
+        Ok(parts_of(&self.readable_head()?.map_or(saved, |it| it.saved)))
+    }
+
+    fn part(&self, part: &KeptPart) -> Result<Option<Vec<u8>>, StoreError> {
+        self.backend.get(&part.key)
+    }
+
+    fn set_aside(&self, epoch: u64) -> Result<Vec<PathBuf>, StoreError> {
+        let mut aside = Vec::new();
+        let head = self.backend.get(&HEAD)?;
+        let (_, entries) = self.entries()?;
+        for (bytes, ending) in [(head, "head"), (Some(entries), KEPT_JOURNAL)] {
+            let Some(bytes) = bytes else { continue };
+            let key = DISCARDED.key(&format!("{epoch:08}.{ending}"));
+            self.backend.put(&key, &bytes, PutCondition::Always)?;
+            aside.push(self.backend.place(&key));
+        }
+        Ok(aside)
+    }
+
+    /// Behind the last number that anything knows of. The head stays what it is until a snapshot takes its place.
+    fn restart(&self, last: u64) -> Result<LogEnd, StoreError> {
+        let found = self.backend.read(&HEAD)?;
+        let known = found.as_ref().and_then(|it| decode_head(&it.bytes).ok());
+        let head = match known {
+            Some(head) => head,
+            None => LogHead { saved: self.listed_runs()?, ..LogHead::empty(0) },
+        };
+        Ok(LogEnd::Chain(Box::new(ChainEnd {
+            sequence: last.max(head.sequence),
+            chain: None,
+            lines: String::new(),
+            head,
+            version: found.map(|it| it.version),
+        })))
+    }
+}
+
+impl ObjectWriter {
+    fn lost(&self) -> StoreError {
+        let why = || LeaseEnd::Lost { why: "another holder has written to the state".into() };
+        let over = self.guard.is_ours().err().unwrap_or_else(why);
+        StoreError::Over { folder: self.backend.root().to_owned(), over }
+    }
+
+    fn surely_ours(&self) -> Result<(), StoreError> {
+        let over = |over| StoreError::Over { folder: self.backend.root().to_owned(), over };
+        self.guard.is_surely_ours().map_err(over)
+    }
+
+    /// Whether it was the first with this number. Waits while the store cannot be reached.
+    fn put_batch(&mut self, batch: &EntryBatch<'_>) -> Result<bool, StoreError> {
+        let EntryBatch { first, last, lines } = *batch;
+        let previous = self.end.chain.clone();
+        let bytes = encode_batch(&BatchHeader { first, last, epoch: self.epoch, previous }, lines);
+        let key = batch_key(first);
+        if !self.put_patiently(&key, &bytes, PutCondition::Absent)?.is_written() {
+            return Ok(false);
+        }
+        self.end.sequence = last;
+        self.end.chain = Some(digest_of(&bytes));
+        self.end.lines.push_str(lines);
+        Ok(true)
+    }
+
+    /// A store that cannot be reached pauses what is written, and does not end the run.
+    fn put_patiently(
+        &self,
+        key: &StoreKey,
+        bytes: &[u8],
+        condition: PutCondition<'_>,
+    ) -> Result<PutOutcome, StoreError> {
+        let clock = self.guard.clock();
+        let began = clock.now();
+        let mut is_doubtful = false;
+        loop {
+            match self.backend.put(key, bytes, condition) {
+                Err(why) if why.is_transient() => {
+                    let is_lost = matches!(self.guard.over(), Some(LeaseEnd::Lost { .. }));
+                    if is_lost || clock.now().saturating_sub(began) > OUTAGE_MAX {
+                        return Err(why);
+                    }
+                    is_doubtful = true;
+                    tracing::warn!(%why, place = %self.backend.place(key).display(), "retrying");
+                    clock.sleep(OUTAGE_PAUSE);
+                }
+                // What was put before its reply was lost stands in its own way.
+                Ok(PutOutcome::Refused) if is_doubtful => match self.backend.read(key) {
+                    Err(why) if why.is_transient() => clock.sleep(OUTAGE_PAUSE),
+                    found => {
+                        let ours = found?.filter(|it| it.bytes == bytes);
+                        return Ok(
+                            ours.map_or(PutOutcome::Refused, |it| PutOutcome::Written(it.version))
+                        );
+                    }
+                },
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn replaced(&mut self, snapshot: &NewSnapshot<'_>) -> Result<(), StoreError> {
+        let NewSnapshot { state, bytes, previous } = *snapshot;
+        let unique = uuid::Uuid::new_v4().simple().to_string();
+        let name = format!("{:08}-{:08}-{}", state.serial, self.epoch, &unique[..8]);
+        let (snapshot, entries) =
+            (format!("{name}.{KEPT_SNAPSHOT}"), format!("{name}.{KEPT_JOURNAL}"));
+        self.put_patiently(&SNAPSHOTS.key(&snapshot), bytes, PutCondition::Absent)?;
+        let lines = match previous {
+            PreviousState::Kept => self.end.lines.as_bytes(),
+            // Of what led to this serial nothing is known; that there is one is.
+            PreviousState::SetAside => b"",
+        };
+        self.put_patiently(&HISTORY.key(&entries), lines, PutCondition::Absent)?;
+        let mut saved = self.end.head.saved.clone();
+        saved.push(SavedRun { serial: state.serial, snapshot, entries });
+        saved.drain(..saved.len().saturating_sub(HISTORY_MAX + 1));
+        let head = LogHead {
+            epoch: self.epoch,
+            serial: state.serial,
+            sequence: self.end.sequence,
+            chain: self.end.chain.clone(),
+            digest: Some(digest_of(bytes)),
+            saved,
+        };
+        let version = self.end.version.as_ref();
+        let condition = version.map_or(PutCondition::Absent, PutCondition::Version);
+        match self.put_patiently(&HEAD, &encode_head(&head), condition)? {
+            PutOutcome::Refused => return Err(self.lost()),
+            PutOutcome::Written(version) => self.end.version = Some(version),
+        }
+        self.end.head = head;
+        self.end.lines.clear();
+        if let Err(why) = self.sweep() {
+            tracing::warn!(%why, "what is no longer needed stays in the store until the next run");
+        }
+        Ok(())
+    }
+
+    /// Removes what the head covers or no longer names, and what late holders have left.
+    fn sweep(&self) -> Result<(), StoreError> {
+        let head = &self.end.head;
+        let mut gone = self.backend.list(&ENTRIES)?;
+        gone.retain(|it| first_of(it).is_some_and(|it| it <= head.sequence));
+        for (prefix, name) in [
+            (&SNAPSHOTS, (|it| &it.snapshot) as fn(&SavedRun) -> &String),
+            (&HISTORY, |it| &it.entries),
+        ] {
+            let mut keys = self.backend.list(prefix)?;
+            // What has a higher serial is of a holder that came after us.
+            keys.retain(|key| {
+                serial_of(key).is_some_and(|it| it <= head.serial)
+                    && !head.saved.iter().any(|it| name(it) == key.name())
+            });
+            gone.extend(keys);
+        }
+        self.backend.delete_all(&gone)
+    }
+}
+
+impl LogWriter for ObjectWriter {
+    fn append(&mut self, batch: &EntryBatch<'_>) -> Result<(), StoreError> {
+        if self.is_broken {
+            return Err(self.lost());
+        }
+        self.is_broken = true;
+        self.surely_ours()?;
+        if !self.put_batch(batch)? {
+            return Err(self.lost());
+        }
+        // Where compaction has made room, a late holder's put succeeds.
+        self.surely_ours()?;
+        self.is_broken = false;
+        Ok(())
+    }
+
+    fn replace(&mut self, snapshot: &NewSnapshot<'_>) -> Result<(), StoreError> {
+        let replaced = self.replaced(snapshot);
+        self.is_broken |= replaced.is_err();
+        replaced
+    }
+}
+
+fn batch_key(first: u64) -> StoreKey {
+    // Twenty digits hold every number, so that keys stand in the order of their entries.
+    ENTRIES.key(&format!("{first:020}"))
+}
+
+fn first_of(key: &StoreKey) -> Option<u64> {
+    key.name().parse().ok()
+}
+
+/// The serial that the name of a snapshot, or of the entries that led to it, begins with.
+fn serial_of(key: &StoreKey) -> Option<u64> {
+    key.stem().split('-').next()?.parse().ok().filter(|it| *it <= NUMBER_MAX)
+}
+
+fn parts_of(saved: &[SavedRun]) -> Vec<KeptPart> {
+    let parts =
+        saved.iter().flat_map(|it| {
+            let (serial, entries) = (it.serial, HISTORY.key(&it.entries));
+            let snapshot = SNAPSHOTS.key(&it.snapshot);
+            [(KeptKind::Entries, entries), (KeptKind::Snapshot, snapshot)]
+                .map(|(kind, key)| KeptPart { serial, kind, key })
+        });
+    parts.collect()
+}
+
+/// A batch that goes on from here.
+fn following(bytes: &[u8], end: &ChainEnd) -> Result<ReadBatch, CodecError> {
+    let batch = decode_batch(bytes)?;
+    let follows = batch.header.first == end.sequence + 1 && batch.header.previous == end.chain;
+    if follows { Ok(batch) } else { Err(CodecError::Chain) }
+}
+
+fn kept_changing(backend: &dyn Backend) -> StoreError {
+    let why = std::io::Error::other("it kept changing while it was replaced; retry");
+    io_error("replace", &backend.place(&HEAD))(why)
+}

@@ -1,0 +1,330 @@
+//! A state in objects: what is written is read, what late holders put is not, and what is damaged is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::state::journal::JournalEntry;
+use crate::engine::state::record::State;
+use crate::store::backend::{Backend, PutCondition};
+use crate::store::error::StoreError;
+use crate::store::keep_alive::LeaseTimes;
+use crate::store::key::{ENTRIES, HEAD, SNAPSHOTS, StoreKey};
+use crate::store::lease::Lease;
+use crate::store::lease_clock::LeaseClock;
+use crate::store::log::{NewHolder, StateLog as _};
+use crate::store::object_log::ObjectLog;
+use crate::store::state_store::StateStore;
+use crate::store::tests::memory::MemoryBackend;
+use crate::store::tests::{VirtualClock, bound, founded, take};
+
+/// No heartbeat by itself.
+const STILL: LeaseTimes =
+    LeaseTimes { lease: Duration::from_secs(30), heartbeat: Duration::from_secs(3_600) };
+
+struct Shop {
+    backend: Arc<MemoryBackend>,
+    clock: Arc<VirtualClock>,
+    store: StateStore,
+}
+
+fn shop() -> Shop {
+    let (backend, clock) = (MemoryBackend::new(), Arc::new(VirtualClock::default()));
+    let store = StateStore::over(Arc::clone(&backend) as Arc<dyn Backend>)
+        .with_times(STILL)
+        .with_clock(Arc::clone(&clock) as Arc<dyn LeaseClock>);
+    Shop { backend, clock, store }
+}
+
+impl Shop {
+    /// A shop with a state that holds these, and a snapshot of it.
+    fn founded() -> Self {
+        let it = shop();
+        let mut lease = take(&it.store, "founder");
+        lease.append(&[founded(), bound("first")]).unwrap();
+        it.save(&mut lease);
+        drop(lease);
+        it
+    }
+
+    fn save(&self, lease: &mut Lease) {
+        let mut state = self.store.load().unwrap().unwrap();
+        state.serial += 1;
+        lease.save(&state).unwrap();
+    }
+
+    fn state(&self) -> State {
+        self.store.load().unwrap().unwrap()
+    }
+
+    /// The batches that are there, by the numbers of their first entries.
+    fn batches(&self) -> Vec<u64> {
+        let keys = self.backend.list(&ENTRIES).unwrap();
+        keys.iter().map(|it| it.name().parse().unwrap()).collect()
+    }
+
+    fn change(&self, key: &StoreKey, change: impl FnOnce(String) -> String) {
+        let text = String::from_utf8(self.backend.get(key).unwrap().unwrap()).unwrap();
+        self.backend.put(key, change(text).as_bytes(), PutCondition::Always).unwrap();
+    }
+
+    fn refusal(&self) -> String {
+        let why = self.store.load().unwrap_err();
+        format!("{why}\n  {}", why.advice())
+    }
+}
+
+#[test]
+fn lease_and_load_agree_over_many_holders() {
+    let it = shop();
+    assert!(it.store.load().unwrap().is_none());
+    let mut lease = take(&it.store, "ann");
+    assert!(it.store.load().unwrap().is_none(), "a lease founds nothing");
+    lease.append(&[founded(), bound("a")]).unwrap();
+    lease.append(&[bound("b")]).unwrap();
+    assert_eq!(it.state().bound.len(), 2);
+    it.save(&mut lease);
+    assert_eq!((it.state().serial, it.batches().len()), (1, 0));
+    lease.append(&[bound("c")]).unwrap();
+    drop(lease);
+    let mut lease = take(&it.store, "bob");
+    lease.append(&[bound("d")]).unwrap();
+    it.save(&mut lease);
+    let state = it.state();
+    let names: Vec<&str> = state.bound.keys().map(String::as_str).collect();
+    assert_eq!((names, state.serial, state.epoch), (vec!["a", "b", "c", "d"], 2, 2));
+    // Two leases, what founded it, and four accounts.
+    assert_eq!((it.store.entries(9).unwrap().len(), it.store.entries(0).unwrap().len()), (7, 0));
+}
+
+#[test]
+fn save_keeps_the_last_fifty_and_removes_what_nobody_names() {
+    let it = Shop::founded();
+    let mut lease = take(&it.store, "ann");
+    for number in 0..60 {
+        lease.append(&[bound(number)]).unwrap();
+        it.save(&mut lease);
+    }
+    assert_eq!(it.backend.list(&SNAPSHOTS).unwrap().len(), 51);
+    assert_eq!(it.batches(), Vec::<u64>::new(), "what was folded is gone");
+    assert_eq!(it.state().serial, 61);
+}
+
+/// The new holder has read, and not written yet; the old one, which was asleep, writes then.
+#[test]
+fn append_of_a_late_holder_is_seen_by_the_new_one_or_refused() {
+    let it = Shop::founded();
+    let log = ObjectLog::new(Arc::clone(&it.backend) as Arc<dyn Backend>);
+    let mut late = take(&it.store, "ann");
+    let read = log.read().unwrap();
+    late.append(&[bound("before")]).unwrap();
+    let other = take(&shop().store, "nobody");
+    let opening =
+        |epoch| JournalEntry::Leased { epoch, owner: "bob".into(), at: 0, preempted: None };
+    let holder = NewHolder { epoch: 9, guard: other.pulse(), opening: opening(9), read: &read };
+    assert!(log.open(holder).unwrap().is_none(), "it has to read again");
+    let read = log.read().unwrap();
+    assert!(read.state.as_ref().unwrap().bound.contains_key("before"));
+    let holder = NewHolder { epoch: 9, guard: other.pulse(), opening: opening(9), read: &read };
+    assert!(log.open(holder).unwrap().is_some());
+    let refused = late.append(&[bound("after")]).unwrap_err();
+    assert!(matches!(refused, StoreError::Over { .. }), "{refused}");
+    assert!(late.append(&[bound("again")]).is_err(), "nothing more");
+    assert!(!it.state().bound.contains_key("after"));
+}
+
+/// The new holder has folded and removed the entries behind which the old one wants to write.
+#[test]
+fn append_of_a_late_holder_behind_compaction_is_not_read() {
+    let it = Shop::founded();
+    let mut late = take(&it.store, "ann");
+    it.clock.sleep(STILL.lease);
+    let mut new = it.store.lease("bob", "apply shop", 0).unwrap().0;
+    new.append(&[bound("new")]).unwrap();
+    it.save(&mut new);
+    let next = it.state().sequence;
+    // Its place is free again: the put succeeds, and nobody reads it.
+    late.append(&[bound("late")]).ok();
+    assert!(late.pulse().ensure_fenced().is_err(), "no call leaves");
+    let state = it.state();
+    assert_eq!((state.sequence, state.bound.contains_key("late")), (next, false));
+    new.append(&[bound("newer")]).unwrap();
+    it.save(&mut new);
+    assert_eq!(it.batches(), Vec::<u64>::new(), "what it left is swept");
+}
+
+#[test]
+fn save_of_a_late_holder_never_replaces_a_newer_snapshot() {
+    let it = Shop::founded();
+    let mut late = take(&it.store, "ann");
+    let mut old = it.state();
+    it.clock.sleep(STILL.lease);
+    let mut new = it.store.lease("bob", "apply shop", 0).unwrap().0;
+    // Before the new one has saved anything, and after.
+    old.serial += 1;
+    let refused = late.save(&old).unwrap_err();
+    assert!(matches!(refused, StoreError::Over { .. }), "{refused}");
+    new.append(&[bound("new")]).unwrap();
+    it.save(&mut new);
+    assert!(late.save(&old).is_err());
+    let state = it.state();
+    assert!(state.bound.contains_key("new"));
+    assert_eq!((state.serial, state.epoch), (2, new.epoch));
+}
+
+#[test]
+fn load_beside_compaction_reads_all_or_again() {
+    let it = Shop::founded();
+    let store = it.store.clone();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (mut last, mut reads) = (0, 0);
+                    while !done.load(std::sync::atomic::Ordering::SeqCst) || reads == 0 {
+                        let state = store.load().unwrap().unwrap();
+                        assert!(state.sequence >= last, "never an older one");
+                        assert!(!state.bound.is_empty(), "never an empty one");
+                        last = state.sequence;
+                        reads += 1;
+                    }
+                })
+            })
+            .collect();
+        let mut lease = take(&it.store, "ann");
+        for number in 0..200 {
+            lease.append(&[bound(number)]).unwrap();
+            if number % 5 == 0 {
+                it.save(&mut lease);
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        readers.into_iter().for_each(|it| it.join().unwrap());
+    });
+}
+
+#[test]
+fn load_refuses_what_was_tampered_with() {
+    let it = Shop::founded();
+    let mut lease = take(&it.store, "ann");
+    lease.append(&[bound("second")]).unwrap();
+    lease.append(&[bound("third")]).unwrap();
+    drop(lease);
+    let keys = it.backend.list(&ENTRIES).unwrap();
+    let whole = it.backend.get(&keys[1]).unwrap().unwrap();
+    let mut said = Vec::new();
+    it.change(&keys[1], |text| text.replace("second", "secnod"));
+    said.push(it.refusal());
+    // Whole, and from elsewhere: what follows names another.
+    let other = Shop::founded();
+    let mut lease = take(&other.store, "ann");
+    lease.append(&[bound("other")]).unwrap();
+    drop(lease);
+    let forged = other.backend.get(&other.backend.list(&ENTRIES).unwrap()[1]).unwrap().unwrap();
+    it.backend.put(&keys[1], &forged, PutCondition::Always).unwrap();
+    said.push(it.refusal());
+    it.backend.delete(&keys[1]).unwrap();
+    said.push(it.refusal());
+    it.backend.put(&keys[1], &whole, PutCondition::Always).unwrap();
+    it.store.load().unwrap();
+    it.change(&it.backend.list(&SNAPSHOTS).unwrap()[0], |text| text.replace("first", "frist"));
+    said.push(it.refusal());
+    it.change(&HEAD, |text| text.replace("\"serial\":1", "\"serial\":2"));
+    said.push(it.refusal());
+    it.backend.delete(&HEAD).unwrap();
+    said.push(it.refusal());
+    let said = said.join("\n\n");
+    let unique = regex::Regex::new("-[0-9a-f]{8}\\.(snapshot|journal)").unwrap();
+    insta::assert_snapshot!(unique.replace_all(&said, "-[UNIQUE].$1"), @r"
+memory://states/shop/entries/00000000000000000005 is damaged at byte 0, line 1: the checksum does not match; the entries before it are intact: up to number 4, serial 1
+  nothing was changed; restore the newest intact state, keeping the damaged files: `lifeboat state restore shop`
+
+memory://states/shop/entries/00000000000000000006 is damaged at byte 0, it does not continue the entries before it; the entries before it are intact: up to number 5, serial 1
+  nothing was changed; restore the newest intact state, keeping the damaged files: `lifeboat state restore shop`
+
+the state is outdated: an entry before number 6 was recorded, according to memory://states/shop/entries, but memory://states/shop has serial 1
+  nothing was changed: an outdated state would undo later changes. Put the newer state back, or restore the newest one from its history: `lifeboat state restore shop`
+
+memory://states/shop/snapshots/00000001-00000001-[UNIQUE].snapshot cannot be read: line 1: the checksum does not match
+  nothing was changed; restore the newest intact state, keeping the damaged files: `lifeboat state restore shop`
+
+memory://states/shop/head cannot be read: line 1: the checksum does not match
+  nothing was changed; restore the newest intact state, keeping the damaged files: `lifeboat state restore shop`
+
+the state is missing: an entry before number 4 was recorded, according to memory://states/shop/entries, but memory://states/shop contains none
+  nothing was changed: without its state, everything would be created a second time. Put the state back, or restore the newest one from its history: `lifeboat state restore shop`
+");
+}
+
+#[test]
+fn restore_goes_on_from_what_is_whole() {
+    let it = Shop::founded();
+    let mut lease = take(&it.store, "ann");
+    lease.append(&[bound("second")]).unwrap();
+    lease.append(&[bound("third")]).unwrap();
+    lease.append(&[bound("fourth")]).unwrap();
+    drop(lease);
+    let keys = it.backend.list(&ENTRIES).unwrap();
+    it.change(&keys[2], |text| text.replace("third", "thrid"));
+    it.store.load().unwrap_err();
+    let restored = it.store.restore("eve", "state restore shop", 0).unwrap();
+    let names: Vec<&String> = restored.state.bound.keys().collect();
+    assert_eq!(names, ["first", "second"]);
+    let state = it.state();
+    assert_eq!((state.bound.len(), state.serial, state.is_restored), (2, 2, true));
+    let mut lease = take(&it.store, "ann");
+    lease.append(&[bound("fifth")]).unwrap();
+    it.save(&mut lease);
+    assert_eq!(it.state().bound.len(), 3);
+    // A head that nobody can read, and none at all.
+    it.change(&HEAD, |text| text.replace(':', ";"));
+    drop(take_restored(&it, 3));
+    let in_place = it.backend.list(&SNAPSHOTS).unwrap().pop().unwrap();
+    it.change(&in_place, |text| text.replace(':', ";"));
+    drop(take_restored(&it, 3));
+    it.backend.delete(&HEAD).unwrap();
+    drop(take_restored(&it, 3));
+}
+
+/// Restores, and takes the lease of what is there then.
+fn take_restored(it: &Shop, bound: usize) -> Lease {
+    if let Err(why) = it.store.load() {
+        let keys = it.backend.list(&SNAPSHOTS).unwrap();
+        let restored = it.store.restore("eve", "state restore shop", 0);
+        restored.unwrap_or_else(|cannot| panic!("{cannot}, after {why}, from {keys:?}"));
+    }
+    assert_eq!(it.state().bound.len(), bound);
+    take(&it.store, "ann")
+}
+
+/// The machine is suspended past the lease, and another takes it; or nobody does.
+#[test]
+fn ensure_fenced_renews_after_a_suspend_or_ends() {
+    let it = Shop::founded();
+    let lease = take(&it.store, "ann");
+    lease.pulse().ensure_fenced().unwrap();
+    it.clock.sleep(STILL.lease * 2);
+    lease.pulse().ensure_fenced().expect("nobody else wanted it");
+    it.clock.sleep(STILL.lease * 2);
+    let other = it.store.lease("bob", "apply shop", 0).unwrap().0;
+    assert!(lease.pulse().ensure_fenced().is_err());
+    other.pulse().ensure_fenced().unwrap();
+}
+
+#[test]
+fn append_waits_for_a_store_that_comes_back() {
+    let it = Shop::founded();
+    let mut lease = take(&it.store, "ann");
+    it.backend.fail(5);
+    lease.append(&[bound("second")]).unwrap();
+    assert!(it.clock.now() >= Duration::from_secs(2), "it paused");
+    assert_eq!(it.state().bound.len(), 2);
+    it.backend.lose_replies(3);
+    lease.append(&[bound("third")]).unwrap();
+    assert_eq!(it.state().bound.len(), 3);
+    it.backend.fail(u64::MAX);
+    let over = lease.append(&[bound("fourth")]).unwrap_err();
+    assert!(over.is_transient(), "{over}");
+    it.backend.fail(0);
+    assert!(it.clock.now() < Duration::from_secs(3_600), "not for ever");
+}
