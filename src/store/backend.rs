@@ -203,7 +203,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     }
 
     /// The store as files, if it is one: appended to, renamed, and given several names.
-    fn files(self: Arc<Self>) -> Option<Arc<dyn Files>> {
+    fn files(self: Arc<Self>) -> Option<Arc<dyn FileBackend>> {
         None
     }
 }
@@ -228,7 +228,7 @@ pub trait Appender: fmt::Debug + Send + Sync {
 }
 
 /// A store whose keys are names of files. Errors are those of the system, with its kinds.
-pub trait Files: Backend {
+pub trait FileBackend: Backend {
     /// Makes room for keys below a prefix, where there is none yet.
     fn make_prefix(&self, prefix: &KeyPrefix) -> io::Result<()>;
 

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::state::codec::{JournalRead, read_journal};
-use crate::store::backend::{Appender, Files, PutCondition};
+use crate::store::backend::{Appender, FileBackend, PutCondition};
 use crate::store::error::{StoreError, io as io_error};
 use crate::store::files::{Prepared, prepare, prepared_in, publish};
 use crate::store::keep_alive::LeaseGuard;
@@ -35,13 +35,13 @@ const READS_MAX: u32 = 20;
 /// The log of a state in these files.
 #[derive(Debug)]
 pub struct FileLog {
-    files: Arc<dyn Files>,
+    files: Arc<dyn FileBackend>,
 }
 
 /// The files of one holder.
 #[derive(Debug)]
 struct FileWriter {
-    files: Arc<dyn Files>,
+    files: Arc<dyn FileBackend>,
     guard: Arc<LeaseGuard>,
     epoch: u64,
     journal: Box<dyn Appender>,
@@ -50,7 +50,7 @@ struct FileWriter {
 }
 
 impl FileLog {
-    pub fn new(files: Arc<dyn Files>) -> Self {
+    pub fn new(files: Arc<dyn FileBackend>) -> Self {
         Self { files }
     }
 }
@@ -68,7 +68,7 @@ impl StateLog for FileLog {
                 replay_behind(snapshot.as_deref(), files.root(), files.place(&SNAPSHOT), entries)?;
             let Replayed { state, gap: missing, serial } = replayed;
             if missing.is_some() {
-                // Files that were put back from elsewhere, or while we read them.
+                // FileBackend that were put back from elsewhere, or while we read them.
                 (gap, state_serial) = (missing, serial);
                 continue;
             }
@@ -201,7 +201,7 @@ impl LogWriter for FileWriter {
 
 /// Publishes what was prepared, unless the lease is lost.
 fn put_in_place(
-    files: &dyn Files,
+    files: &dyn FileBackend,
     guard: &LeaseGuard,
     prepared: Prepared,
 ) -> Result<Box<dyn Appender>, StoreError> {
@@ -218,7 +218,12 @@ fn put_in_place(
 }
 
 /// Another name for what is in place, among those that are kept.
-fn keep(files: &dyn Files, key: &StoreKey, ending: &str, serial: u64) -> Result<(), StoreError> {
+fn keep(
+    files: &dyn FileBackend,
+    key: &StoreKey,
+    ending: &str,
+    serial: u64,
+) -> Result<(), StoreError> {
     let kept = kept_key(ending, serial);
     match files.link(key, &kept) {
         Err(why) if why.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -231,7 +236,7 @@ fn kept_key(ending: &str, serial: u64) -> StoreKey {
 }
 
 /// Snapshots and journals of the history, by serial.
-fn kept(files: &dyn Files) -> Result<Vec<KeptPart>, StoreError> {
+fn kept(files: &dyn FileBackend) -> Result<Vec<KeptPart>, StoreError> {
     let parts = files.list(&HISTORY)?.into_iter().filter_map(|key| {
         let kind = match key.ending()? {
             KEPT_SNAPSHOT => KeptKind::Snapshot,
@@ -242,13 +247,13 @@ fn kept(files: &dyn Files) -> Result<Vec<KeptPart>, StoreError> {
         Some(KeptPart { serial, kind, key })
     });
     let mut parts: Vec<KeptPart> = parts.collect();
-    parts.sort_by(|one, other| (one.serial, one.kind).cmp(&(other.serial, other.kind)));
+    parts.sort_by_key(|it| (it.serial, it.kind));
     Ok(parts)
 }
 
 /// Keeps the newest snapshots and journals only. The state is saved by then: what cannot be listed or removed is tried again
 /// after the next run, and what others have put there is theirs.
-fn prune(files: &dyn Files) {
+fn prune(files: &dyn FileBackend) {
     let parts = match kept(files) {
         Ok(parts) => parts,
         Err(why) => return tracing::warn!(%why, "the history is not pruned"),
@@ -268,7 +273,7 @@ mod tests {
 
     use super::{FileLog, put_in_place};
     use crate::engine::state::journal::JournalEntry;
-    use crate::store::backend::{Backend, Files};
+    use crate::store::backend::{Backend, FileBackend};
     use crate::store::error::{LeaseEnd, StoreError};
     use crate::store::files::prepare;
     use crate::store::folder::{FolderBackend, machine};
@@ -297,7 +302,7 @@ mod tests {
     }
 
     fn open(files: &Arc<FolderBackend>, heart: &KeepAlive, epoch: u64) -> Box<dyn LogWriter> {
-        let log = FileLog::new(Arc::clone(files) as Arc<dyn Files>);
+        let log = FileLog::new(Arc::clone(files) as Arc<dyn FileBackend>);
         let read = LoadedState { state: None, end: LogEnd::Text(b"whole\n".to_vec()) };
         let opening = JournalEntry::Leased { epoch, owner: "a".into(), at: 0, preempted: None };
         let guard = Arc::clone(&heart.pulse);
@@ -317,7 +322,7 @@ mod tests {
         first.pulse.is_ours().unwrap();
 
         let second = claim(&claims, 2);
-        FileLog::new(Arc::clone(&files) as Arc<dyn Files>).fence(2).unwrap();
+        FileLog::new(Arc::clone(&files) as Arc<dyn FileBackend>).fence(2).unwrap();
         assert!(store.rename(&looked_at.draft, &looked_at.key).is_err(), "its draft is gone");
         let of_second = prepare(store, &SNAPSHOT, 2, b"of the second").unwrap();
         put_in_place(store, &second.pulse, of_second).unwrap();

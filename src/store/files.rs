@@ -9,11 +9,11 @@
 //!   was appended is durable once [`Appender::sync_data`] has returned, and so is the length that
 //!   [`Appender::truncate`] gave. [`Appender::sync_all`] does the same for what the store says of it as well (owner, mode,
 //!   times).
-//! - [`Files::create`], [`Files::rename`], [`Files::link`] and [`crate::store::backend::Backend::delete`] make no *name* durable: after a crash each
+//! - [`FileBackend::create`], [`FileBackend::rename`], [`FileBackend::link`] and [`crate::store::backend::Backend::delete`] make no *name* durable: after a crash each
 //!   of them, and any of them without the others, may not have happened. They are durable once
-//!   [`Files::sync_names`] of their prefix has returned. Each happens whole or not at all: never is a name without what it names,
+//!   [`FileBackend::sync_names`] of their prefix has returned. Each happens whole or not at all: never is a name without what it names,
 //!   and after a rename it names the old or the new.
-//! - [`Files::make_prefix`] is durable when it returns.
+//! - [`FileBackend::make_prefix`] is durable when it returns.
 //! - What is made of these is made in one order: content, sync, name, sync of the names. So [`put_file`] and [`publish`] are
 //!   durable when they return, and a crash before that leaves what was there or what was put, never a part.
 //! - Nothing is promised of what nobody syncs: heartbeats, claims and stop flags ([`crate::store::lock_record`]) speak of
@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use crate::store::backend::{
-    Appender, ClaimOutcome, Files, HeldLock, LockAttempt, LockMode, ObjectVersion, PutCondition,
-    PutOutcome,
+    Appender, ClaimOutcome, FileBackend, HeldLock, LockAttempt, LockMode, ObjectVersion,
+    PutCondition, PutOutcome,
 };
 use crate::store::error::{StoreError, io as io_error};
 use crate::store::key::{PREPARED, StoreKey};
@@ -45,7 +45,7 @@ pub struct Prepared {
 
 /// Writes everything of a key but its name: durable, and read by nobody until it is published.
 pub fn prepare(
-    files: &dyn Files,
+    files: &dyn FileBackend,
     key: &StoreKey,
     epoch: u64,
     bytes: &[u8],
@@ -58,7 +58,10 @@ pub fn prepare(
 
 /// Gives what was prepared its name, unless a new holder of the lease has swept it. Durable when it returns; what is appended
 /// from now on stands under that name.
-pub fn publish(files: &dyn Files, prepared: Prepared) -> Result<Box<dyn Appender>, StoreError> {
+pub fn publish(
+    files: &dyn FileBackend,
+    prepared: Prepared,
+) -> Result<Box<dyn Appender>, StoreError> {
     let Prepared { draft, key, appender } = prepared;
     files.rename(&draft, &key).map_err(io_error("replace", &files.place(&key)))?;
     sync_names_of(files, &key)?;
@@ -78,7 +81,7 @@ pub fn version_of(bytes: &[u8]) -> ObjectVersion {
 
 /// [`crate::store::backend::Backend::put`] over files: a draft is written and synced, and gets the name by the one call that keeps the condition.
 pub fn put_file(
-    files: &dyn Files,
+    files: &dyn FileBackend,
     key: &StoreKey,
     bytes: &[u8],
     condition: PutCondition<'_>,
@@ -114,7 +117,7 @@ pub fn put_file(
 }
 
 /// [`crate::store::backend::Backend::tell`] over files: nothing is synced, since a durable record would cost as much as an entry of the journal.
-pub fn tell_file(files: &dyn Files, key: &StoreKey, bytes: &[u8]) -> Result<(), StoreError> {
+pub fn tell_file(files: &dyn FileBackend, key: &StoreKey, bytes: &[u8]) -> Result<(), StoreError> {
     let draft = unnamed(key);
     let made = files.create(&draft);
     let told = made.and_then(|mut it| it.append(bytes)).and_then(|()| files.rename(&draft, key));
@@ -130,7 +133,7 @@ pub fn tell_file(files: &dyn Files, key: &StoreKey, bytes: &[u8]) -> Result<(), 
 
 /// [`crate::store::backend::Backend::claim`] over files: whole and locked before it gets its name, which fails if the name is taken.
 pub fn claim_file(
-    files: &dyn Files,
+    files: &dyn FileBackend,
     key: &StoreKey,
     bytes: &dyn Fn(bool) -> Vec<u8>,
 ) -> Result<ClaimOutcome, StoreError> {
@@ -152,7 +155,7 @@ pub fn claim_file(
     }
 }
 
-fn lock_for_put(files: &dyn Files, key: &StoreKey) -> Result<Box<dyn HeldLock>, StoreError> {
+fn lock_for_put(files: &dyn FileBackend, key: &StoreKey) -> Result<Box<dyn HeldLock>, StoreError> {
     let name = key.prefix().key(".put.lock");
     let wrong = || io_error("lock", &files.place(&name));
     let began = Instant::now();
@@ -172,14 +175,18 @@ fn lock_for_put(files: &dyn Files, key: &StoreKey) -> Result<Box<dyn HeldLock>, 
     }
 }
 
-fn write_draft(files: &dyn Files, draft: &StoreKey, bytes: &[u8]) -> io::Result<Box<dyn Appender>> {
+fn write_draft(
+    files: &dyn FileBackend,
+    draft: &StoreKey,
+    bytes: &[u8],
+) -> io::Result<Box<dyn Appender>> {
     let mut appender = files.create(draft)?;
     appender.append(bytes)?;
     appender.sync_all()?;
     Ok(appender)
 }
 
-fn sync_names_of(files: &dyn Files, key: &StoreKey) -> Result<(), StoreError> {
+fn sync_names_of(files: &dyn FileBackend, key: &StoreKey) -> Result<(), StoreError> {
     let prefix = key.prefix();
     files.sync_names(&prefix).map_err(io_error("sync", &files.place_below(&prefix)))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::store::backend::{
-    Appender, Backend, ClaimOutcome, Files, HeldLock, LockAttempt, LockMode, PutCondition,
+    Appender, Backend, ClaimOutcome, FileBackend, HeldLock, LockAttempt, LockMode, PutCondition,
     PutOutcome, StoredObject,
 };
 use crate::store::error::{StoreError, io as io_error};
@@ -134,12 +134,12 @@ impl Backend for FolderBackend {
         machine()
     }
 
-    fn files(self: Arc<Self>) -> Option<Arc<dyn Files>> {
+    fn files(self: Arc<Self>) -> Option<Arc<dyn FileBackend>> {
         Some(self)
     }
 }
 
-impl Files for FolderBackend {
+impl FileBackend for FolderBackend {
     fn make_prefix(&self, prefix: &KeyPrefix) -> io::Result<()> {
         let folder = self.place_below(prefix);
         let missing: Vec<&Path> = folder.ancestors().take_while(|it| !it.exists()).collect();

@@ -45,7 +45,7 @@ impl KnownSerials {
         let told = told.map(|(beat, file)| (beat.sequence, beat.serial, file));
         // Reports serve people; where they cannot be listed they prove nothing and stop nothing.
         let reported = Reports::of(Arc::clone(&backend)).newest().ok().flatten();
-        Ok(Self { backend, log, kept, told, reported })
+        Ok(Self { backend, kept, log, told, reported })
     }
 
     /// The highest serial and number of an entry that anything tells of.

@@ -51,7 +51,7 @@ struct ObjectWriter {
 
 /// One attempt to read.
 enum ReadAttempt {
-    Read(LoadedState),
+    Read(Box<LoadedState>),
     /// An entry before this number is missing, or the snapshot that the head names.
     Gap(u64),
 }
@@ -120,7 +120,7 @@ impl ObjectLog {
         if let Some((place, why)) = damage {
             return Err(damaged(self.backend.root(), place, 0, state.as_ref(), why));
         }
-        Ok(ReadAttempt::Read(LoadedState { state, end: LogEnd::Chain(Box::new(end)) }))
+        Ok(ReadAttempt::Read(Box::new(LoadedState { state, end: LogEnd::Chain(Box::new(end)) })))
     }
 
     /// `None` if there is none, or nobody can read it.
@@ -151,7 +151,7 @@ impl StateLog for ObjectLog {
         let mut missing = 0;
         for _ in 0..TRIES_MAX {
             match self.attempt()? {
-                ReadAttempt::Read(loaded) => return Ok(loaded),
+                ReadAttempt::Read(loaded) => return Ok(*loaded),
                 ReadAttempt::Gap(number) => missing = number,
             }
         }

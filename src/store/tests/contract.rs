@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::store::backend::{
-    Backend, Files, LockAttempt, LockMode, ObjectVersion, PutCondition, PutOutcome,
+    Backend, FileBackend, LockAttempt, LockMode, ObjectVersion, PutCondition, PutOutcome,
 };
 use crate::store::error::StoreError;
 use crate::store::files::{prepare, prepared_in, publish};
@@ -23,9 +23,10 @@ fn check(keeps: impl Fn(&Arc<dyn Backend>)) {
 }
 
 /// The same for what is made of files.
-fn check_files(keeps: impl Fn(&Arc<dyn Files>)) {
+fn check_files(keeps: impl Fn(&Arc<dyn FileBackend>)) {
     let folder = tempfile::tempdir().unwrap();
-    let folder: Arc<dyn Files> = Arc::new(FolderBackend::new(&folder.path().join("state/shop")));
+    let folder: Arc<dyn FileBackend> =
+        Arc::new(FolderBackend::new(&folder.path().join("state/shop")));
     for files in [folder, LossyBackend::new(None)] {
         assert_eq!(files.list(&KeyPrefix::ROOT).unwrap(), [], "nothing is there yet");
         files.ensure_prefix(&HISTORY).unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::store::backend::{
-    Appender, Backend, ClaimOutcome, Files, HeldLock, LockAttempt, LockMode, PutCondition,
+    Appender, Backend, ClaimOutcome, FileBackend, HeldLock, LockAttempt, LockMode, PutCondition,
     PutOutcome, StoredObject,
 };
 use crate::store::error::{StoreError, io as io_error};
@@ -306,12 +306,12 @@ impl Backend for LossyBackend {
         "lossy".into()
     }
 
-    fn files(self: Arc<Self>) -> Option<Arc<dyn Files>> {
+    fn files(self: Arc<Self>) -> Option<Arc<dyn FileBackend>> {
         Some(self)
     }
 }
 
-impl Files for LossyBackend {
+impl FileBackend for LossyBackend {
     fn make_prefix(&self, prefix: &KeyPrefix) -> io::Result<()> {
         let mut disk = self.disk();
         disk.spend()?;

@@ -199,7 +199,9 @@ fn load_beside_compaction_reads_all_or_again() {
             }
         }
         done.store(true, std::sync::atomic::Ordering::SeqCst);
-        readers.into_iter().for_each(|it| it.join().unwrap());
+        for reader in readers {
+            reader.join().unwrap();
+        }
     });
 }
 

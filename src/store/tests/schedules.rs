@@ -71,7 +71,7 @@ struct ScheduledWorld {
 }
 
 #[derive(Debug)]
-struct Schedule {
+struct WriterSchedule {
     world: Mutex<ScheduledWorld>,
     turn: Condvar,
 }
@@ -79,12 +79,12 @@ struct Schedule {
 /// The store and the clock as one writer has them.
 #[derive(Debug, Clone)]
 struct Seat {
-    schedule: Arc<Schedule>,
+    schedule: Arc<WriterSchedule>,
     store: Arc<MemoryBackend>,
     writer: usize,
 }
 
-impl Schedule {
+impl WriterSchedule {
     fn new(seed: u64) -> Self {
         let world = ScheduledWorld {
             dice: Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
@@ -291,11 +291,8 @@ fn read(store: &StateStore) -> Option<(u64, u64)> {
 
 /// Nothing but what a network, a kill or another holder does to one.
 fn expected(why: &StoreError) {
-    let is_expected = match why {
-        StoreError::Held { .. } | StoreError::Over { .. } | StoreError::Io { .. } => true,
-        _ => false,
-    };
-    assert!(is_expected, "{why}");
+    use StoreError::{Held, Io, Over};
+    assert!(matches!(why, Held { .. } | Over { .. } | Io { .. }), "{why}");
 }
 
 /// Some calls to the clouds, each after what it is about is durable, and perhaps a snapshot.
@@ -327,7 +324,7 @@ fn apply(seat: &Seat, store: &StateStore, mut lease: Lease, is_founded: bool, na
 }
 
 fn run(seed: u64) -> (usize, usize) {
-    let schedule = Arc::new(Schedule::new(seed));
+    let schedule = Arc::new(WriterSchedule::new(seed));
     let store = MemoryBackend::new();
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
