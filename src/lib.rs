@@ -15,7 +15,7 @@
 //! | [`kinds`] | `lifeboat-core` | `engine` | the same; its `kind.yaml` files are data |
 //! | [`render`] | `lifeboat-core` | `engine` | the same |
 //! | [`cloud`] | `lifeboat` (`src/`) | `engine` | state, stacks; it decides nothing |
-//! | [`store`] | `lifeboat` | `engine` | clouds |
+//! | [`store`] | `lifeboat` | `engine`; of `cloud` how one connects and tries again | what the clouds hold |
 //! | [`sandbox`] | `lifeboat-sandbox` (`src/sandbox/`) | itself only | `kinds` and `engine`, so that it can catch their mistakes |
 //! | [`ops`] | `lifeboat` | all above | words and terminals |
 //! | [`cli`] | `lifeboat` | all above | |

@@ -7,6 +7,7 @@ pub mod backend;
 pub mod files;
 pub mod tracked;
 pub mod folder;
+pub mod remote;
 pub mod lease_clock;
 pub mod lock_record;
 pub mod keep_alive;
