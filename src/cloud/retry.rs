@@ -78,7 +78,7 @@ where
 }
 
 /// A number from 0 to 1 that nobody else draws: those who fail together must not come back together.
-fn chance() -> f64 {
+pub(crate) fn chance() -> f64 {
     use std::hash::{BuildHasher as _, Hasher as _};
     // Every such state has random keys of its own.
     let drawn = std::hash::RandomState::new().build_hasher().finish();

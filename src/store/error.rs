@@ -28,6 +28,40 @@ pub enum HeldBy {
     Later { to: Vec<String> },
 }
 
+/// Why a store behind a network did not do what it was asked. Law 1: only [`RemoteFault::Unreachable`] can mean that it is lost; all
+/// others are answers, and no silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteFault {
+    /// Nobody answered, or only something that says that it is not well.
+    Unreachable,
+    /// It answered that there are too many requests, or that others were at it at the same time.
+    Throttled,
+    /// The credentials are missing, wrong or expired, or do not allow it.
+    Denied,
+    /// There is no such bucket or table.
+    Missing,
+    /// The bucket or the table is elsewhere.
+    WrongRegion,
+    /// It answered that it does not do such a thing.
+    Rejected,
+    /// What answers is not what was expected: it speaks something else, or cannot prove who it is.
+    Malformed,
+}
+
+/// One request to a store behind a network that did not end well.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {verb} {place}: {words} ({endpoint})")]
+pub struct RemoteError {
+    pub fault: RemoteFault,
+    pub verb: &'static str,
+    /// What it was about: a key, or the whole store.
+    pub place: String,
+    /// Who was asked.
+    pub endpoint: String,
+    pub words: String,
+    pub advice: String,
+}
+
 /// Why a state cannot be read, locked or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -72,6 +106,11 @@ pub enum StoreError {
     LastEpoch { file: PathBuf },
     #[error("{} cannot be read: {why}", file.display())]
     Memory { file: PathBuf, why: String },
+    #[error(transparent)]
+    Remote(Box<RemoteError>),
+    /// Its answers to puts cannot be believed, so it can keep no lease.
+    #[error("{store} cannot keep states: {seen}")]
+    Unfit { store: String, seen: String, advice: String },
 }
 
 impl StoreError {
@@ -97,6 +136,8 @@ impl StoreError {
     /// What to do about it.
     pub fn advice(&self) -> String {
         match self {
+            Self::Remote(it) => it.advice.clone(),
+            Self::Unfit { advice, .. } => advice.clone(),
             Self::Io { .. } => "check that the folder exists, is writable, and has free space".into(),
             Self::Held { grip: HeldBy::Switch { to: Some(to) }, .. } => format!(
                 "wait until it has finished; the lease is released when its process ends. It is a switch to {}, and only another switch can preempt it",

@@ -115,6 +115,15 @@ pub const CHANGING: RetryPolicy = RetryPolicy {
     longest_pause: Duration::from_secs(20),
 };
 
+/// Requests to a store of states. A lease lasts 30 s and its holder needs several of them in half of that, so that a request is
+/// given up after 10 s; the pauses begin short, since what loses a race is best answered at once.
+pub const STORING: RetryPolicy = RetryPolicy {
+    attempts: 6,
+    within: Duration::from_secs(10),
+    first_pause: Duration::from_millis(100),
+    longest_pause: Duration::from_secs(2),
+};
+
 /// How long a place may say nothing at all before whoever waits for it gives up. A guess: three minutes outlast a restart in
 /// front of an API. Without a limit one switch waited 42 minutes for a region that said nothing.
 pub const SILENT: Duration = Duration::from_secs(180);
