@@ -10,5 +10,6 @@ mod attempts;
 mod credentials;
 mod runtime;
 pub mod s3;
+pub mod dynamodb;
 #[cfg(test)]
 mod tests;
