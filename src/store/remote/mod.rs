@@ -11,5 +11,7 @@ mod credentials;
 mod runtime;
 pub mod s3;
 pub mod dynamodb;
+pub mod probe;
+pub mod open;
 #[cfg(test)]
 mod tests;
