@@ -66,9 +66,14 @@ impl From<&OpsError> for Exit {
             OpsError::Refused { .. } => Self::Refused,
             OpsError::Usage { .. } => Self::Usage,
             OpsError::Store(StoreError::Held { .. } | StoreError::Over { .. }) => Self::Held,
-            OpsError::Store(StoreError::Outdated { .. } | StoreError::Tracked { .. }) => {
-                Self::Refused
-            }
+            OpsError::Store(
+                StoreError::Outdated { .. }
+                | StoreError::Tracked { .. }
+                | StoreError::Moved { .. }
+                | StoreError::Occupied { .. }
+                | StoreError::Unfit { .. },
+            ) => Self::Refused,
+            OpsError::Store(it @ StoreError::Remote(_)) if it.is_transient() => Self::Unseen,
             OpsError::Input { .. }
             | OpsError::File { .. }
             | OpsError::Provider(_)

@@ -27,6 +27,7 @@ use crate::ops::load::stack_ref::{StackRef, root};
 use crate::ops::load::switch_target::Losses;
 use crate::sandbox::SandboxOptions;
 use crate::store::lease::Lease;
+use crate::store::lock_record::LockRecord;
 use crate::store::preempt::{Contention, SwitchCommand};
 
 /// The largest file of variables. A guess: four times the largest file that an expression reads, which is 1 MiB.
@@ -229,7 +230,15 @@ pub fn lease(
     place: &StackRef,
     command: &str,
 ) -> Result<(Lease, Option<State>), OpsError> {
-    Ok(session.store(place).lease(&session.who, command, session.clock.now())?)
+    let store = session.store(place);
+    let mut tell = |it: &LockRecord| {
+        let seconds = store.times().lease.as_secs();
+        out::talk(&format!(
+            "{} holds the lease, and nothing here tells whether it still runs: waiting up to {seconds} s for its next heartbeat",
+            it.holder()
+        ));
+    };
+    Ok(store.lease_telling(&session.who, command, session.clock.now(), &mut tell)?)
 }
 
 /// Where a switch goes.
@@ -292,10 +301,21 @@ pub fn who() -> String {
         .ok()
         .filter(|it| !it.is_empty())
         .or_else(|| std::fs::read_to_string("/etc/hostname").ok().map(|it| it.trim().to_owned()));
+    let run = pipeline_run(|it| std::env::var(it).ok().filter(|it| !it.is_empty()));
     format!(
-        "{}@{}, process {}",
+        "{}@{}, process {}{}",
         user.unwrap_or_else(|_| "someone".into()),
         host.unwrap_or_else(|| "somewhere".into()),
-        std::process::id()
+        std::process::id(),
+        run.map(|it| format!(", {it}")).unwrap_or_default()
     )
+}
+
+/// The address of the run of a pipeline, where it says so: GitHub and those that imitate it, and GitLab.
+fn pipeline_run(read: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let github = || {
+        let (server, repository) = (read("GITHUB_SERVER_URL")?, read("GITHUB_REPOSITORY")?);
+        Some(format!("{server}/{repository}/actions/runs/{}", read("GITHUB_RUN_ID")?))
+    };
+    read("CI_JOB_URL").or_else(github)
 }

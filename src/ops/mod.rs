@@ -13,6 +13,7 @@ pub mod overlay_choice;
 pub mod apply;
 pub mod recovery_reports;
 pub mod status;
+pub mod migrate;
 pub mod drill;
 pub mod watch;
 #[cfg(test)]

@@ -160,6 +160,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether its answers to puts under a condition can be believed: asked before a lease is taken in it. A store behind a network
+    /// is tried out once.
+    fn check_fit(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// What messages call a key.
     fn place(&self, key: &StoreKey) -> PathBuf {
         self.root().join(key.as_str())

@@ -106,6 +106,13 @@ pub enum StoreError {
     LastEpoch { file: PathBuf },
     #[error("{} cannot be read: {why}", file.display())]
     Memory { file: PathBuf, why: String },
+    #[error("the state is no longer in {}: {by} moved it to {to}", folder.display())]
+    Moved { folder: PathBuf, to: String, by: String, at: i64 },
+    #[error("{} already contains a state: lineage {lineage}, serial {serial}", folder.display())]
+    Occupied { folder: PathBuf, lineage: String, serial: u64 },
+    /// The stack file does not say in a way that can be understood where the state is kept.
+    #[error("{}:{line}: {what}", file.display())]
+    Undeclared { file: PathBuf, line: u32, what: String, remedy: String },
     #[error(transparent)]
     Remote(Box<RemoteError>),
     /// Its answers to puts cannot be believed, so it can keep no lease.
@@ -120,6 +127,9 @@ impl StoreError {
         match self {
             Self::Io { source, .. } => {
                 matches!(source.kind(), ConnectionReset | Interrupted | TimedOut)
+            }
+            Self::Remote(it) => {
+                matches!(it.fault, RemoteFault::Unreachable | RemoteFault::Throttled)
             }
             _ => false,
         }
@@ -136,6 +146,13 @@ impl StoreError {
     /// What to do about it.
     pub fn advice(&self) -> String {
         match self {
+            Self::Moved { to, .. } => format!(
+                "nothing was changed; the stack file of this checkout is older than the move. Get the newer one (`git pull`), whose `state:` names {to}"
+            ),
+            Self::Occupied { .. } => {
+                "nothing was changed; choose a store, or a prefix in it, that holds no other state".into()
+            }
+            Self::Undeclared { remedy, .. } => remedy.clone(),
             Self::Remote(it) => it.advice.clone(),
             Self::Unfit { advice, .. } => advice.clone(),
             Self::Io { .. } => "check that the folder exists, is writable, and has free space".into(),

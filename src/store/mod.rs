@@ -17,8 +17,10 @@ pub mod object_log;
 pub mod lease;
 pub mod reports;
 pub mod known_serials;
+pub mod moved;
 pub mod state_store;
 pub mod restore;
+pub mod receive;
 pub mod preempt;
 pub mod watch;
 #[cfg(test)]

@@ -89,6 +89,7 @@ impl StateStore {
         who: SwitchCommand<'_>,
         tell: &mut dyn FnMut(Contention),
     ) -> Result<(Lease, Option<State>), StoreError> {
+        self.backend().check_fit()?;
         let claims = self.claims();
         let mut turn = Preemption {
             aim: SwitchIntent {

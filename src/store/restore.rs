@@ -10,6 +10,7 @@ use crate::engine::state::record::{Record, RunRecord, State};
 use crate::store::error::{HeldBy, StoreError};
 use crate::store::known_serials::KnownSerials;
 use crate::store::log::{KeptKind, KeptPart, LoadedState};
+use crate::store::moved::check_here;
 use crate::store::state_store::{Claimant, StateStore};
 
 /// The newest whole state, and what is known to lie behind it.
@@ -87,6 +88,8 @@ impl StateStore {
     /// Puts it in place under a lease, one serial further than anything that is known.
     pub fn restore(&self, owner: &str, command: &str, at: i64) -> Result<Restored, StoreError> {
         self.backend().check_trusted()?;
+        check_here(&**self.backend())?;
+        self.backend().check_fit()?;
         let after = self.free_after(&mut |_| {})?;
         let who = Claimant { owner, command, at, aim: None };
         // Read once it is certain that nobody writes.

@@ -21,6 +21,7 @@ use crate::store::lock_record::{
     HeartbeatWatch, HolderStanding, LockRecord, LockRecords, SwitchIntent, wall,
 };
 use crate::store::log::{FenceOutcome, KeptKind, LoadedState, NewHolder, StateLog};
+use crate::store::moved::check_here;
 use crate::store::object_log::ObjectLog;
 use crate::store::reports::Reports;
 
@@ -144,6 +145,7 @@ impl StateStore {
     /// What is read and may be believed.
     pub(super) fn believed(&self) -> Result<LoadedState, StoreError> {
         self.backend.check_trusted()?;
+        check_here(&*self.backend)?;
         let known = KnownSerials::of(&self.backend, &self.log)?;
         let read = self.log.read()?;
         let state = read.state.as_ref();
@@ -222,6 +224,7 @@ impl StateStore {
         tell: &mut dyn FnMut(&LockRecord),
     ) -> Result<(Lease, Option<State>), StoreError> {
         let who = Claimant { owner, command, at, aim: None };
+        self.backend.check_fit()?;
         for _ in 0..CLAIMS_MAX {
             let after = self.free_after(tell)?;
             if let Some(leased) = self.claim(who, after, None, Self::believed)? {

@@ -51,6 +51,17 @@ pub enum StateCommand {
         state: StateArgs,
         address: String,
     },
+    /// Move the state into another store, and write that into the stack file
+    Migrate {
+        #[command(flatten)]
+        state: StateArgs,
+        /// `s3://BUCKET/PREFIX?region=REGION`, `dynamodb://TABLE?region=REGION`, or `folder`
+        #[arg(long, value_name = "STORE")]
+        to: String,
+        /// Skip interactive approval
+        #[arg(long)]
+        yes: bool,
+    },
     /// Resolve an interrupted operation, or a task whose outcome is unknown
     Resolve {
         #[command(flatten)]
@@ -102,6 +113,7 @@ impl StateCommand {
             | Self::Rm { state, .. }
             | Self::Restore { state, .. }
             | Self::Unprotect { state, .. }
+            | Self::Migrate { state, .. }
             | Self::Resolve { state, .. } => state,
         }
     }

@@ -295,6 +295,16 @@ pub fn confirm(question: &str, word: &str) -> bool {
     out::ask(question).as_deref() == Some(word)
 }
 
+/// Whether it may go on: asked on a terminal, or said with `--yes`.
+pub fn may(question: &str, yes: bool) -> Result<bool, OpsError> {
+    require_terminal(Consent { yes, switch: false, data_loss: false })?;
+    let agreed = yes || confirm(&format!("{question} Only `yes` is accepted:"), "yes");
+    if !agreed {
+        out::talk("nothing changed");
+    }
+    Ok(agreed)
+}
+
 pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
     if plan.refusals().next().is_none() {
         return Ok(());

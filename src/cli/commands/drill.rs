@@ -206,7 +206,7 @@ fn drilled(session: &Session, place: &StackRef, wanted: &DrillArgs) -> Result<St
         return Err(why);
     }
     let named = place.instance.is_some().then(|| vec![place.clone()]);
-    let places = named.unwrap_or_else(|| place.siblings(session.target.is_sandbox()));
+    let places = named.unwrap_or_else(|| place.siblings(&session.store(place)));
     let mut left = Vec::new();
     for it in places.into_iter().filter(|it| it.instance.is_some()) {
         let Some(state) = session.store(&it).load()? else { continue };

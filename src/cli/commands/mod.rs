@@ -15,6 +15,7 @@ pub mod drill;
 pub mod explain;
 pub mod init;
 pub mod task;
+pub mod migrate;
 pub mod state;
 pub mod sandbox;
 pub mod watch;

@@ -2,8 +2,8 @@
 
 use crate::cli::args::state::ApproveArgs;
 use crate::cli::args::{StateArgs, StateCommand, WorldArgs};
-use crate::cli::commands::apply::{Consent, confirm, require_terminal};
-use crate::cli::commands::task;
+use crate::cli::commands::apply::may;
+use crate::cli::commands::{migrate, task};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
@@ -18,6 +18,7 @@ use crate::engine::text::plain::escape_control;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::open_sandbox;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::stores;
 use crate::ops::plan::recover::adopted;
 use crate::render::words::count;
 use crate::store::error::StoreError;
@@ -78,6 +79,9 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
                 Ok((it.clone(), StepOutcome::Recorded(Box::new(record))))
             })?;
         }
+        StateCommand::Migrate { state, to, yes } => {
+            return migrate::run(context, &state, &to, yes);
+        }
         StateCommand::Resolve { state, address, outcome: Some(outcome), .. } => {
             let (store, at) = (store(context, &state)?, now(context, &state)?);
             return task::resolve(context, &state, &store, (&address, outcome, at));
@@ -111,7 +115,7 @@ fn list(state: &State) {
 fn store(context: &CommandContext, state: &StateArgs) -> Result<StateStore, OpsError> {
     let WorldArgs { sandbox, .. } = state.world;
     let place = StackRef::find(&state.stack, &context.directory)?;
-    Ok(StateStore::new(&place.state(sandbox)))
+    Ok(StateStore::over(stores::backend(&place, sandbox)))
 }
 
 fn read(store: &StateStore) -> Result<State, OpsError> {
@@ -159,16 +163,6 @@ fn now(context: &CommandContext, args: &StateArgs) -> Result<i64, OpsError> {
     }
     let place = StackRef::find(&args.stack, &context.directory)?;
     Ok(open_sandbox(&place.root, &open::sandbox_options(sandbox_clock)?)?.now())
-}
-
-/// Whether it may go on: asked on a terminal, or said with `--yes`.
-fn may(question: &str, yes: bool) -> Result<bool, OpsError> {
-    require_terminal(Consent { yes, switch: false, data_loss: false })?;
-    let agreed = yes || confirm(&format!("{question} Only `yes` is accepted:"), "yes");
-    if !agreed {
-        out::talk("nothing changed");
-    }
-    Ok(agreed)
 }
 
 /// What is forgotten stands in the history, from which it is put back.

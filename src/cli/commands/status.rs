@@ -15,6 +15,7 @@ use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::stores;
 use crate::ops::recovery_reports::goals;
 use crate::ops::status;
 use crate::render;
@@ -106,6 +107,7 @@ fn told(
         ways: ways(&session.catalog, &status.state, pending),
         plan: pending.map(|(_, plan)| plan),
         trouble,
+        store: stores::described(place, session.target.is_sandbox()),
         lease: session.store(place).lease_status()?.map(|it| {
             let gone = if it.is_alive { "" } else { ", whose process has died" };
             let aim =

@@ -25,6 +25,8 @@ pub struct StatusFacts<'a> {
     pub plan: Option<&'a Plan>,
     /// Why there is no such plan.
     pub trouble: Option<&'a str>,
+    /// The store of the state, where it is not its folder.
+    pub store: Option<String>,
     /// Who may write at the moment.
     pub lease: Option<String>,
     /// The run that goes on.
@@ -89,6 +91,8 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
         None => "last run: none".into(),
     });
     lines.push(format!("lease: {}", facts.lease.as_deref().map_or("free".into(), escape_control)));
+    let kept = facts.store.as_deref().map_or_else(String::new, |it| format!(" in {}", escape_control(it)));
+    lines.push(format!("state: serial {}{kept}", state.serial));
     lines.push(format!("resources: {}", state.records.len()));
     let mut lines: Vec<String> = lines.iter().flat_map(|it| wrap(it, "  ", width)).collect();
     for (name, value) in &state.outputs {
@@ -358,6 +362,7 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         "pending": pending(facts),
         "trouble": facts.trouble,
         "last_run": state.last_run.as_ref().map(|it| json!({ "who": it.who, "command": it.command, "at": it.at, "finished": it.finished })),
+        "store": facts.store,
         "lease": facts.lease,
         "recovery": used(facts).map(|it| json!({
             "seconds": it.used,

@@ -469,6 +469,7 @@ fn status_wraps_long_lines_and_no_output() {
         ways: Vec::new(),
         plan: None,
         trouble: None,
+        store: None,
         lease: None,
         run: None,
         objective: None,

@@ -82,7 +82,7 @@ pub async fn replication(
     let (writer, reader) = if back { (gated, other) } else { (other, gated) };
     let within = Duration::from_secs(gate.within_seconds);
     // The item is written into the group's table: a change, if a small one.
-    if let Err(over) = hands.pulse.ensure_fenced() {
+    if let Err(over) = hands.fenced().await {
         return StepOutcome::failed(over.to_string());
     }
     match hands.session.provider.replicates(writer, reader, within).await {

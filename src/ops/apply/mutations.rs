@@ -107,7 +107,7 @@ async fn with_policy(
     };
     let (clock, call) = (&*hands.session.clock, &call);
     with_retry_by(clock, patience(&job.kind, call), (Undone::of_cloud, class), &told, |_| async {
-        hands.pulse.ensure_fenced()?;
+        hands.fenced().await?;
         Ok(attempt(hands, job, call).await?)
     })
     .await

@@ -20,6 +20,7 @@ use crate::engine::value::Attributes;
 use crate::ops::apply::watched_resources::{ServingBackends, WatchedResource};
 use crate::ops::load::session::Session;
 use crate::ops::tasks::approval::Approvals;
+use crate::store::error::LeaseEnd;
 use crate::store::keep_alive::LeaseGuard;
 
 /// Everything one step needs, worked out when it starts.
@@ -201,4 +202,13 @@ pub struct StepContext {
     pub tell: Arc<dyn Fn(Progress) + Send + Sync>,
     pub pace: Pacing,
     pub ground: TaskGround,
+}
+
+impl StepContext {
+    /// Whether a mutating call may leave now. Asked on a thread of its own: the store may be far away, or not answer for a while.
+    pub async fn fenced(&self) -> Result<(), LeaseEnd> {
+        let guard = Arc::clone(&self.pulse);
+        let asked = tokio::task::spawn_blocking(move || guard.ensure_fenced()).await;
+        asked.unwrap_or_else(|_| Err(LeaseEnd::Lost { why: "the look at it was given up".into() }))
+    }
 }

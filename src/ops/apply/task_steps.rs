@@ -90,7 +90,7 @@ impl TaskRun<'_> {
             (true, Some(undo)) => undo,
             _ => &self.job.spec.work,
         };
-        let answer = match self.hands.pulse.ensure_fenced() {
+        let answer = match self.hands.fenced().await {
             Ok(()) => self.act(work).await,
             Err(over) => TaskResult::NotStarted(over.to_string()).into(),
         };

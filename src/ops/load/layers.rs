@@ -18,6 +18,7 @@ use crate::engine::value::{Secret, Value};
 use crate::ops::contained::{self, ContainedTrouble};
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::stores;
 
 /// The largest file that `file()` and `template()` read. The largest attribute of any kind takes 64 KiB, so this is ample.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -108,7 +109,8 @@ pub fn layers(
         layers.push(layer(place, name, &file)?);
     }
     let files = StackFolder { place };
-    let loaded = load(&place.stack, &layers, given, remembered, &files, catalog);
+    let mut loaded = load(&place.stack, &layers, given, remembered, &files, catalog);
+    loaded.diagnostics.extend(stores::check(&loaded));
     learn(&loaded, given);
     Ok(loaded)
 }

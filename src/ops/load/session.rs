@@ -1,8 +1,9 @@
 //! One command's hold on the world: catalog, clouds or sandbox, clock, and who is asking.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cloud::clock::{Clock, Scaled, WallClock};
 use crate::cloud::http::connection::{Connections, Settings};
@@ -15,14 +16,14 @@ use crate::engine::value::Attributes;
 use crate::kinds;
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::stores;
 use crate::ops::tasks::runner::{ProcessRunner, TaskRunner};
 use crate::sandbox::{Sandbox, SandboxOptions, ServingSandbox};
 use crate::store::backend::Backend;
-use crate::store::folder::FolderBackend;
 use crate::store::state_store::StateStore;
 
-/// Opens the store of a state that lies here.
-pub type OpenBackend = Arc<dyn Fn(&Path) -> Arc<dyn Backend> + Send + Sync>;
+/// Opens the store of a state.
+pub type OpenBackend = Arc<dyn Fn(&StackRef, CloudTarget) -> Arc<dyn Backend> + Send + Sync>;
 
 /// What an operation acts with.
 pub struct Session {
@@ -39,6 +40,8 @@ pub struct Session {
     pub tasks: Arc<dyn TaskRunner>,
     /// Where states are kept.
     backends: OpenBackend,
+    /// Those that are open, by the names of their states: a store behind a network keeps its connections.
+    opened: Mutex<BTreeMap<(PathBuf, String), Arc<dyn Backend>>>,
     /// What clouds offer, read at most once for each command.
     pub offers: tokio::sync::Mutex<ReadOffers>,
     /// Keeps the sandbox listening as long as the session lives.
@@ -124,7 +127,10 @@ impl Session {
             clock,
             target,
             who: who.into(),
-            backends: Arc::new(|folder: &Path| Arc::new(FolderBackend::new(folder))),
+            backends: Arc::new(|place: &StackRef, target: CloudTarget| {
+                stores::backend(place, target.is_sandbox())
+            }),
+            opened: Mutex::default(),
             offers: tokio::sync::Mutex::default(),
             _sandbox: sandbox,
         }
@@ -157,7 +163,11 @@ impl Session {
     }
 
     pub fn store(&self, place: &StackRef) -> StateStore {
-        StateStore::over((self.backends)(&place.state(self.target == CloudTarget::Sandbox)))
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let backend = opened
+            .entry((place.root.clone(), place.name()))
+            .or_insert_with(|| (self.backends)(place, self.target));
+        StateStore::over(Arc::clone(backend))
     }
 }
 

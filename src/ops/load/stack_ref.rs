@@ -119,9 +119,9 @@ impl StackRef {
         states.join(self.name())
     }
 
-    /// The other instances of the stack that have a state, the plain one among them.
-    pub fn siblings(&self, sandbox: bool) -> Vec<Self> {
-        let mut found = self.recorded(&StateStore::new(&self.state(sandbox))).unwrap_or_default();
+    /// The other instances of the stack that have a state in this store, the plain one among them.
+    pub fn siblings(&self, store: &StateStore) -> Vec<Self> {
+        let mut found = self.recorded(store).unwrap_or_default();
         found.retain(|it| it.instance != self.instance);
         found
     }

@@ -82,7 +82,7 @@ pub fn lend(
 /// The identities of what every other instance of the stack has made: whose, and where it is declared.
 pub fn others(session: &Session, place: &StackRef) -> Result<BTreeMap<String, String>, OpsError> {
     let mut taken = BTreeMap::new();
-    for other in place.siblings(session.target.is_sandbox()) {
+    for other in place.siblings(&session.store(place)) {
         let Some(state) = session.store(&other).load()? else { continue };
         let remembered = state.remembered(&state.active);
         let layers = layers::desired(&other, &state.active, &[], remembered, &session.catalog);

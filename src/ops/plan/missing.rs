@@ -61,7 +61,7 @@ pub async fn check(
 
 /// The ids that other instances of the stack have recorded.
 fn recorded_elsewhere(session: &Session, place: &StackRef) -> BTreeSet<String> {
-    let siblings = place.siblings(session.target.is_sandbox());
+    let siblings = place.siblings(&session.store(place));
     let states = siblings.iter().filter_map(|it| session.store(it).load().ok()?);
     states.flat_map(|it| it.records.into_values().map(|it| it.id)).collect()
 }

@@ -1,7 +1,6 @@
 //! What a test of ops stands on: a folder with one stack, a cloud and a store in memory, and one log of it all.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -64,11 +63,11 @@ resources:
 
 /// A store in memory for each state, which is the same for whoever opens it again.
 fn in_memory() -> OpenBackend {
-    let opened: Mutex<BTreeMap<PathBuf, Arc<dyn Backend>>> = Mutex::default();
-    Arc::new(move |place: &Path| {
+    let opened: Mutex<BTreeMap<String, Arc<dyn Backend>>> = Mutex::default();
+    Arc::new(move |place: &StackRef, _| {
         let mut opened = opened.lock().unwrap();
         let new = || -> Arc<dyn Backend> { LossyBackend::new(None) };
-        Arc::clone(opened.entry(place.to_owned()).or_insert_with(new))
+        Arc::clone(opened.entry(place.name()).or_insert_with(new))
     })
 }
 

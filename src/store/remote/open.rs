@@ -1,20 +1,101 @@
 //! The store at a place, for one state.
 
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
-use crate::store::backend::Backend;
+use crate::store::backend::{Backend, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::StoreError;
+use crate::store::key::{KeyPrefix, StoreKey};
 use crate::store::remote::dynamodb::DynamoBackend;
 use crate::store::remote::location::{StoreLocation, StoreProtocol};
 use crate::store::remote::probe::{is_probed, mark_probed, probe_races};
 use crate::store::remote::s3::S3Backend;
 
+/// A store behind a network, which is tried out before the first lease is taken in it.
+#[derive(Debug)]
+struct TriedStore {
+    inner: Arc<dyn Backend>,
+    location: StoreLocation,
+    state: String,
+    /// It was found fit by this process.
+    is_fit: OnceLock<()>,
+}
+
+impl Backend for TriedStore {
+    fn read(&self, key: &StoreKey) -> Result<Option<StoredObject>, StoreError> {
+        self.inner.read(key)
+    }
+
+    fn put(
+        &self,
+        key: &StoreKey,
+        bytes: &[u8],
+        condition: PutCondition<'_>,
+    ) -> Result<PutOutcome, StoreError> {
+        self.inner.put(key, bytes, condition)
+    }
+
+    fn list(&self, prefix: &KeyPrefix) -> Result<Vec<StoreKey>, StoreError> {
+        self.inner.list(prefix)
+    }
+
+    fn delete(&self, key: &StoreKey) -> Result<(), StoreError> {
+        self.inner.delete(key)
+    }
+
+    fn neighbors(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.neighbors()
+    }
+
+    fn root(&self) -> &Path {
+        self.inner.root()
+    }
+
+    fn get(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.get(key)
+    }
+
+    fn list_after(
+        &self,
+        prefix: &KeyPrefix,
+        after: &StoreKey,
+    ) -> Result<Vec<StoreKey>, StoreError> {
+        self.inner.list_after(prefix, after)
+    }
+
+    fn get_all(&self, keys: &[StoreKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.inner.get_all(keys)
+    }
+
+    fn delete_all(&self, keys: &[StoreKey]) -> Result<(), StoreError> {
+        self.inner.delete_all(keys)
+    }
+
+    fn place(&self, key: &StoreKey) -> PathBuf {
+        self.inner.place(key)
+    }
+
+    fn place_below(&self, prefix: &KeyPrefix) -> PathBuf {
+        self.inner.place_below(prefix)
+    }
+
+    fn check_fit(&self) -> Result<(), StoreError> {
+        if self.is_fit.get().is_none() {
+            ensure_fit(&self.location, &self.state)?;
+            self.is_fit.set(()).ok();
+        }
+        Ok(())
+    }
+}
+
 /// Connects to nothing before the first request.
 pub fn open(location: &StoreLocation, state: &str) -> Arc<dyn Backend> {
-    match location.protocol {
+    let inner: Arc<dyn Backend> = match location.protocol {
         StoreProtocol::S3 => Arc::new(S3Backend::new(location, state)),
         StoreProtocol::DynamoDb => Arc::new(DynamoBackend::new(location, state)),
-    }
+    };
+    let (location, state) = (location.clone(), state.to_owned());
+    Arc::new(TriedStore { inner, location, state, is_fit: OnceLock::new() })
 }
 
 /// Before a store is first written to, and before the first lease in it: whether its answers can be believed. It is asked once,

@@ -64,6 +64,7 @@ fn definitions() -> Map<String, Value> {
             "properties": {
                 "stack": { "type": "string", "description": "The name of the stack's folder." },
                 "description": { "type": "string" },
+                "state": { "$ref": "#/$defs/state" },
                 "objectives": { "$ref": "#/$defs/objectives" },
                 "notify": { "$ref": "#/$defs/notify" },
                 "variables": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/variable" } },
@@ -106,6 +107,36 @@ fn object(made: Value) -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     }
+}
+
+/// Where the state is kept: values are plain texts, since they are read before anything else is.
+fn state_stores() -> Value {
+    let text = json!({ "type": "string" });
+    let kept_in = |container: &str| {
+        let mut keys = Map::new();
+        for key in [
+            container,
+            "prefix",
+            "region",
+            "endpoint",
+            "fault_domain",
+            "profile",
+            "role_arn",
+            "access_key_env",
+            "secret_key_env",
+            "session_token_env",
+        ] {
+            keys.insert(key.into(), text.clone());
+        }
+        json!({ "type": "object", "required": [container], "additionalProperties": false, "properties": keys })
+    };
+    json!({
+        "type": "object",
+        "description": "Where the state is kept; without it, in the folder `state`.",
+        "additionalProperties": false,
+        "minProperties": 1,
+        "properties": { "s3": kept_in("bucket"), "dynamodb": kept_in("table") },
+    })
 }
 
 /// Webhooks that events are posted to.
@@ -186,6 +217,7 @@ fn blocks() -> Map<String, Value> {
             },
         },
         "notify": notify(),
+        "state": state_stores(),
         "gate": gate(),
         "gates": {
             "anyOf": [{ "$ref": "#/$defs/gate" }, { "type": "array", "minItems": 1, "maxItems": 16, "items": { "$ref": "#/$defs/gate" } }],

@@ -34,8 +34,20 @@ use crate::engine::value::Value;
 
 /// The largest file that an expression reads. The largest attribute of any kind takes 64 KiB, so this is ample.
 const FILE_BYTES_MAX: usize = 1 << 20;
-const STACK_KEYS: [&str; 8] =
-    ["stack", "description", "objectives", NOTIFY, "variables", "resources", "outputs", "tasks"];
+/// Where the state of a stack is kept. No overlay changes it, and what it says is decided where stores are opened.
+pub const STATE: &str = "state";
+
+const STACK_KEYS: [&str; 9] = [
+    "stack",
+    "description",
+    STATE,
+    "objectives",
+    NOTIFY,
+    "variables",
+    "resources",
+    "outputs",
+    "tasks",
+];
 const OVERLAY_KEYS: [&str; 12] = [
     "overlay",
     "description",

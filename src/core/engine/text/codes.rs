@@ -35,6 +35,7 @@ codes! {
     BadKey = "bad_key",
     BadName = "bad_name",
     BadRule = "bad_rule",
+    BadStore = "bad_store",
     BadTask = "bad_task",
     BadTemplate = "bad_template",
     BrokenRule = "broken_rule",

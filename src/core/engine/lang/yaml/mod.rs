@@ -4,3 +4,4 @@ pub mod scalar;
 pub mod node;
 pub mod reader;
 pub mod place;
+pub mod block;

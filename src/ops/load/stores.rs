@@ -1,0 +1,153 @@
+//! Which store the state of a stack is kept in: its folder, or what `state:` in its stack file says.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::engine::lang::load::{Loaded, STATE};
+use crate::engine::lang::yaml::node::Node;
+use crate::engine::lang::yaml::reader::{BYTES_MAX, parse};
+use crate::engine::text::codes::DiagnosticCode;
+use crate::engine::text::diagnostic::{Diagnostic, Sources};
+use crate::ops::contained;
+use crate::ops::load::stack_ref::StackRef;
+use crate::store::backend::{Backend, PutCondition, PutOutcome, StoredObject};
+use crate::store::error::StoreError;
+use crate::store::folder::FolderBackend;
+use crate::store::key::{KeyPrefix, StoreKey};
+use crate::store::remote::location::{DeclaredStores, LocationError, StoreLocation};
+use crate::store::remote::open::open;
+
+/// A store that nobody can tell which it is: whatever is asked of it, it says why.
+#[derive(Debug)]
+struct UnknownStore {
+    /// The stack file.
+    file: PathBuf,
+    line: u32,
+    why: LocationError,
+}
+
+/// Where the state of a stack is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateSite {
+    /// In this folder.
+    Folder(PathBuf),
+    Remote(StoreLocation),
+}
+
+/// The store of this state.
+pub fn backend(place: &StackRef, is_sandbox: bool) -> Arc<dyn Backend> {
+    match site(place, is_sandbox) {
+        Ok(site) => at(&site, place),
+        Err((line, why)) => Arc::new(UnknownStore { file: place.file(), line, why }),
+    }
+}
+
+/// The store of a state at a place that may not be the one that its stack file says.
+pub fn at(site: &StateSite, place: &StackRef) -> Arc<dyn Backend> {
+    match site {
+        StateSite::Folder(folder) => Arc::new(FolderBackend::new(folder)),
+        StateSite::Remote(location) => open(location, &place.name()),
+    }
+}
+
+/// What the stack file says, or the line and why that cannot be.
+pub fn site(place: &StackRef, is_sandbox: bool) -> Result<StateSite, (u32, LocationError)> {
+    let folder = StateSite::Folder(place.state(is_sandbox));
+    // The sandbox's states lie beside its world, whatever the stack's do.
+    if is_sandbox {
+        return Ok(folder);
+    }
+    let below = Path::new("stacks").join(&place.stack);
+    let read = contained::read(&place.root, &below, Path::new("stack.yaml"), BYTES_MAX as u64);
+    // Whoever reads the layers says what is wrong with the file.
+    let Ok(bytes) = read else { return Ok(folder) };
+    let mut sources = Sources::default();
+    let (node, _) = parse("stack.yaml", &bytes, &mut sources);
+    let Some(state) = node.as_ref().and_then(state_of) else { return Ok(folder) };
+    let stores = declared(state).map_err(|why| (state.span.line, why))?;
+    Ok(StateSite::Remote(stores.primary))
+}
+
+/// The store as people read of it; `None` for the folder, which goes without saying.
+pub fn described(place: &StackRef, is_sandbox: bool) -> Option<String> {
+    match site(place, is_sandbox) {
+        Ok(StateSite::Remote(it)) => {
+            Some(format!("{} (fault domain {})", it.name(), it.fault_domain))
+        }
+        Ok(StateSite::Folder(_)) | Err(_) => None,
+    }
+}
+
+/// What is wrong with `state:` in these layers.
+pub fn check(loaded: &Loaded) -> Option<Diagnostic> {
+    let state = state_of(loaded.layers.first()?)?;
+    let LocationError { what, remedy } = declared(state).err()?;
+    let mut letters = what.chars();
+    let opening = letters.next().map(|it| it.to_uppercase().to_string()).unwrap_or_default();
+    let summary = format!("{opening}{}", letters.as_str());
+    let wrong = Diagnostic::error(DiagnosticCode::BadStore, summary);
+    Some(wrong.at(state.span, "where the state is kept").help(remedy))
+}
+
+fn state_of(stack: &Node) -> Option<&Node> {
+    stack.as_map()?.get(STATE).map(|it| &it.node)
+}
+
+fn declared(state: &Node) -> Result<DeclaredStores, LocationError> {
+    let wrong = |what: String| {
+        LocationError {
+        what,
+        remedy: "write `state: { s3: { bucket: NAME, region: REGION } }`, or leave `state` out to keep it in its folder".into(),
+    }
+    };
+    if state.as_map().is_none() {
+        return Err(wrong(format!("`state` must be a map, and this is {}", state.word())));
+    }
+    let stores: DeclaredStores = serde_json::from_value(state.value().json()).map_err(|why| {
+        let text = why.to_string();
+        match text.split_once("; ") {
+            Some((what, remedy)) => LocationError { what: what.into(), remedy: remedy.into() },
+            None => wrong(text),
+        }
+    })?;
+    if stores.mirror.is_some() || stores.witness.is_some() {
+        return Err(LocationError {
+            what: "this version of lifeboat keeps a state in one store".into(),
+            remedy: "leave out `mirror` and `witness`".into(),
+        });
+    }
+    Ok(stores)
+}
+
+impl UnknownStore {
+    fn refused<T>(&self) -> Result<T, StoreError> {
+        let LocationError { what, remedy } = self.why.clone();
+        Err(StoreError::Undeclared { file: self.file.clone(), line: self.line, what, remedy })
+    }
+}
+
+impl Backend for UnknownStore {
+    fn read(&self, _: &StoreKey) -> Result<Option<StoredObject>, StoreError> {
+        self.refused()
+    }
+
+    fn put(&self, _: &StoreKey, _: &[u8], _: PutCondition<'_>) -> Result<PutOutcome, StoreError> {
+        self.refused()
+    }
+
+    fn list(&self, _: &KeyPrefix) -> Result<Vec<StoreKey>, StoreError> {
+        self.refused()
+    }
+
+    fn delete(&self, _: &StoreKey) -> Result<(), StoreError> {
+        self.refused()
+    }
+
+    fn neighbors(&self) -> Result<Vec<String>, StoreError> {
+        self.refused()
+    }
+
+    fn root(&self) -> &Path {
+        &self.file
+    }
+}

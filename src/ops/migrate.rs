@@ -1,0 +1,120 @@
+//! Moves the states of a stack into another store: copied under both leases, then the stack file names the new store, then word is left in the old one.
+//!
+//! Whoever is cut off before the stack file is written leaves the old store in force, and a copy that the next attempt replaces;
+//! whoever is cut off behind it leaves the new store in force, which holds all there is.
+
+use std::collections::BTreeMap;
+
+use crate::ops::error::OpsError;
+use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::stores::{StateSite, at, site};
+use crate::store::lease::Lease;
+use crate::store::moved::{Moved, leave};
+use crate::store::remote::location::{LocationError, StoreLocation};
+use crate::store::state_store::StateStore;
+
+/// Who moves states, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct MigrationOrder<'a> {
+    pub who: &'a str,
+    pub command: &'a str,
+    /// In milliseconds since the Unix epoch.
+    pub at: i64,
+}
+
+/// One state that was moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedState {
+    /// `shop@drill`
+    pub name: String,
+    pub serial: u64,
+}
+
+/// Where states go: `folder`, or the address of a store.
+pub fn destination(place: &StackRef, text: &str) -> Result<StateSite, OpsError> {
+    if text == FOLDER {
+        return Ok(StateSite::Folder(place.state(false)));
+    }
+    let location: StoreLocation = text.parse().map_err(|why: LocationError| {
+        OpsError::usage(format!("`--to`: {}", why.what), why.remedy)
+    })?;
+    Ok(StateSite::Remote(location))
+}
+
+/// How the folder is named where the address of a store may stand.
+pub const FOLDER: &str = "folder";
+
+/// What a place is called where one can be given.
+pub fn address(site: &StateSite) -> String {
+    match site {
+        StateSite::Folder(_) => FOLDER.into(),
+        StateSite::Remote(location) => location.to_string(),
+    }
+}
+
+/// Moves every state of the stack, and returns those that there were. `write` puts the new place into the stack file.
+pub fn migrate(
+    place: &StackRef,
+    to: &StateSite,
+    order: MigrationOrder<'_>,
+    write: impl FnOnce() -> Result<(), OpsError>,
+) -> Result<Vec<MovedState>, OpsError> {
+    let from = site(place, false).map_err(|(line, why)| {
+        OpsError::input(format!("{}:{line}: {}", place.shown(&place.file()), why.what), why.remedy)
+    })?;
+    if from == *to {
+        return Err(OpsError::input(
+            format!("the state of {} is in {} already", place.stack, address(to)),
+            "nothing was changed",
+        ));
+    }
+    let source = |place: &StackRef| StateStore::over(at(&in_site(&from, place), place));
+    let target = |place: &StackRef| StateStore::over(at(&in_site(to, place), place));
+    // Also where there is no state yet: a store that cannot keep one is not written into the stack file.
+    target(place).backend().check_fit()?;
+    let MigrationOrder { who, command, at } = order;
+    let mut leases: Vec<(StateStore, Lease, Lease)> = Vec::new();
+    let mut moved = Vec::new();
+    for instance in place.recorded(&source(place))? {
+        let (old, new) = (source(&instance), target(&instance));
+        let (held, state) = old.lease(who, command, at)?;
+        let Some(state) = state else { continue };
+        let taken = new.receive(who, command, at, &state)?;
+        new.receive_beside(&old)?;
+        moved.push(MovedState { name: instance.name(), serial: state.serial });
+        leases.push((old, held, taken));
+    }
+    write()?;
+    for (old, ..) in &leases {
+        leave(&**old.backend(), &Moved::new(&address(to), who, at))?;
+    }
+    Ok(moved)
+}
+
+/// The place of one of its workspaces: a folder holds one state, and a store behind a network is told which.
+fn in_site(site: &StateSite, place: &StackRef) -> StateSite {
+    match site {
+        StateSite::Folder(_) => StateSite::Folder(place.state(false)),
+        StateSite::Remote(_) => site.clone(),
+    }
+}
+
+/// The block of a stack file that names a store; `None` for the folder, which needs none.
+pub fn block(site: &StateSite) -> Option<String> {
+    let StateSite::Remote(location) = site else { return None };
+    let settings: BTreeMap<String, String> = location.settings();
+    let container = location.protocol.container_word();
+    let first = settings.get_key_value(container).into_iter();
+    let rest = settings.iter().filter(|(key, _)| *key != container);
+    let pairs: Vec<String> =
+        first.chain(rest).map(|(key, value)| format!("{key}: {}", scalar(value))).collect();
+    Some(format!("state:\n  {}: {{ {} }}\n", location.protocol.as_str(), pairs.join(", ")))
+}
+
+/// A text as YAML reads it back as a text.
+fn scalar(text: &str) -> String {
+    let is_plain = text.starts_with(|it: char| it.is_ascii_lowercase())
+        && text.chars().all(|it| it.is_ascii_alphanumeric() || "-_./".contains(it))
+        && !matches!(text, "true" | "false" | "null" | "yes" | "no" | "on" | "off");
+    if is_plain { text.into() } else { serde_json::Value::from(text).to_string() }
+}
