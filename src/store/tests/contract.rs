@@ -13,8 +13,10 @@ use crate::store::key::{HISTORY, JOURNAL, KeyPrefix, LEASE, SNAPSHOT, StoreKey};
 use crate::store::tests::lossy::LossyBackend;
 use crate::store::tests::memory::MemoryBackend;
 
-/// How many put at once.
-const RACERS: usize = 16;
+#[path = "rules.rs"]
+mod rules;
+
+use rules::RULES;
 
 /// The same for every store, and for what pretends to be one in the other tests.
 fn check(keeps: impl Fn(&Arc<dyn Backend>)) {
@@ -38,95 +40,15 @@ fn key(text: &str) -> StoreKey {
     StoreKey::parse(text).unwrap()
 }
 
+/// What is kept whatever the store is; the same holds for real servers (`tests/conformance/stores`).
 #[test]
-fn put_get_list_and_delete_agree() {
-    check(|it| {
-        assert_eq!(it.get(&JOURNAL).unwrap(), None);
-        for (name, mode) in [
-            ("b", PutCondition::Absent),
-            ("a", PutCondition::Always),
-            ("history/c", PutCondition::Absent),
-            ("b", PutCondition::Always),
-        ] {
-            let put = it.put(&key(name), format!("{mode:?}").as_bytes(), mode).unwrap();
-            assert!(put.is_written());
-        }
-        let lost = it.put(&key("b"), b"late", PutCondition::Absent).unwrap();
-        assert_eq!(lost, PutOutcome::Refused);
-        assert_eq!(it.get(&key("b")).unwrap().unwrap(), b"Always");
-        let mut listed = it.list(&KeyPrefix::ROOT).unwrap();
-        // Whether prefixes are listed among keys is nobody's business.
-        listed.retain(|it| it.as_str() != HISTORY.as_str());
-        assert_eq!(listed, [key("a"), key("b")], "no draft is left");
-        assert_eq!(it.list(&HISTORY).unwrap(), [key("history/c")]);
-        assert_eq!(it.list_after(&KeyPrefix::ROOT, &key("a")).unwrap()[0], key("b"));
-        assert_eq!(it.list(&LEASE).unwrap(), []);
-        for _ in 0..2 {
-            it.delete(&key("b")).unwrap();
-        }
-        assert_eq!(it.get(&key("b")).unwrap(), None);
-        it.put(&key("b"), b"again", PutCondition::Absent).unwrap();
-        it.delete_all(&[key("a"), key("nothing"), key("b")]).unwrap();
-        assert_eq!([it.get(&key("a")).unwrap(), it.get(&key("b")).unwrap()], [None, None]);
-    });
-}
-
-#[test]
-fn put_under_a_version_needs_what_was_read() {
-    check(|it| {
-        let absent = ObjectVersion("0".repeat(32));
-        let none = it.put(&key("b"), b"early", PutCondition::Version(&absent)).unwrap();
-        assert_eq!((none, it.get(&key("b")).unwrap()), (PutOutcome::Refused, None));
-        let PutOutcome::Written(first) = it.put(&key("b"), b"one", PutCondition::Absent).unwrap()
-        else {
-            panic!("nothing is there")
-        };
-        assert_eq!(it.read(&key("b")).unwrap().unwrap().version, first);
-        let PutOutcome::Written(second) =
-            it.put(&key("b"), b"two", PutCondition::Version(&first)).unwrap()
-        else {
-            panic!("that is what is there")
-        };
-        let late = it.put(&key("b"), b"three", PutCondition::Version(&first)).unwrap();
-        assert_eq!(late, PutOutcome::Refused);
-        let found = it.read(&key("b")).unwrap().unwrap();
-        assert_eq!((found.bytes, found.version), (b"two".to_vec(), second));
-        it.put(&key("b"), b"four", PutCondition::Always).unwrap();
-    });
-}
-
-#[test]
-fn put_under_a_version_has_one_winner() {
-    check(|it| {
-        let PutOutcome::Written(first) = it.put(&JOURNAL, b"-", PutCondition::Absent).unwrap()
-        else {
-            panic!("nothing is there")
-        };
-        let first = &first;
-        let put =
-            |at: usize| it.put(&JOURNAL, at.to_string().as_bytes(), PutCondition::Version(first));
-        assert_eq!(winners(put).len(), 1);
-    });
-}
-
-/// Who of many that put at once was told that it was written.
-fn winners(put: impl Fn(usize) -> Result<PutOutcome, StoreError> + Sync) -> Vec<usize> {
-    std::thread::scope(|scope| {
-        let put = &put;
-        let all: Vec<_> = (0..RACERS).map(|at| scope.spawn(move || put(at))).collect();
-        let outcomes = all.into_iter().map(|it| it.join().unwrap().unwrap()).enumerate();
-        outcomes.filter(|it| it.1.is_written()).map(|it| it.0).collect()
-    })
-}
-
-#[test]
-fn put_if_absent_has_one_winner() {
-    check(|it| {
-        let put = |at: usize| it.put(&JOURNAL, at.to_string().as_bytes(), PutCondition::Absent);
-        let won = winners(put);
-        assert_eq!(won.len(), 1, "{won:?}");
-        assert_eq!(it.get(&JOURNAL).unwrap().unwrap(), won[0].to_string().as_bytes());
-    });
+fn every_backend_keeps_the_rules() {
+    for (name, rule) in RULES {
+        check(|it| {
+            println!("{name} in {}", it.root().display());
+            rule(&**it);
+        });
+    }
 }
 
 /// What fencing rests on.
