@@ -80,7 +80,7 @@ fn general_advice(fault: RemoteFault, location: &StoreLocation) -> String {
     let word = location.protocol.container_word();
     match fault {
         RemoteFault::Unreachable => format!(
-            "nothing is known of the state; check the network, then run the command again. It lies in {}",
+            "nothing is known of the state; check the network, then run the command again. The fault domain of this store is {}",
             location.fault_domain
         ),
         RemoteFault::Throttled => "wait a moment and run the command again".into(),

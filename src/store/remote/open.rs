@@ -98,20 +98,20 @@ pub fn open(location: &StoreLocation, state: &str) -> Arc<dyn Backend> {
     Arc::new(TriedStore { inner, location, state, is_fit: OnceLock::new() })
 }
 
-/// Before a store is first written to, and before the first lease in it: whether its answers can be believed. It is asked once,
-/// and the store remembers that it was.
+/// Before a store is first written to, and before each lease in it: whether its answers can be believed. The race is run once, and the
+/// store remembers it; what a table is may change at any time, and is asked each time.
 pub fn ensure_fit(location: &StoreLocation, state: &str) -> Result<(), StoreError> {
-    let backend = open(location, state);
+    let backend: Arc<dyn Backend> = match location.protocol {
+        StoreProtocol::S3 => Arc::new(S3Backend::new(location, state)),
+        StoreProtocol::DynamoDb => {
+            let table = DynamoBackend::new(location, state);
+            table.ensure_fit_for_leases()?;
+            Arc::new(table)
+        }
+    };
     let store = location.to_string();
     if is_probed(&*backend, &store)? {
         return Ok(());
-    }
-    if location.protocol == StoreProtocol::DynamoDb {
-        let checked = DynamoBackend::new(location, state).check_table()?;
-        checked.map_err(|seen| {
-            let advice = "create a table of its own for states, with the partition key `state` (String) and the sort key `key` (String), in one region; a second copy is a `mirror`".into();
-            StoreError::Unfit { store: location.name(), seen, advice }
-        })?;
     }
     probe_races(&*backend, &location.name())?;
     mark_probed(&*backend, &store)

@@ -12,7 +12,7 @@ use crate::store::key::{KeyPrefix, StoreKey};
 use crate::store::remote::attempts::{Effect, FailedRequest, Patience, repeated};
 use crate::store::remote::dynamodb::put::WantedVersion;
 use crate::store::remote::dynamodb::table::{
-    SORT, StateTable, VERSION, key_of, primary_key, sort_key, text_in,
+    KEYS_IN_WORDS, SORT, StateTable, VERSION, key_of, primary_key, sort_key, text_in,
 };
 use crate::store::remote::location::StoreLocation;
 use crate::store::remote::runtime::StoreRuntime;
@@ -36,10 +36,17 @@ impl DynamoBackend {
         Self { root, table, runtime: StoreRuntime::default() }
     }
 
-    /// Whether the table has the right keys, and can hold a lease; `Err` in the answer: why not.
-    pub fn check_table(&self) -> Result<Result<(), String>, StoreError> {
+    /// [`StoreError::Unfit`] if the table has other keys, or can hold no lease.
+    pub fn ensure_fit_for_leases(&self) -> Result<(), StoreError> {
         let table = Arc::clone(&self.table);
-        self.run("describe the table of", &self.root, async move { table.check().await })
+        let checked =
+            self.run("describe the table of", &self.root, async move { table.check().await })?;
+        checked.map_err(|seen| {
+            let advice = format!(
+                "create a table of its own for states, in one region, with {KEYS_IN_WORDS}; a second copy is a `mirror`"
+            );
+            StoreError::Unfit { store: self.table.location.name(), seen, advice }
+        })
     }
 
     fn run<T: Send + 'static>(

@@ -24,7 +24,7 @@ impl S3Refusal {
         self.element("Code")
     }
 
-    /// What stands between two tags: errors are short, flat and written by servers only.
+    /// What stands between two tags, as it stands there: errors are short, flat and written by servers only.
     fn element(&self, name: &str) -> &str {
         let (open, close) = (format!("<{name}>"), format!("</{name}>"));
         let found = self.body.split_once(&open).and_then(|(_, rest)| rest.split_once(&close));
@@ -37,7 +37,7 @@ impl S3Refusal {
         match (code, message) {
             ("", "") => format!("it answered {status}, without a reason in the words of S3"),
             (code, "") => format!("{status} {code}"),
-            (code, message) => format!("{status} {code}: {message}"),
+            (code, message) => format!("{status} {code}: {}", unescaped(message)),
         }
     }
 
@@ -74,9 +74,14 @@ impl S3Refusal {
                 "use a store that has conditional puts (`If-None-Match` and `If-Match`)",
             ),
             (500.., _) => failed(RemoteFault::Unreachable, Effect::Unknown).after(self.retry_after),
-            (_, "InvalidAccessKeyId" | "InvalidToken" | "SignatureDoesNotMatch") => {
-                no(RemoteFault::Denied).advice("correct the credentials of this store")
-            }
+            // The last one is versitygw's.
+            (
+                _,
+                "InvalidAccessKeyId"
+                | "InvalidToken"
+                | "SignatureDoesNotMatch"
+                | "XAdminUserNotFound",
+            ) => no(RemoteFault::Denied).advice("correct the credentials of this store"),
             (_, "ExpiredToken" | "TokenRefreshRequired") => {
                 no(RemoteFault::Denied).advice("renew the credentials of this store")
             }
@@ -106,6 +111,20 @@ impl S3Refusal {
         };
         FailedRequest::new(RemoteFault::WrongRegion, Effect::None, words).advice(advice)
     }
+}
+
+/// Text of XML as it was meant.
+fn unescaped(text: &str) -> String {
+    let pairs = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&apos;", "'"),
+        ("&#39;", "'"),
+    ];
+    let plain = pairs.iter().fold(text.to_owned(), |it, (from, to)| it.replace(from, to));
+    plain.replace("&amp;", "&")
 }
 
 /// A request without a whole answer.
@@ -147,13 +166,14 @@ mod tests {
 
     #[test]
     fn failed_tells_a_no_from_silence() {
-        let table: [(u16, &str, RemoteFault, Effect); 20] = [
+        let table: [(u16, &str, RemoteFault, Effect); 21] = [
             (404, "NoSuchBucket", Missing, Effect::None),
             (404, "", Malformed, Effect::None),
             (403, "AccessDenied", Denied, Effect::None),
             (403, "", Denied, Effect::None),
             (403, "InvalidAccessKeyId", Denied, Effect::None),
             (403, "SignatureDoesNotMatch", Denied, Effect::None),
+            (404, "XAdminUserNotFound", Denied, Effect::None),
             (400, "ExpiredToken", Denied, Effect::None),
             (403, "RequestTimeTooSkewed", Denied, Effect::None),
             (301, "PermanentRedirect", WrongRegion, Effect::None),
