@@ -1,11 +1,13 @@
 //! Other people's clients against the sandbox, and other people's emulators under lifeboat: neither was written with the other in mind.
 //!
-//! `.ci/run` makes the Python environment and names it in `LIFEBOAT_CONFORMANCE_VENV`.
+//! `.ci/run` makes the Python environment and names it in `LIFEBOAT_CONFORMANCE_VENV`, and installs servers of S3 in
+//! `LIFEBOAT_CONFORMANCE_PEERS`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod machine;
 mod process;
+mod stores;
 
 use std::path::Path;
 

@@ -81,10 +81,10 @@ impl Sandbox {
     }
 }
 
-/// An emulator of DynamoDB.
+/// A server that other people wrote.
 pub(crate) struct Peer {
     url: String,
-    _process: Process,
+    process: Process,
 }
 
 impl Peer {
@@ -94,7 +94,8 @@ impl Peer {
             command
                 .env("BIND_HOST", "127.0.0.1")
                 .env("GATEWAY_PORT", port.to_string())
-                .env("SERVICES", "dynamodb")
+                .env("SERVICES", "dynamodb,s3")
+                .env("S3_DATA_DIR", folder)
                 .env("LOG_LEVEL", "WARNING")
                 .env("STATE_DIR", folder)
                 .env("TMPDIR", folder)
@@ -116,35 +117,97 @@ impl Peer {
         peer
     }
 
+    /// S3 on the files of a folder, whose folders are its buckets.
+    pub(crate) fn versitygw(folder: &Path) -> Self {
+        Self::start(HEALTH, |port| versitygw(folder, port)).0
+    }
+
+    /// S3 that looks before it writes.
+    pub(crate) fn s3s(folder: &Path) -> Self {
+        let (peer, _) = Self::start("/", |port| {
+            let mut command = clean(&installed("s3s-fs"));
+            command
+                .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+                .args(["--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY])
+                .arg(folder);
+            command
+        });
+        peer
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Neither can choose a port itself, so one that was free a moment ago is taken; once more if it was lost meanwhile.
+    /// `127.0.0.1:PORT`
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        self.process.0.kill().unwrap();
+        self.process.0.wait().unwrap();
+    }
+
+    /// Starts [`Peer::versitygw`] again where it was.
+    pub(crate) fn restart_versitygw(&mut self, folder: &Path) {
+        let port = self.address().rsplit_once(':').unwrap().1.parse().unwrap();
+        self.process = spawned(versitygw(folder, port));
+        await_answer(&mut self.process, port, HEALTH).unwrap();
+    }
+
+    /// None of them can choose a port itself, so one that was free a moment ago is taken; once more if it was lost meanwhile.
     fn start(health: &str, command: impl Fn(u16) -> Command) -> (Self, String) {
         for _ in 0..2 {
             let port = free_port();
-            let mut command = command(port);
-            let mut process =
-                Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-            let begun = Instant::now();
-            while begun.elapsed() < START_MAX && process.0.try_wait().unwrap().is_none() {
-                if let Some(answer) = get(port, health) {
-                    let url = format!("http://127.0.0.1:{port}");
-                    return (Self { url, _process: process }, answer);
-                }
-                std::thread::sleep(Duration::from_millis(50));
+            let mut process = spawned(command(port));
+            if let Some(answer) = await_answer(&mut process, port, health) {
+                return (Self { url: format!("http://127.0.0.1:{port}"), process }, answer);
             }
         }
-        panic!("the emulator is unreachable at {health}");
+        panic!("the server is unreachable at {health}");
     }
+}
+
+/// Where versitygw says that it is there.
+const HEALTH: &str = "/health";
+
+/// The credentials of every S3 server here are what cargo says of this package to each of its tests: a variable of the environment
+/// cannot be set in a test without taking part in a race.
+pub(crate) const ACCESS_KEY: &str = env!("CARGO_PKG_NAME");
+pub(crate) const SECRET_KEY: &str = env!("CARGO_PKG_REPOSITORY");
+
+fn versitygw(folder: &Path, port: u16) -> Command {
+    let mut command = clean(&installed("versitygw"));
+    command
+        .args(["--access", ACCESS_KEY, "--secret", SECRET_KEY, "--quiet", "--health", HEALTH])
+        .args(["--port", &format!("127.0.0.1:{port}"), "posix"])
+        .arg(folder);
+    command
+}
+
+fn spawned(mut command: Command) -> Process {
+    Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+}
+
+/// Its first answer; `None` if it ended before that.
+fn await_answer(process: &mut Process, port: u16, health: &str) -> Option<String> {
+    let begun = Instant::now();
+    while begun.elapsed() < START_MAX && process.0.try_wait().unwrap().is_none() {
+        if let Some(answer) = get(port, health) {
+            return Some(answer);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    None
 }
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// The answer to one GET, if it is a good one.
+/// The answer to one GET, if it is a good one, or says that somebody has to sign.
 fn get(port: u16, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
@@ -152,7 +215,8 @@ fn get(port: u16, path: &str) -> Option<String> {
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
-    answer.split_once(' ')?.1.starts_with("200").then_some(answer)
+    let status = answer.split_once(' ')?.1;
+    (status.starts_with("200") || status.starts_with("403")).then_some(answer)
 }
 
 /// A program of the environment that `.ci/run` makes.
@@ -166,8 +230,19 @@ fn tool(name: &str) -> String {
     tool.display().to_string()
 }
 
+/// A program that `.ci/run` installs from its registry.
+fn installed(name: &str) -> String {
+    let folder = std::env::var("LIFEBOAT_CONFORMANCE_PEERS").unwrap_or_default();
+    let program = Path::new(&folder).join("bin").join(name);
+    assert!(
+        !folder.is_empty() && program.is_file(),
+        "there is no {name} in LIFEBOAT_CONFORMANCE_PEERS={folder:?}; `.ci/run` installs it and runs these tests"
+    );
+    program.display().to_string()
+}
+
 /// A command that inherits nothing which could lead it to a real account.
-fn clean(program: &str) -> Command {
+pub(crate) fn clean(program: &str) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()

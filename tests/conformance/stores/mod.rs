@@ -1,0 +1,87 @@
+//! One suite for every store: the rules of the unit tests, many processes at once, kills, and everything that can go wrong on the
+//! way to a server.
+
+mod servers;
+mod proxy;
+mod worker;
+mod faults;
+mod kills;
+mod errors;
+#[path = "../../../src/store/tests/rules.rs"]
+mod rules;
+
+use lifeboat::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome};
+use lifeboat::store::error::StoreError;
+use lifeboat::store::folder::FolderBackend;
+use lifeboat::store::key::{KeyPrefix, StoreKey};
+use lifeboat::store::remote::open::{ensure_fit, open};
+
+use rules::RULES;
+use servers::StoreServer;
+use worker::contend;
+
+/// What every store has to keep, from one process and from sixteen.
+fn keeps_all_rules(server: &StoreServer) {
+    let state = open(server.location(), "shop");
+    for (name, rule) in RULES {
+        println!("{name}");
+        rule(&*state);
+    }
+    let other = open(server.location(), "blog@drill");
+    let key = StoreKey::parse("a").unwrap();
+    other.put(&key, b"a", PutCondition::Absent).unwrap();
+    assert_eq!(state.get(&key).unwrap(), None, "states know nothing of each other");
+    assert_eq!(other.neighbors().unwrap(), ["blog@drill"]);
+    state.put(&key, b"b", PutCondition::Absent).unwrap();
+    assert_eq!(state.neighbors().unwrap(), ["blog@drill", "shop"]);
+    contend(server.location());
+    ensure_fit(server.location(), "shop").unwrap();
+    // The second time it remembers.
+    ensure_fit(server.location(), "shop").unwrap();
+    let mut left = state.list(&KeyPrefix::ROOT).unwrap();
+    left.retain(|it| !it.as_str().starts_with("race"));
+    assert_eq!(left, [key, StoreKey::parse("probed.json").unwrap()], "the probe is swept");
+}
+
+#[test]
+fn versitygw_keeps_all_rules_of_a_store() {
+    keeps_all_rules(&StoreServer::versitygw());
+}
+
+#[test]
+fn s3_of_ministack_keeps_all_rules_of_a_store() {
+    keeps_all_rules(&StoreServer::ministack_s3());
+}
+
+#[test]
+fn dynamodb_of_ministack_keeps_all_rules_of_a_store() {
+    keeps_all_rules(&StoreServer::ministack_table());
+}
+
+#[test]
+fn dynamodb_of_the_sandbox_keeps_all_rules_of_a_store() {
+    keeps_all_rules(&StoreServer::sandbox_table());
+}
+
+/// A folder, by the same processes; its rules are unit tests.
+#[test]
+fn folder_has_one_winner_among_processes() {
+    let root = crate::process::Root::new();
+    let folder = root.folder("state");
+    FolderBackend::new(&folder).ensure_prefix(&KeyPrefix::ROOT).unwrap();
+    worker::contend_in(&folder.display().to_string());
+}
+
+/// A suite in which no store fails is none: this one answers 412 to a second put, and grants a lease to many.
+#[test]
+fn s3s_fs_is_refused_by_the_probe() {
+    let server = StoreServer::s3s();
+    let why = ensure_fit(server.location(), "shop").unwrap_err();
+    let told = why.to_string();
+    assert!(told.starts_with("s3://shop-state/lifeboat cannot keep states: "), "{told}");
+    // How many were lucky, and at which of the two, differs from run to run.
+    assert!(told.contains(" of 16 simultaneous puts "), "{told}");
+    assert!(why.advice().contains("conditional puts are atomic"), "{}", why.advice());
+    let again = ensure_fit(server.location(), "shop").unwrap_err();
+    assert!(matches!(again, StoreError::Unfit { .. }), "it is not remembered as fit: {again}");
+}
