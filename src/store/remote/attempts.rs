@@ -157,13 +157,10 @@ pub(super) async fn in_time<T>(
     request: impl Future<Output = Result<T, FailedRequest>>,
 ) -> Result<T, FailedRequest> {
     let longest = longest(bytes);
-    match tokio::time::timeout(longest, request).await {
-        Ok(ended) => ended,
-        Err(_) => {
-            let words = format!("no answer within {} s", longest.as_secs());
-            Err(FailedRequest::new(RemoteFault::Unreachable, Effect::Unknown, words))
-        }
-    }
+    tokio::time::timeout(longest, request).await.unwrap_or_else(|_| {
+        let words = format!("no answer within {} s", longest.as_secs());
+        Err(FailedRequest::new(RemoteFault::Unreachable, Effect::Unknown, words))
+    })
 }
 
 fn longest(bytes: u64) -> Duration {

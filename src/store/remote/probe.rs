@@ -152,7 +152,7 @@ fn race(
     std::thread::scope(|scope| {
         let put = &put;
         let all: Vec<_> = (0..AT_ONCE).map(|at| scope.spawn(move || put(at))).collect();
-        let ended = all.into_iter().map(|it| it.join());
+        let ended = all.into_iter().map(std::thread::ScopedJoinHandle::join);
         ended.map(|it| it.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
 }

@@ -1,6 +1,6 @@
 //! What people are told when a store does not do what it should: what, where, why, and what to do.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpListener;
 
 use lifeboat::store::backend::PutCondition;
@@ -8,6 +8,7 @@ use lifeboat::store::error::StoreError;
 use lifeboat::store::remote::location::StoreLocation;
 use lifeboat::store::remote::open::{ensure_fit, open};
 
+use crate::stores::proxy::read_message;
 use crate::stores::servers::{StoreServer, add_replica, at, create_table_with, s3, table};
 use crate::stores::worker::{Worker, key};
 
@@ -40,9 +41,9 @@ fn answering(status: u16, headers: &str, body: &str) -> String {
     );
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut head = [0; 64 * 1024];
-            stream.read(&mut head).ok();
-            stream.write_all(answer.as_bytes()).ok();
+            if read_message(&mut stream).is_ok_and(|it| it.is_some()) {
+                stream.write_all(answer.as_bytes()).ok();
+            }
         }
     });
     address

@@ -236,7 +236,7 @@ fn until_closed(client: &mut TcpStream) -> std::io::Result<()> {
 }
 
 /// A whole request: its head, and as many bytes as it promises.
-fn read_message(stream: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_message(stream: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let mut chunk = vec![0; 64 * 1024];
     loop {

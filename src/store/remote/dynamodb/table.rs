@@ -1,7 +1,5 @@
 //! The table that states are kept in: how it is reached, what its items are, and whether a lease can stand in it.
 
-use std::collections::HashMap;
-
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -42,7 +40,8 @@ pub(super) const CHUNKS: &str = "chunks";
 pub(super) const SIZE: &str = "size";
 pub(super) const DIGEST: &str = "digest";
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+#[expect(clippy::disallowed_types, reason = "what the SDK takes and gives")]
+pub(super) type Item = std::collections::HashMap<String, AttributeValue>;
 
 /// What requests need, on whatever thread they run.
 #[derive(Debug)]

@@ -210,8 +210,8 @@ impl S3Bucket {
         let (client, path) = (self.client().await?, self.path(key)?);
         let found = match self.ended(once(0, client.get(&path)).await) {
             Ok(found) => found,
-            Err((Some(refusal), _)) if refusal.is_no_such_key() => return Ok(None),
-            Err((_, failed)) => return Err(failed),
+            Err(end) if end.is_no_such_key() => return Ok(None),
+            Err(end) => return Err(end.failed),
         };
         let (size, version) = (found.meta.size, found.meta.e_tag.clone());
         let Some(version) = version.filter(|_| size <= BODY_BYTES_MAX) else {
@@ -220,7 +220,7 @@ impl S3Bucket {
         };
         let put_id = found.attributes.get(&Attribute::Metadata(PUT_ID.into()));
         let put_id = put_id.map(|it| it.as_ref().to_owned());
-        let bytes = self.ended(once(size, found.bytes()).await).map_err(|it| it.1)?;
+        let bytes = self.ended(once(size, found.bytes()).await).map_err(|it| it.failed)?;
         let object = StoredObject { bytes: bytes.to_vec(), version: ObjectVersion(version) };
         Ok(Some(ReadObject { object, put_id }))
     }
@@ -235,25 +235,20 @@ impl S3Bucket {
         loop {
             let sent = client.put_opts(&path, put.payload.clone(), put.options());
             let failed = match self.ended(once(length, sent).await) {
-                Ok(put) => match put.e_tag {
-                    Some(version) => return Ok(PutOutcome::Written(ObjectVersion(version))),
-                    None => {
-                        let words = "the answer to a put has no ETag";
-                        return Err(FailedRequest::new(
-                            RemoteFault::Malformed,
-                            Effect::Unknown,
-                            words,
-                        ));
-                    }
-                },
-                Err((refusal, mut failed)) => {
-                    if refusal.is_some_and(|it| it.is_condition()) {
-                        failed.fault = RemoteFault::Throttled;
-                    } else if failed.effect == Effect::None && !failed.passes() {
-                        return Err(failed);
-                    }
-                    failed
+                Ok(object_store::PutResult { e_tag: Some(version), .. }) => {
+                    return Ok(PutOutcome::Written(ObjectVersion(version)));
                 }
+                Ok(_) => {
+                    let words = "the answer to a put has no ETag";
+                    return Err(FailedRequest::new(RemoteFault::Malformed, Effect::Unknown, words));
+                }
+                Err(end) if end.refusal.as_ref().is_some_and(S3Refusal::is_condition) => {
+                    FailedRequest { fault: RemoteFault::Throttled, ..end.failed }
+                }
+                Err(end) if end.failed.effect == Effect::None && !end.failed.passes() => {
+                    return Err(end.failed);
+                }
+                Err(end) => end.failed,
             };
             let is_elsewhere =
                 failed.effect == Effect::None && failed.fault == RemoteFault::Unreachable;
@@ -273,8 +268,8 @@ impl S3Bucket {
         let (client, path) = (self.client().await?, self.path(key)?);
         match self.ended(once(0, client.delete(&path)).await) {
             Ok(()) => Ok(()),
-            Err((Some(refusal), _)) if refusal.is_no_such_key() => Ok(()),
-            Err((_, failed)) => Err(failed),
+            Err(end) if end.is_no_such_key() => Ok(()),
+            Err(end) => Err(end.failed),
         }
     }
 
@@ -288,7 +283,7 @@ impl S3Bucket {
             let removed = client.delete_stream(paths).try_collect::<Vec<_>>();
             match self.ended(once(0, removed).await) {
                 Ok(_) => {}
-                Err((_, failed)) if failed.fault == RemoteFault::Denied => return Err(failed),
+                Err(end) if end.failed.fault == RemoteFault::Denied => return Err(end.failed),
                 Err(_) => {
                     for key in some {
                         repeated(|| self.delete_once(key)).await?;
@@ -347,7 +342,7 @@ impl S3Bucket {
                 };
                 let listed =
                     client.list_paginated(Some(below).filter(|it| !it.is_empty()), options);
-                self.ended(once(0, listed).await).map_err(|it| it.1)
+                self.ended(once(0, listed).await).map_err(|it| it.failed)
             });
             let page = page.await?;
             pages.push(page.result);
@@ -360,15 +355,27 @@ impl S3Bucket {
         Err(FailedRequest::new(RemoteFault::Malformed, Effect::None, words))
     }
 
-    /// A refusal is told with what it means in general, since some verbs know better.
-    fn ended<T>(&self, end: S3End<T>) -> Result<T, (Option<S3Refusal>, FailedRequest)> {
+    fn ended<T>(&self, end: S3End<T>) -> Result<T, Box<BadEnd>> {
         match end {
             S3End::Done(done) => Ok(done),
-            S3End::Failed(failed) => Err((None, failed)),
+            S3End::Failed(failed) => Err(Box::new(BadEnd { refusal: None, failed })),
             S3End::Refused(refusal) => {
                 let failed = refusal.failed(&self.location.container);
-                Err((Some(refusal), failed))
+                Err(Box::new(BadEnd { refusal: Some(refusal), failed }))
             }
         }
+    }
+}
+
+/// A request that did not do what it was sent for. What S3 said goes along with what it means in general, since some verbs know
+/// better.
+struct BadEnd {
+    refusal: Option<S3Refusal>,
+    failed: FailedRequest,
+}
+
+impl BadEnd {
+    fn is_no_such_key(&self) -> bool {
+        self.refusal.as_ref().is_some_and(S3Refusal::is_no_such_key)
     }
 }
