@@ -12,6 +12,8 @@ pub enum OrderingRule {
     Serve,
     /// What served them stays until nobody comes the old way.
     Drain,
+    /// What users can do without goes when they have come.
+    Follow,
     /// A serving set is never emptied.
     Set,
     /// Siblings are disturbed one after another.
@@ -29,6 +31,7 @@ impl OrderingRule {
         match self {
             Self::Serve => "traffic is shifted last, to a healthy target",
             Self::Drain => "the old target stays until DNS caches have expired",
+            Self::Follow => "what the quorum can do without is changed once users have moved",
             Self::Set => "a serving set is never emptied",
             Self::Sibling => "siblings are changed one at a time",
             Self::Seen => "a sibling is changed only once the previous one is healthy again",

@@ -7,6 +7,7 @@ pub mod taken_names;
 pub mod rolling;
 pub mod neighbors;
 pub mod quorum;
+pub mod after_users;
 pub mod tasks;
 pub mod order;
 pub mod retain_dependencies;

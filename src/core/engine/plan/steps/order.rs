@@ -10,6 +10,7 @@ use crate::engine::plan::model::options::Allowances;
 use crate::engine::plan::model::options::Intent;
 use crate::engine::plan::model::planned_change::{PlannedChange, is_deposed};
 use crate::engine::plan::model::planned_task::PlannedTask;
+use crate::engine::plan::steps::after_users::takings_after_users;
 use crate::engine::plan::steps::cycle::{self, OrderingRule};
 use crate::engine::plan::steps::lower::disrupts;
 use crate::engine::plan::steps::quorum::TargetQuorum;
@@ -108,12 +109,12 @@ impl StepBuilder {
     /// Law 7: users are directed only to what serves, and what served them stays until nobody comes any more. For each shift:
     ///
     /// 1. what it directs users to is there, of its backends as many as its quorum asks for, and what is taken out of that is
-    ///    gone;
+    ///    gone, unless the rest reaches the quorum without it;
     /// 2. items that are written to a group arrive at its members;
     /// 3. the gate of the new target is open;
     /// 4. users are directed;
     /// 5. the old way is drained;
-    /// 6. what stands behind the old target is deleted or weakened.
+    /// 6. what stands behind the old target is deleted or weakened, and what users can do without behind the new one.
     fn order_traffic_shifts(
         &mut self,
         planned: &[PlannedChange<'_>],
@@ -128,12 +129,23 @@ impl StepBuilder {
         let view = ServingView::new(planned);
         let replicated = self.replication_gates(course, &changes);
         let still_used = course.left_while_shrinking();
+        let after_users = takings_after_users(
+            self,
+            (course.stack, course.tasks),
+            course.directions,
+            &view,
+            &frontiers,
+        );
         for direction in course.directions {
             let Some(directing) = changes.get(&direction.address) else { continue };
             let shift = self.shift_of(direction);
-            if let Some((first, _)) = shift {
+            if let Some((first, last)) = shift {
                 let quorum = self.target_quorum(course.stack, direction, &view, &frontiers);
                 let mut ready = self.target_is_there(direction, &quorum, &frontiers, &still_used);
+                if let Some(takings) = after_users.get(&direction.address) {
+                    ready.retain(|it| !takings.contains(&self.steps[*it].address));
+                    self.follow_users(last, takings);
+                }
                 if direction.drain_seconds.is_some() {
                     ready.extend(&replicated);
                 }
@@ -145,7 +157,7 @@ impl StepBuilder {
     }
 
     /// The first and last step of this plan that direct users so; `None`: an earlier run has done it, or nothing changes.
-    fn shift_of(&self, direction: &ShiftDirection) -> Option<(usize, usize)> {
+    pub fn shift_of(&self, direction: &ShiftDirection) -> Option<(usize, usize)> {
         let steps = if direction.withdraws { &self.deletes } else { &self.makes };
         steps.get(&direction.address).copied().filter(|_| direction.until.is_none())
     }

@@ -1,8 +1,8 @@
 //! How much of a new target has to serve before users are sent to it, and which additions may follow them.
 //!
 //! Users wait for their quorum, not for the whole scale-up (DESIGN: *Quorum first*). A backend counts as soon as it and all that
-//! it depends on is there. What is no backend (a balancer, its configs, a firewall) is always waited for, and so is whatever
-//! changes a backend that exists; only backends that are created may come after their users.
+//! it depends on is there. What is no backend (a balancer, its configs, a firewall) is always waited for. Backends that are
+//! created may come after their users, and so may what changes the others, as `after_users` says.
 
 use std::collections::{BTreeMap, BTreeSet};
 

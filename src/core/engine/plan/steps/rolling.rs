@@ -100,7 +100,7 @@ fn is_seen(catalog: &Catalog, serving: &ServingView<'_, '_>, it: &PlannedChange<
 }
 
 /// Whether a member of a serving set is changed in what it serves, or how.
-fn is_moved(it: &PlannedChange<'_>) -> bool {
+pub fn is_moved(it: &PlannedChange<'_>) -> bool {
     let serves = it.kind.serves.as_ref().map(|it| &it.attribute);
     let moves = |name: &String| it.kind.directs(name) || serves == Some(name);
     match it.change.action {

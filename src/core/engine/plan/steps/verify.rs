@@ -215,6 +215,10 @@ fn sets(it: &Checked<'_>, history: &History<'_>, ancestors: &mut Ancestors<'_>) 
         let mut told = BTreeSet::new();
         for member in members.iter().filter(|it| it.is_old && !it.orphaned) {
             for taker in &member.takers {
+                // What is gone by then cannot be taken away again.
+                if member.gone.is_some_and(|gone| gone != *taker && ancestors.has(*taker, gone)) {
+                    continue;
+                }
                 let follows = |it: &&&PlanVersion<'_>| it.address == member.address && !it.is_old;
                 let own = it.steps[*taker].address == *member.address;
                 // The only one goes over to what was found ready; of several each is seen to serve before the next.
@@ -257,11 +261,12 @@ fn empties(step: &Step, what: &str, first: &str) -> Diagnostic {
     ))
 }
 
-/// The names that lead to an object, with the steps that lead them elsewhere.
+/// The names that lead to an object, with the steps that lead them elsewhere, and those that lead to it from then on.
 #[derive(Default)]
 struct TakenNames {
     any: bool,
     leading: BTreeMap<Address, Vec<Option<usize>>>,
+    coming: BTreeMap<Address, Vec<usize>>,
 }
 
 impl TakenNames {
@@ -282,14 +287,27 @@ impl TakenNames {
                 names.leading.entry(behind).or_default().push(moves.get(address).copied());
             }
         }
+        let wanted = DesiredTopology::new(it.catalog, it.stack);
+        for (address, step) in &moves {
+            let Some(instance) = it.stack.instances.get(*address) else { continue };
+            let Some(kind) = it.catalog.get(&instance.resource.kind) else { continue };
+            let roots = wanted.targets(kind, instance);
+            // What is deleted there is inside it as state has it.
+            let behind = wanted.contained(&roots).into_iter().chain(recorded.contained(&roots));
+            for behind in behind.collect::<BTreeSet<_>>() {
+                names.coming.entry(behind).or_default().push(*step);
+            }
+        }
         names
     }
 
-    /// Where there are names, and each that led to a member leads elsewhere by then.
+    /// Where there are names, and each that led to a member leads elsewhere by then, and none leads to it already.
     fn nobody_comes(&self, member: &Address, at: usize, ancestors: &mut Ancestors<'_>) -> bool {
-        let leading = self.leading.get(member).into_iter().flatten();
-        let away = |it: &Option<usize>| it.is_some_and(|it| ancestors.has(at, it));
-        self.any && leading.copied().collect::<Vec<_>>().iter().all(away)
+        let mut leading = self.leading.get(member).into_iter().flatten();
+        let mut coming = self.coming.get(member).into_iter().flatten();
+        self.any
+            && leading.all(|it| it.is_some_and(|it| ancestors.has(at, it)))
+            && coming.all(|it| ancestors.has(*it, at))
     }
 }
 

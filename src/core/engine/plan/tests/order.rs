@@ -385,6 +385,30 @@ fn verify_finds_steps_that_break_a_law() {
     assert_eq!(tampered(&moved, &away, undrained)[0], "empties_serving_set");
 }
 
+/// What serves where users are about to come is taken away before they come, or not at all.
+#[test]
+fn verify_finds_a_disruption_of_the_only_backend_that_users_come_to() {
+    let sites = |target: &str, size: &str| {
+        format!(
+            "{}\n  lb_eu: {{ kind: linode.nodebalancer, region: eu-central, label: lb-eu }}
+  http_eu: {{ kind: linode.nodebalancer_config, nodebalancer: '${{lb_eu}}', check: http, check_path: /ok, check_timeout: 5 }}
+  eu: {{ kind: linode.instance, region: eu-central, type: {size}, image: linode/debian12, authorized_users: [a], label: eu-1, private_ip: true }}
+  node_eu: {{ kind: linode.nodebalancer_node, config: '${{http_eu}}', label: '${{eu.label}}', address: '192.168.2.1:80' }}",
+            shop().replace("target: '${lb.ipv4}'", &format!("target: '${{{target}.ipv4}}'"))
+        )
+    };
+    let (before, after) = (sites("lb", "g6-nanode-1"), sites("lb_eu", "g6-standard-1"));
+    assert!(tampered(&before, &after, |_| {}).is_empty());
+    let late = |steps: &mut Vec<Step>| {
+        let resized = of(steps, "ready", "eu");
+        for word in ["serving gate", "update"] {
+            let at = of(steps, word, "shop");
+            steps[at].waits.retain(|it| *it != resized);
+        }
+    };
+    assert_eq!(tampered(&before, &after, late), ["empties_serving_set"]);
+}
+
 #[test]
 fn plan_refuses_a_gate_that_never_opens() {
     let sites = format!(

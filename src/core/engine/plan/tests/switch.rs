@@ -263,6 +263,53 @@ fn plan_switch_waits_for_the_quorum_of_its_target() {
     insta::assert_snapshot!(told);
 }
 
+/// What takes a backend away comes after the users where the others reach the quorum, one after another; else before them.
+#[test]
+fn plan_switch_takes_backends_away_after_users_where_the_quorum_serves_without() {
+    let sites = |count: u32| {
+        SITES.replace("'${vars.size}', region: eu-central", &format!("{count}, region: eu-central"))
+    };
+    let mut told = String::new();
+    for (name, count, eu, gate, lost) in [
+        ("three become one", 3, "count: 1", "", US),
+        ("three become one, planned", 3, "count: 1", "", &[] as &[&str]),
+        ("the only one is resized", 1, "type: g6-standard-1", "", US),
+        ("two are resized", 2, "type: g6-standard-1", "", US),
+        ("two are resized, both asked for", 2, "type: g6-standard-1", ", gate: { serves: 2 }", US),
+        ("two are resized, planned", 2, "type: g6-standard-1", "", &[]),
+        ("two are rebuilt", 2, "image: linode/ubuntu24.04", "", US),
+        ("one of three stays, and is rebuilt", 3, "count: 1, image: linode/ubuntu24.04", "", US),
+    ] {
+        let overlay = format!(
+            "resources:\n  shop: {{ target: '${{lb_eu.ipv4}}'{gate} }}\n  eu: {{ {eu} }}\n"
+        );
+        let base = sites(count);
+        let allowed = Allowances { destroys: Some(99), ..Allowances::default() };
+        let case = SwitchCase {
+            applied: &base,
+            base: &base,
+            to: Some(&overlay),
+            lost,
+            allowed,
+            ..SwitchCase::default()
+        };
+        told.push_str(&format!("{name}\n{}", waits_of_shift(&case, "shop")));
+        let plan = plan(&case);
+        let begins = |it: &&crate::engine::plan::model::change::Step| {
+            matches!(it.call, StepCall::Delete { .. } | StepCall::Update { .. })
+                && it.address.name.ends_with("eu")
+        };
+        for step in plan.steps.iter().filter(begins) {
+            let waits = step.waits.iter().map(|at| &plan.steps[*at]);
+            let waits: Vec<String> =
+                waits.map(|it| format!("{} {}", it.call.word(), it.address)).collect();
+            let (word, after) = (step.call.word(), waits.join(", "));
+            told.push_str(&format!("    {word} {} after [{after}]\n", step.address));
+        }
+    }
+    insta::assert_snapshot!(told);
+}
+
 /// Nobody waits for it, and the plan says so; whoever is told to skip what has no gate made a slip.
 #[test]
 fn plan_switch_skips_gates_that_it_is_told_to_skip() {

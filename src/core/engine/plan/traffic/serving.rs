@@ -67,7 +67,7 @@ impl<'a, 'b> ServingView<'a, 'b> {
     }
 
     /// Whether it serves before anything is changed: it and what it needs are on.
-    fn before(&self, it: &PlannedChange<'_>) -> bool {
+    pub fn before(&self, it: &PlannedChange<'_>) -> bool {
         let Some(record) = it.record.filter(|_| is_there(it)) else { return false };
         let on = |need: &Address| {
             self.at.get(need).is_none_or(|at| {
