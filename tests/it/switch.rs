@@ -1,5 +1,6 @@
 //! The switch as people type it: there and back, planned and under loss, saved, resumed, from another machine; slips and refusals.
 
+use lifeboat::sandbox::faults::state::LostHow;
 use lifeboat::store::state_store::StateStore;
 
 use crate::converge::fired;
@@ -213,7 +214,7 @@ fn failover_with_a_slip_preempts_nobody() {
     running.kill();
 }
 
-/// Home again while home says nothing: refused, with the way around named.
+/// Home again while home says nothing: refused, with the way around named, where there is one that is not refused itself.
 #[test]
 fn failback_refuses_a_home_that_is_still_unreachable() {
     let home = two_sites::home();
@@ -222,11 +223,21 @@ fn failback_refuses_a_home_that_is_still_unreachable() {
     let lost = two_sites::state(&home).lost;
     home.world.heal(Some(AWS)).unwrap();
     home.log_requests();
-    failback(&home)
-        .code(3)
-        .says(&["linode:us-east is still unreachable", "--lost linode:us-east"])
-        .done();
+    let told = failback(&home).code(3);
+    assert!(!told.stderr.contains("--lost"), "users cannot go home without its balancer: {told}");
+    told.says(&[
+        "linode:us-east is still unreachable",
+        "`shop` sends users there, so linode:us-east cannot stay behind",
+    ])
+    .done();
     home.requests().mutating().none();
+    home.world.heal(Some(LINODE)).unwrap();
+    home.world.lose(AWS, LostHow::Hang).unwrap();
+    let without = "`lifeboat failback duo --lost aws:us-east-1 --sandbox`";
+    failback(&home).code(3).says(&["leave it untouched for now", without]).done();
+    home.world.heal(Some(AWS)).unwrap();
+    home.world.lose(LINODE, LostHow::Hang).unwrap();
+    home.log_requests();
     home.sandbox(&["recovered", "duo", LINODE]).code(3).says(&["still unreachable"]).done();
     home.sandbox(&["recovered", "duo", "linode:us-eest"]).code(1).says(&["did you mean"]).done();
     assert_eq!(two_sites::state(&home).lost, lost, "nothing is found by a refusal");

@@ -10,6 +10,7 @@ use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out, signals};
+use crate::engine::plan::draft::destination::sends_into;
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::{self, Completion, Unfinished};
@@ -19,7 +20,7 @@ use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
-use crate::ops::load::sides::{PlanRequest, check};
+use crate::ops::load::sides::{PlanRequest, check, sides};
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::switch_target::{Losses, is_made};
 use crate::ops::plan::make::{plan_on, state_is_missing};
@@ -219,12 +220,13 @@ async fn must_answer(session: &Session, ask: &PlanRequest, state: &State) -> Res
         Losses::Only(these) => these.iter().map(String::as_str).collect(),
         _ => Vec::new(),
     };
-    let lost = stays.into_iter().chain(silent.iter().map(|(it, _)| it.as_str())).collect();
-    let without = AdvisedCommand::Failback { stack: &ask.place.name(), lost };
+    let lost: Vec<&str> =
+        stays.into_iter().chain(silent.iter().map(|(it, _)| it.as_str())).collect();
+    let way = without(session, ask, state, lost)?;
     Err(OpsError::refused(
         format!("{domain} is still unreachable: {}", unseen.why),
         format!(
-            "nothing was changed, and users stay where they are; run the same command again once it is reachable. If no user is to be sent there, it can stay frozen: {without}"
+            "nothing was changed, and users stay where they are; run the same command again once it is reachable{way}"
         ),
     ))
 }
@@ -235,6 +237,26 @@ async fn begin(
     target: &TargetArgs,
     wanted: &SwitchArgs,
 ) -> Result<(PlanRequest, Arc<Session>, State), OpsError> {
+/// How to go home without what does not answer, where no users would be sent into it: that would be refused.
+fn without(
+    session: &Session,
+    ask: &PlanRequest,
+    state: &State,
+    lost: Vec<&str>,
+) -> Result<String, OpsError> {
+    let home = sides(session, ask, Some(state))?.desired.stack;
+    let names = lost.iter().copied().collect();
+    Ok(match sends_into(&session.catalog, &home, state, &names) {
+        Some((address, domain)) => {
+            format!(": `{address}` sends users there, so {domain} cannot stay behind")
+        }
+        None => {
+            let without = AdvisedCommand::Failback { stack: &ask.place.name(), lost };
+            format!(", or leave it untouched for now: {without}")
+        }
+    })
+}
+
     let layers = target.under(Vec::new());
     let ask = open::ask(&context.directory, &layers, &wanted.allow, Intent::Apply)?;
     let ask = PlanRequest { only_switch: true, last_good: wanted.last_good, ..ask };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
 use crate::engine::lang::merge::variables::{GivenVariable, RememberedVariables};
+use crate::engine::plan::draft::destination::sends_into;
 use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::state::record::State;
@@ -111,7 +112,7 @@ fn wanted(
 ) -> Result<DesiredStack, OpsError> {
     let overlays = overlays_of(ask.overlays.as_deref(), state);
     if let Some(state) = state.filter(|it| ask.losses == Losses::Planned && !it.lost.is_empty()) {
-        return Err(not_planned(ask, state, &overlays));
+        return Err(not_planned(session, ask, state, &overlays));
     }
     let nothing = RememberedVariables::none();
     let remembered = state.map_or(nothing, |it| it.remembered(&overlays));
@@ -130,13 +131,29 @@ fn wanted(
 
 /// Who plans a switch says that nothing is lost, and state says otherwise: one of the two is wrong, and a plan that is made of
 /// both would wait for what nobody reads.
-fn not_planned(ask: &PlanRequest, state: &State, overlays: &[String]) -> OpsError {
+fn not_planned(
+    session: &Session,
+    ask: &PlanRequest,
+    state: &State,
+    overlays: &[String],
+) -> OpsError {
     let stack = &ask.place.name();
     let lost: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let (them, have) =
         if lost.len() == 1 { ("it is", "it has") } else { ("they are", "they have") };
     let under_loss = match overlays.strip_prefix(state.home.as_slice()) {
+    let remembered = state.remembered(overlays);
+    let wanted = layers::desired(&ask.place, overlays, &ask.given, remembered, &session.catalog);
+    let names = lost.iter().copied().collect();
+    let into = wanted
+        .ok()
+        .and_then(|it| sends_into(&session.catalog, &it.stack, state, &names).map(|(_, it)| it));
         Some([]) => AdvisedCommand::Failback { stack, lost: lost.clone() }.to_string(),
+        // Nobody is sent to what is lost.
+        _ if into.is_some() => format!(
+            "users cannot go there, and {} lists the available overlays",
+            AdvisedCommand::FailoverWhere { stack }
+        ),
         Some([to]) => {
             AdvisedCommand::Failover { stack, to, lost: lost.clone(), planned: false }.to_string()
         }

@@ -57,7 +57,9 @@ fn ways_on(state: &State, stack: &str) -> String {
         let on = AdvisedCommand::Failover { stack, to, lost: lost.clone(), planned };
         ways.push(format!("if users belong at {to}, resume: {on}"));
     }
-    let home = AdvisedCommand::Failback { stack, lost };
-    ways.push(format!("if users belong at home, fail back: {home}"));
+    // With a lost home left frozen the way there would be refused: it has to answer.
+    let first = if lost.is_empty() { "" } else { " once what is lost has recovered" };
+    let home = AdvisedCommand::Failback { stack, lost: Vec::new() };
+    ways.push(format!("if users belong at home, fail back{first}: {home}"));
     ways.join("; ")
 }

@@ -6,6 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
 use crate::engine::observed::{Observation, UnknownReason, Unreadable};
 use crate::engine::plan::availability::unreachable::{is_asked_there, is_global};
+use crate::engine::plan::draft::destination::sends_into;
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
 use crate::engine::plan::model::options::{Intent, fitting};
 use crate::engine::plan::model::planned_change::PlannedChange;
@@ -182,34 +183,47 @@ impl UnreachableEndpoint {
         let declared = it.options.lost.iter().map(|it| it.fault_domain.as_str());
         let lost: BTreeSet<&str> =
             declared.chain(self.may_be_lost.iter().map(String::as_str)).collect();
-        let switch = switch(it, &name, lost);
-        format!("if it stays unreachable and is lost: {switch}")
+        switch(it, &name, lost)
     }
 }
 
-/// The switch that would live without these.
+/// What to do if these are lost: the switch that would live without them, where there is one that is not refused.
 fn switch<'a>(it: &'a PlanBuilder<'_>, name: &'a str, lost: BTreeSet<&'a str>) -> String {
     let overlays = &it.worlds.stack.overlays;
-    let home = it.worlds.state.map(|it| it.home.as_slice()).unwrap_or_default();
+    let state = it.worlds.state;
+    let home = state.map(|it| it.home.as_slice()).unwrap_or_default();
     let lost_list = || lost.iter().copied().collect::<Vec<_>>();
     let leaves = it.options.from.as_ref().is_some_and(|from| from != overlays);
-    if leaves && overlays == home {
-        return AdvisedCommand::Failback { stack: name, lost: lost_list() }.to_string();
+    let into = state
+        .filter(|_| leaves)
+        .and_then(|state| sends_into(it.worlds.catalog, it.worlds.stack, state, &lost));
+    let if_lost =
+        |switch: &AdvisedCommand<'_>| format!("if it stays unreachable and is lost: {switch}");
+    if leaves && overlays == home && into.is_none() {
+        return if_lost(&AdvisedCommand::Failback { stack: name, lost: lost_list() });
     }
-    let (going, active) = (overlays.last(), it.worlds.state.map(|it| &it.active));
-    let going = going.filter(|_| leaves);
-    let ways = it.options.ways.iter().filter(|way| {
-        going.is_some() || active.is_none_or(|active| !active.contains(&way.overlay))
+    let (going, active) = (overlays.last(), state.map(|it| &it.active));
+    // Who would go to what is lost is told another way.
+    let going = going.filter(|_| leaves && into.is_none());
+    let ways = it.options.ways.iter().filter(|way| match &into {
+        Some(_) => overlays.last() != Some(&way.overlay),
+        None => going.is_some() || active.is_none_or(|active| !active.contains(&way.overlay)),
     });
     let fits = || fitting(ways.clone(), &lost).map(|it| it.overlay.as_str());
-    match going.map(String::as_str).or_else(fits) {
-        Some(to) => AdvisedCommand::Failover { stack: name, to, lost: lost_list(), planned: false }
-            .to_string(),
-        None => {
-            format!(
-                "{} lists the available overlays",
-                AdvisedCommand::FailoverWhere { stack: name }
-            )
-        }
+    match (going.map(String::as_str).or_else(fits), &into) {
+        (Some(to), _) => if_lost(&AdvisedCommand::Failover {
+            stack: name,
+            to,
+            lost: lost_list(),
+            planned: false,
+        }),
+        (None, Some((address, domain))) => format!(
+            "`{address}` would send users to {domain}, so this switch needs it: run the same command again once it is reachable; {} lists the available overlays",
+            AdvisedCommand::FailoverWhere { stack: name }
+        ),
+        (None, None) => format!(
+            "{} lists the available overlays",
+            if_lost(&AdvisedCommand::FailoverWhere { stack: name })
+        ),
     }
 }

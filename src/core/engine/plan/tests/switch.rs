@@ -441,6 +441,14 @@ fn plan_switch_refuses_to_send_users_to_what_is_lost() {
     let home =
         || SwitchCase { active: Some(FAILOVER), to: None, lost: US, ..SwitchCase::default() };
     assert_eq!(refusals(&home()), told("lb", "linode:us-east"));
+    // What is lost is checked by nobody: that is told once, and not as a missing check.
+    for case in [&there, &home()] {
+        let plan = plan(case);
+        assert!(plan.notes.iter().all(|it| it.code != "unchecked_target"), "{:?}", plan.notes);
+    }
+    let asking = "resources:\n  shop: { target: '${lb_eu.ipv4}', gate: { serves: 1 } }\n";
+    let asking = SwitchCase { to: Some(asking), lost: eu, ..SwitchCase::default() };
+    assert_eq!(refusals(&asking), told("lb_eu", "linode:eu-central"));
     // Asked for; and where nobody is served before, nobody is worse off.
     let allowed = Allowances { outage: true, ..Allowances::default() };
     assert!(refusals(&SwitchCase { allowed, ..home() }).is_empty());

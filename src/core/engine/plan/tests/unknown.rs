@@ -97,6 +97,31 @@ fn plan_suggests_a_loss_only_for_silence_and_names_its_overlay() {
         "if it stays unreachable and is lost: `lifeboat failover t` lists the available overlays";
     assert_eq!(told(&us, &[one[0].clone(), one[0].clone()], &[]), which);
     assert_eq!(told(&us, &[], &[]), which);
+    // On the way home: without the tables home serves on, and without its balancer nobody would.
+    let home = |names: &[&str], ways: &[RecoveryOverlay]| {
+        let unseen = silent(names);
+        let case = SwitchCase {
+            active: Some(FAILOVER),
+            to: None,
+            change: &*unseen,
+            ways,
+            ..SwitchCase::default()
+        };
+        silence(&plan(&case)).1.to_owned()
+    };
+    let back = [way("x", &["linode:us-east"])];
+    assert_eq!(
+        home(&us, &back),
+        "if it stays unreachable and is lost: `lifeboat failover t --to x --lost linode:us-east`"
+    );
+    assert_eq!(
+        home(&us, &[]),
+        "`shop` would send users to linode:us-east, so this switch needs it: run the same command again once it is reachable; `lifeboat failover t` lists the available overlays"
+    );
+    // Away to a place that is silent itself.
+    let unseen = silent(&["http_eu", "node_eu[0]"]);
+    let away = SwitchCase { change: &*unseen, ways: &one, ..SwitchCase::default() };
+    assert!(silence(&plan(&away)).1.starts_with("`shop` would send users to linode:eu-central"));
     // Zones and records are everywhere, lists are of all regions, and one that answered there is a sign of life.
     let no_sign =
         "this does not mean that a site is lost; run the same command again once it is reachable";

@@ -25,7 +25,8 @@ pub fn blind(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnos
     let moves = |it: &&ShiftDirection| {
         it.is_blind() && !it.skips && it.until.is_none() && it.drain_seconds.is_some()
     };
-    let told = directions.iter().filter(moves).filter_map(|direction| {
+    let is_lost = |it: &ShiftDirection| leads_into_lost(it, &at);
+    let told = directions.iter().filter(moves).filter(|it| !is_lost(it)).filter_map(|direction| {
         let planned = at.get(&direction.address).copied()?;
         let value = |name: &str| {
             let recorded = || planned.record.and_then(|it| it.attributes.get(name));
@@ -37,6 +38,15 @@ pub fn blind(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnos
     told.collect()
 }
 
+/// What is lost is not asked, whatever checks it has: that users would come to it is told as such.
+fn leads_into_lost(
+    direction: &ShiftDirection,
+    at: &BTreeMap<&Address, &PlannedChange<'_>>,
+) -> bool {
+    let is_frozen = |it: &Address| at.get(it).is_some_and(|it| it.change.frozen.is_some());
+    direction.serving.iter().any(is_frozen)
+}
+
 /// A refusal for each name that asks for backends where nothing counts any.
 pub fn uncounted(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnostic> {
     let asking = it.planned.iter().filter_map(|it| {
@@ -44,8 +54,11 @@ pub fn uncounted(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Dia
         Some((&it.change.address, gate))
     });
     let asking: BTreeMap<&Address, &Gate> = asking.collect();
+    let at: BTreeMap<&Address, &PlannedChange<'_>> =
+        it.planned.iter().map(|it| (&it.change.address, it)).collect();
     let asks = |it: &&ShiftDirection| {
-        it.checked.is_empty() && !it.skips && !it.withdraws && it.until.is_none()
+        let is_counted_nowhere = it.checked.is_empty() && !leads_into_lost(it, &at);
+        is_counted_nowhere && !it.skips && !it.withdraws && it.until.is_none()
     };
     let told = directions.iter().filter(asks).filter_map(|direction| {
         let gate = asking.get(&direction.address)?;
