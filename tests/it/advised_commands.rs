@@ -99,6 +99,7 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::ApplyLetting { stack, flag: "--allow-delete", address },
         AdvisedCommand::ApplySwitch { stack, overlays: &[] },
         AdvisedCommand::ApplySwitch { stack, overlays: &OVERLAYS },
+        AdvisedCommand::ApplyVariables { stack, variables: vec!["size=3".into(), "a=b c".into()] },
         AdvisedCommand::ApplyPlan { file: "my plan" },
         AdvisedCommand::Destroy { stack },
         AdvisedCommand::DestroyLetting { stack, address },
@@ -145,6 +146,7 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::ApplySwitch { .. }
         | AdvisedCommand::ApplyPlan { .. }
         | AdvisedCommand::Destroy { .. }
+        | AdvisedCommand::ApplyVariables { .. }
         | AdvisedCommand::FailoverWhere { .. }
         | AdvisedCommand::Failover { .. }
         | AdvisedCommand::Failback { .. }

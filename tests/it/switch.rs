@@ -244,6 +244,29 @@ fn failback_refuses_a_home_that_is_still_unreachable() {
     home.requests().mutating().none();
 }
 
+/// A switch that is over carries no variable: it says which command takes one, and the command does.
+#[test]
+fn failover_and_failback_that_are_over_refuse_a_variable() {
+    let home = two_sites::home();
+    let away = ["failover", "duo", "--to", "eu", "--planned", "--yes"];
+    home.sandbox(&away).code(0).done();
+    let before = two_sites::state(&home).touched;
+    let apply = "`lifeboat apply duo --var standby=3 --sandbox`";
+    home.sandbox(&[&away[..], &["--var", "standby=3"]].concat())
+        .code(3)
+        .says(&["`--var standby` would have no effect; nothing was changed", apply])
+        .done();
+    // What it has already is no news, and the same command may be typed again.
+    home.sandbox(&[&away[..], &["--var", "standby=2"]].concat()).code(0).done();
+    assert_eq!(two_sites::state(&home).touched, before);
+    home.sandbox(&["apply", "duo", "--var", "standby=3", "--yes"]).code(0).done();
+    failback(&home).code(0).done();
+    home.sandbox(&["failback", "duo", "--var", "standby=3", "--yes"])
+        .code(3)
+        .says(&["`--var standby` would have no effect", apply])
+        .done();
+}
+
 /// A preview says what it assumes; the saved plan is the switch, with its losses, and nothing else.
 #[test]
 fn apply_of_a_saved_plan_is_the_switch_with_its_losses() {

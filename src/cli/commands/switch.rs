@@ -1,5 +1,6 @@
 //! `failover`, `failback`, `recovered`: switches between sites, and the end of a loss.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
 use crate::cli::{open, out, signals};
+use crate::engine::lang::merge::variables::GivenVariable;
+use crate::engine::lang::model::Variable;
 use crate::engine::plan::draft::destination::sends_into;
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::{Intent, Keep};
@@ -79,6 +82,7 @@ pub async fn failover(
     let lost = check(&session, &ask, &known)?;
     let to_overlays = ask.overlays.clone().unwrap_or_default();
     if is_made(&known, &to_overlays, &ask.losses) && !is_left(&session, &ask, &to_overlays)? {
+        takes_no_variable(&session, &ask, &known)?;
         return there_already(&session, &ask, &known, Some(to)).await;
     }
     let asks = !wanted.yes;
@@ -119,6 +123,7 @@ pub async fn failback(
     };
     let lost = check(&session, &ask, &known)?;
     if is_made(&known, &known.home, &ask.losses) && !is_left(&session, &ask, &known.home)? {
+        takes_no_variable(&session, &ask, &known)?;
         return there_already(&session, &ask, &known, None).await;
     }
     must_answer(&session, &ask, &known).await?;
@@ -231,12 +236,6 @@ async fn must_answer(session: &Session, ask: &PlanRequest, state: &State) -> Res
     ))
 }
 
-/// The state as it is before anything is locked: who cannot switch is told without disturbing who is at work.
-async fn begin(
-    context: &CommandContext,
-    target: &TargetArgs,
-    wanted: &SwitchArgs,
-) -> Result<(PlanRequest, Arc<Session>, State), OpsError> {
 /// How to go home without what does not answer, where no users would be sent into it: that would be refused.
 fn without(
     session: &Session,
@@ -257,6 +256,12 @@ fn without(
     })
 }
 
+/// The state as it is before anything is locked: who cannot switch is told without disturbing who is at work.
+async fn begin(
+    context: &CommandContext,
+    target: &TargetArgs,
+    wanted: &SwitchArgs,
+) -> Result<(PlanRequest, Arc<Session>, State), OpsError> {
     let layers = target.under(Vec::new());
     let ask = open::ask(&context.directory, &layers, &wanted.allow, Intent::Apply)?;
     let ask = PlanRequest { only_switch: true, last_good: wanted.last_good, ..ask };
@@ -297,6 +302,7 @@ fn take(
     let state = state.ok_or_else(|| nothing_yet(&ask.place))?;
     let is_made = |it: &State| is_made(it, &to, &ask.losses);
     if is_made(&state) && (waited || !is_made(known)) {
+        takes_no_variable(session, ask, &state)?;
         let by = state.last_run.as_ref();
         let by = by.map(|it| format!(" by {} (lifeboat {})", it.who, it.command));
         out::talk(&format!(
@@ -307,6 +313,39 @@ fn take(
         return Ok(BegunSwitch::MadeMeanwhile);
     }
     Ok(BegunSwitch::Open { lease: Box::new(lease), state: Box::new(state) })
+}
+
+/// A switch that is over carries nothing, and so no variable either: who gave one is told so instead of losing it.
+fn takes_no_variable(session: &Session, ask: &PlanRequest, state: &State) -> Result<(), OpsError> {
+    let given = ask.given.iter().filter(|it| !it.is_said()).cloned().collect();
+    let unsaid = PlanRequest { given, ..ask.clone() };
+    let said = sides(session, ask, Some(state))?.desired.stack.variables;
+    let before = sides(session, &unsaid, Some(state))?.desired.stack.variables;
+    let value =
+        |all: &BTreeMap<String, Variable>, name: &String| all.get(name).map(|it| it.value.clone());
+    let news: Vec<&GivenVariable> = ask
+        .given
+        .iter()
+        .filter(|it| it.is_said() && value(&said, &it.name) != value(&before, &it.name))
+        .collect();
+    let Some(first) = news.first() else { return Ok(()) };
+    let name = ask.place.name();
+    let is_secret = |it: &&GivenVariable| said.get(&it.name).is_some_and(|it| it.sensitive);
+    let pairs = news.iter().map(|it| format!("{}={}", it.name, it.value.shown()));
+    let how = if news.iter().any(is_secret) {
+        format!("{} with the same --var", AdvisedCommand::Apply { stack: &name })
+    } else {
+        AdvisedCommand::ApplyVariables { stack: &name, variables: pairs.collect() }.to_string()
+    };
+    Err(OpsError::refused(
+        format!(
+            "this switch of {name} is complete, so `--var {}` would have no effect; nothing was changed",
+            first.name
+        ),
+        format!(
+            "a variable without a switch is applied by {how}; that also makes what else is pending"
+        ),
+    ))
 }
 
 fn nothing_yet(place: &StackRef) -> OpsError {

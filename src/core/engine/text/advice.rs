@@ -38,6 +38,11 @@ pub enum AdvisedCommand<'a> {
         stack: &'a str,
         overlays: &'a [String],
     },
+    /// With variables, each as `NAME=VALUE`.
+    ApplyVariables {
+        stack: &'a str,
+        variables: Vec<String>,
+    },
     ApplyPlan {
         file: &'a str,
     },
@@ -160,6 +165,10 @@ impl AdvisedCommand<'_> {
             Self::ApplyLetting { stack, flag, address } => plain(&["apply", stack, flag, address]),
             Self::Destroy { stack } => plain(&["destroy", stack]),
             Self::DestroyLetting { stack, address } => {
+            Self::ApplyVariables { stack, variables } => {
+                let flags = variables.iter().flat_map(|it| ["--var".to_owned(), it.clone()]);
+                with(&["apply", stack], flags)
+            }
                 plain(&["destroy", stack, "--allow-delete", address])
             }
             Self::FailoverWhere { stack } => plain(&["failover", stack]),

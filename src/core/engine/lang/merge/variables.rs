@@ -66,6 +66,16 @@ pub enum GivenValue {
     Value(Value),
 }
 
+impl GivenValue {
+    /// As a person types it.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Text(it) => it.clone(),
+            Self::Value(it) => it.json().to_string(),
+        }
+    }
+}
+
 const KEYS: [&str; 4] = ["type", "default", "sensitive", "description"];
 const TYPES: [&str; 7] = ["string", "int", "number", "bool", "list", "map", "any"];
 
