@@ -70,7 +70,7 @@ fn failover_and_failback_are_measured_and_reported() {
             "\n  prepare ",
             "\n  traffic ",
             // Linode stores 120 for 100.
-            "\n  DNS bound          2 min  some users may reach the old site until 20",
+            "\n  DNS caches         2 min  some users may reach the old site until 20",
             "\n  time to move all users: ",
             "; objective 30 min: met",
             "data behind: not measured, the run had no replication gate; objective 1 min: not measured",
@@ -133,7 +133,7 @@ fn in_three_dresses(home: &Home, name: &str) {
         .code(0)
         .shows(&[
             "## failover of shop to eu: complete",
-            "| DNS bound | 2 min |",
+            "| DNS caches | 2 min |",
             "| time to move all users | 30 min |",
             "| met |",
         ])
@@ -316,7 +316,7 @@ fn plan_says_how_long_its_switch_takes_and_how_sure_that_is() {
     for format in ["text", "markdown", "html"] {
         home.run(&["show", "p.json", "--format", format])
             .code(0)
-            .shows(&["Estimated: ", " of them measured ("])
+            .shows(&["Estimated: ", " of them measured before ("])
             .done();
     }
 }
@@ -360,7 +360,7 @@ fn drill_is_reported_for_the_overlay_that_it_rehearses() {
     );
     // What the drill measured is what the real switch is expected to take.
     home.sandbox(&["plan", "woocommerce", "-o", "failover_eu"])
-        .shows(&["Estimated: ", " of them measured ("])
+        .shows(&["Estimated: ", " of them measured before ("])
         .done();
 
     // Both tables have a replication gate, whose own time is the measure.

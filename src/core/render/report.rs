@@ -45,7 +45,7 @@ struct Row {
     note: String,
 }
 
-/// The phases that took any time, the bound of DNS between them.
+/// The phases that took any time, and between them how long DNS caches may still send users the old way.
 fn rows(report: &SwitchReport) -> Vec<Row> {
     let measured = report.measured();
     let mut rows: Vec<Row> = Vec::new();
@@ -61,16 +61,22 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
             "drain" => "until DNS caches had expired",
             _ => "until the remaining changes were made",
         };
+        // What comes after the users is as often a second server as something that is deleted; a drill deletes all of it.
+        let is_rest = phase == "cleanup" && report.kind != SwitchKind::Drill;
+        let shown = if is_rest { "rest" } else { phase };
         if milliseconds > 0 || phase == "prepare" {
-            rows.push(Row { phase: phase.into(), took: took(milliseconds), note: note.into() });
+            rows.push(Row { phase: shown.into(), took: took(milliseconds), note: note.into() });
         }
         if let (Some(directed), "traffic") = (measured.directed, phase) {
+            let until = directed.at + i64::try_from(directed.dns_bound).unwrap_or(0) * 1_000;
+            let waits = measured.phases.drain > 0;
+            let waited = if waits { "the drain below waits for them" } else { "not waited for" };
             rows.push(Row {
-                phase: "DNS bound".into(),
+                phase: "DNS caches".into(),
                 took: took(directed.dns_bound.saturating_mul(1_000)),
                 note: format!(
-                    "some users may reach the old site until {}; not waited for",
-                    moment(directed.at + i64::try_from(directed.dns_bound).unwrap_or(0) * 1_000)
+                    "some users may reach the old site until {}; {waited}",
+                    moment(until)
                 ),
             });
         }
@@ -90,8 +96,13 @@ fn recovery(report: &SwitchReport) -> &'static str {
 
 /// A recovery counts from the outage, which only whoever saw it can say (`--last-good`).
 fn counted_from(report: &SwitchReport) -> &'static str {
-    let is_unknown = report.measured().phases.detection == 0 && report.kind != SwitchKind::Drill;
-    if is_unknown { " from the command on" } else { "" }
+    let phases = report.measured().phases;
+    if phases.detection > 0 || report.kind == SwitchKind::Drill {
+        return "";
+    }
+    // A switch that was resumed counts from the command that began it.
+    let is_resumed = phases.earlier > 0 || phases.idle > 0;
+    if is_resumed { " from its first command on" } else { " from the command on" }
 }
 
 /// ` at most (heartbeat of 2026-11-24T12:00:00Z)`: what is behind by a heartbeat is a bound.
@@ -204,7 +215,7 @@ pub fn text(report: &SwitchReport) -> String {
     ));
     let path = path(report);
     if !path.is_empty() {
-        lines.push("  critical path of the recovery:".into());
+        lines.push("  critical path (the steps that users waited for, one after another):".into());
         lines.extend(path.into_iter().map(|it| format!("    {}", step(report, it))));
     }
     lines.extend(printed(report));
@@ -317,7 +328,7 @@ pub fn markdown(report: &SwitchReport) -> String {
     let path = path(report);
     if !path.is_empty() {
         text.push_str(
-            "\nCritical path of the recovery:\n\n| after | step | | time |\n|---:|---|---|---:|\n",
+            "\nCritical path (the steps that users waited for, one after another):\n\n| after | step | | time |\n|---:|---|---|---:|\n",
         );
     }
     for it in path {
@@ -336,10 +347,10 @@ pub fn markdown(report: &SwitchReport) -> String {
 /// One line for each, the oldest first.
 pub fn list(reports: &[(&str, &SwitchReport)]) -> String {
     let line = |(name, report): &(&str, &SwitchReport)| {
-        let recovery = report.rto();
+        let (what, recovery) = (recovery(report), report.rto());
         let recovery = match (recovery.measured, recovery.objective) {
-            (Some(it), Some(_)) => format!(", recovery {} ({})", took(it), recovery.verdict.word()),
-            (Some(it), None) => format!(", recovery {}", took(it)),
+            (Some(it), Some(_)) => format!(", {what} {} ({})", took(it), recovery.verdict.word()),
+            (Some(it), None) => format!(", {what} {}", took(it)),
             (None, _) => String::new(),
         };
         format!("{}  {}: {}{recovery}", escape_control(name), title(report), outcome(report))
@@ -364,7 +375,7 @@ pub fn json(reports: &[(&str, &SwitchReport)]) -> String {
 /// A list as a table.
 pub fn markdown_list(reports: &[(&str, &SwitchReport)]) -> String {
     let mut text = String::from(
-        "| report | | recovery time | objective | verdict |\n|---|---|---:|---:|---|\n",
+        "| report | | until all users had moved | objective | verdict |\n|---|---|---:|---:|---|\n",
     );
     for (name, report) in reports {
         let it = report.rto();
@@ -386,7 +397,7 @@ mod tests {
     use super::{list, markdown, paragraph, text, took};
     use crate::engine::recovery::report::sample::{planned, report};
     use crate::engine::recovery::report::step_timing::StepResult;
-    use crate::engine::recovery::report::summary::SwitchReport;
+    use crate::engine::recovery::report::summary::{SwitchKind, SwitchReport};
     use crate::engine::state::record::Phase;
 
     #[test]
@@ -402,9 +413,9 @@ mod tests {
       prepare           40.0 s  until the new site was ready
       gate              30.0 s  until the new site passed its health checks
       traffic            3.0 s  until traffic was shifted
-      DNS bound          5 min  some users may reach the old site until 2026-11-24T12:06:13Z; not waited for
+      DNS caches         5 min  some users may reach the old site until 2026-11-24T12:06:13Z; the drain below waits for them
       drain             10 min  until DNS caches had expired
-      cleanup            8.0 s  until the remaining changes were made
+      rest               8.0 s  until the remaining changes were made
       time to move all users: 6 min 13 s from the command on; objective 15 min: met
       data behind: 7.0 s; objective 1 min: met
     "#);
@@ -414,7 +425,7 @@ mod tests {
         insta::assert_snapshot!(rest.trim_start_matches('\n'), @r#"
       base → eu on sandbox, planned, 2026-11-24T12:00:00Z to 2026-11-24T12:11:21Z
       by ann@laptop: `failover shop --to eu --planned`
-      critical path of the recovery:
+      critical path (the steps that users waited for, one after another):
         after 0.0 s: create shop, 40.0 s
         after 40.0 s: serving gate shop, 30.0 s
         after 1 min 11 s: update shop, 2.0 s
@@ -443,7 +454,7 @@ mod tests {
       data behind: 7.0 s; objective 1 min: met
       base → e|u on sandbox, lost: linode:us-east, 2026-11-24T12:00:00Z to 2026-11-24T12:16:40Z
       by a\u{1b}[2Jb: `failover shop --to eu --planned`
-      critical path of the recovery:
+      critical path (the steps that users waited for, one after another):
         after 0.0 s: create shop, 40.0 s
         after 40.0 s: serving gate shop, 30.0 s
       not done:
@@ -455,8 +466,32 @@ mod tests {
         insta::assert_snapshot!(markdown(&failed));
         insta::assert_snapshot!(list(&[("one", &failed), ("two", &report(planned(), 681))]), @r#"
     one  failover of shop to e|u: incomplete
-    two  failover of shop to eu: complete, recovery 6 min 13 s (met)
+    two  failover of shop to eu: complete, time to move all users 6 min 13 s (met)
     "#);
+    }
+
+    /// What was counted from the command that began the switch is not told as if from the one that went on with it, and where nothing
+    /// waits for caches none is named that does.
+    #[test]
+    fn paragraph_of_a_resumed_switch_counts_from_its_first_command() {
+        let mut steps = planned();
+        steps.truncate(5);
+        let mut resumed = report(steps, 90);
+        resumed.kind = SwitchKind::Failback;
+        resumed.span.began -= 60_000;
+        resumed.span.recorded = resumed.span.began;
+        insta::assert_snapshot!(paragraph(&resumed), @r#"
+    failback of shop to eu: complete
+      earlier            1 min  an earlier run of this switch, or a pause between runs
+      prepare           40.0 s  until the new site was ready
+      gate              30.0 s  until the new site passed its health checks
+      traffic            3.0 s  until traffic was shifted
+      DNS caches         5 min  some users may reach the old site until 2026-11-24T12:06:13Z; not waited for
+      rest              17.0 s  until the remaining changes were made
+      time to move all users: 7 min 13 s from its first command on; objective 15 min: met
+      data behind: 7.0 s; objective 1 min: met
+    "#);
+        assert!(list(&[("one", &resumed)]).contains(": complete, time to move all users "));
     }
 
     #[test]

@@ -426,9 +426,9 @@ fn text_says_how_long_a_switch_takes_and_how_sure_that_is() {
         let text = text(ShownPlan { plan: &plan, forecast: Some(&forecast) }, &options);
         text.lines().find(|it| it.starts_with("Estimated: ")).unwrap().to_owned()
     };
-    insta::assert_snapshot!(lines(FORECAST), @"Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); this command ends after 13 min 20 s; it depends on 10 steps, 8 of them measured (12 samples); 3 min if every step is as slow as its slowest sample");
+    insta::assert_snapshot!(lines(FORECAST), @"Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); this command ends after 13 min 20 s; it depends on 10 steps, 8 of them measured before (12 measurements); at the slowest so far, traffic is shifted after 3 min");
     insta::assert_snapshot!(lines(Forecast { measured: 0, samples: 0, ..FORECAST }), @"Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); this command ends after 13 min 20 s; based on built-in defaults, with no measurements yet");
-    insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Estimated: this command ends after 13 min 20 s; it depends on 1 step, 1 of them measured (1 sample); 3 min if every step is as slow as its slowest sample");
+    insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Estimated: this command ends after 13 min 20 s; it depends on 1 step, 1 of them measured before (1 measurement); at the slowest so far, it ends after 3 min");
     let shown = ShownPlan { plan: &plan, forecast: Some(&FORECAST) };
     let sentence = lines(FORECAST);
     assert!(markdown(shown, None).contains(&sentence));

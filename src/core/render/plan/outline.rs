@@ -312,10 +312,12 @@ fn forecast(it: &Forecast) -> String {
         text.push_str("; based on built-in defaults, with no measurements yet");
     } else if it.steps > 0 {
         text.push_str(&format!(
-            "; it depends on {}, {} of them measured ({}); {} if every step is as slow as its slowest sample",
+            "; it depends on {}, {} of them measured before ({}); at the slowest so far, {} {}",
             count(it.steps, "step"),
             it.measured,
-            count(it.samples, "sample"),
+            count(it.samples, "measurement"),
+            // The bound is of what was estimated first, and of nothing after it.
+            if it.directed.is_some() { "traffic is shifted after" } else { "it ends after" },
             duration(it.longest)
         ));
     }
