@@ -30,7 +30,17 @@ impl Signals {
     }
 }
 
+/// For a run that makes calls.
 pub fn listen() -> Result<Signals, OpsError> {
+    listen_saying("received: finishing in-flight calls, starting no new steps")
+}
+
+/// For what only reads: nothing is in flight.
+pub fn listen_reading() -> Result<Signals, OpsError> {
+    listen_saying("received: stopped")
+}
+
+fn listen_saying(what: &'static str) -> Result<Signals, OpsError> {
     let (stop, stopped) = watch::channel(None);
     let (number, numbered) = watch::channel(None);
     let (second, again) = watch::channel(false);
@@ -48,7 +58,7 @@ pub fn listen() -> Result<Signals, OpsError> {
                     second.send_replace(true);
                     continue;
                 }
-                talk(&format!("{name} received: finishing in-flight calls, starting no new steps"));
+                talk(&format!("{name} {what}"));
                 number.send_replace(Some(code));
                 stop.send_replace(Some(name.to_owned()));
             }

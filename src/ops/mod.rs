@@ -10,6 +10,7 @@ pub mod heartbeats;
 pub mod audit;
 pub mod recovered;
 pub mod overlay_choice;
+pub mod online;
 pub mod apply;
 pub mod recovery_reports;
 pub mod status;

@@ -21,15 +21,40 @@ use crate::store::lease::Lease;
 /// answer decides whether a domain counts as recovered, and short enough that people wait for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What became of the question whether a fault domain is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DomainAnswer {
+    Answers,
+    /// Nothing that counts came, and why.
+    Not(Unreadable),
+    /// Nothing recorded can be asked for there by name.
+    NotAsked,
+}
+
 /// Those of the fault domains that do not answer a call that names one of their objects, and why.
 pub async fn silent(
     session: &Session,
     state: &State,
     domains: &[String],
 ) -> Vec<(String, Unreadable)> {
-    if domains.is_empty() {
-        return Vec::new();
-    }
+    let asked = ask(session, state, domains, PATIENCE).await;
+    let silent = asked.into_iter().filter_map(|(domain, answer)| match answer {
+        DomainAnswer::Not(why) => Some((domain, why)),
+        DomainAnswer::Answers | DomainAnswer::NotAsked => None,
+    });
+    silent.collect()
+}
+
+/// Asks each of these fault domains once for one of its objects, all at once; none of it takes longer than `within`, on the wall's
+/// clock.
+pub async fn ask(
+    session: &Session,
+    state: &State,
+    domains: &[String],
+    within: Duration,
+) -> Vec<(String, DomainAnswer)> {
+    let mut answers: Vec<(String, DomainAnswer)> =
+        domains.iter().map(|it| (it.clone(), DomainAnswer::NotAsked)).collect();
     let placed = FaultDomains::new(&session.catalog, Some(state));
     // All at once: each silence takes as long as patience lasts.
     let mut asked = JoinSet::new();
@@ -45,25 +70,23 @@ pub async fn silent(
             (Arc::clone(&session.provider), kind.clone(), record.clone());
         let asking = async move {
             let look = provider.look(&kind, &record.id, &record.attributes);
-            let why = match tokio::time::timeout(PATIENCE, look).await {
-                Ok(Ok(ReadResult::Exists { .. } | ReadResult::Absent)) => None,
-                Ok(Err(why)) => Some(why.unseen()),
+            let answer = match tokio::time::timeout(within, look).await {
+                Ok(Ok(ReadResult::Exists { .. } | ReadResult::Absent)) => DomainAnswer::Answers,
+                Ok(Err(why)) => DomainAnswer::Not(why.unseen()),
                 Err(_) => {
-                    let seconds = PATIENCE.as_secs();
+                    let seconds = within.as_secs();
                     let why = format!("reading a {} in it timed out after {seconds} s", kind.kind);
-                    Some(Unreadable::new(UnknownReason::Unreachable, why))
+                    DomainAnswer::Not(Unreadable::new(UnknownReason::Unreachable, why))
                 }
             };
-            (at, why)
+            (at, answer)
         };
         asked.spawn(asking.in_current_span());
     }
-    let mut silent: Vec<(usize, Unreadable)> = Vec::new();
-    while let Some(Ok((at, why))) = asked.join_next().await {
-        silent.extend(why.map(|why| (at, why)));
+    while let Some(Ok((at, answer))) = asked.join_next().await {
+        answers[at].1 = answer;
     }
-    silent.sort_by_key(|(at, _)| *at);
-    silent.into_iter().map(|(at, why)| (domains[at].clone(), why)).collect()
+    answers
 }
 
 /// It answered, and not what it should: nobody can say that it is well, nor that it is not.

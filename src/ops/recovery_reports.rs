@@ -275,6 +275,30 @@ pub fn expected<'a>(
     (SummedSteps::of(plans.filter_map(|it| expect(session, it, &samples))), damaged)
 }
 
+/// Estimates of the rest of a switch that somebody follows: its reports are read once for each switch, not at each look.
+#[derive(Default)]
+pub struct RestEstimates {
+    /// Of the switch with this identity.
+    read: Option<(i64, Samples)>,
+}
+
+impl RestEstimates {
+    /// How long a plan will take, in seconds, as part of the switch with this identity; `None`: nothing like it was ever measured.
+    pub fn whole(
+        &mut self,
+        session: &Session,
+        place: &StackRef,
+        switch: i64,
+        plan: &Plan,
+    ) -> Option<u64> {
+        if self.read.as_ref().is_none_or(|(of, _)| *of != switch) {
+            self.read = Some((switch, samples(session, place).0));
+        }
+        let (_, samples) = self.read.as_ref()?;
+        SummedSteps::of(expect(session, plan, samples)).map(|it| it.whole)
+    }
+}
+
 /// What the steps in the reports of the stack and its instances took. It serves predictions only: what cannot be read stops
 /// nobody.
 fn samples(session: &Session, place: &StackRef) -> (Samples, Vec<DamagedReport>) {

@@ -13,8 +13,9 @@ use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::{PlanRequest, SwitchSides, sides};
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::plan::make::between;
-use crate::ops::recovery_reports::expected;
+use crate::ops::plan::between::between;
+use crate::ops::plan::switch_rest::switch_rest;
+use crate::ops::recovery_reports::RestEstimates;
 
 /// What state says, and what the layers would have done if everything is as recorded.
 pub struct StackStatus {
@@ -46,6 +47,7 @@ pub fn status(
     session: &Session,
     place: &StackRef,
     given: &[GivenVariable],
+    estimates: &mut RestEstimates,
 ) -> Result<Option<StackStatus>, OpsError> {
     let store = session.store(place);
     let Some(state) = store.load()? else { return Ok(None) };
@@ -59,11 +61,8 @@ pub fn status(
     // Without its journal less is known, and nothing else is wrong.
     let entries = if is_held { store.entries(0).unwrap_or_default() } else { Vec::new() };
     let run = runs(&entries).pop().filter(|it| !it.is_ended);
-    let estimate = match &pending {
-        Ok(it) if !state.phase.is_settled() => {
-            let (expected, _) = expected(session, place, std::iter::once(&it.plan));
-            expected.map(|it| it.whole)
-        }
+    let estimate = match (&pending, state.unfinished_switch()) {
+        (Ok(it), Some(switch)) => estimates.whole(session, place, switch.identity(), &it.plan),
         _ => None,
     };
     Ok(Some(StackStatus { state, pending, run, estimate }))
@@ -94,6 +93,7 @@ fn pending(
         from: course.from,
         ..PlanOptions::default()
     };
-    let plan = between(&before, &worlds, &options).0;
+    let mut plan = between(&before, &worlds, &options).0;
+    plan.rest = switch_rest(session, &ask, &worlds, &options, &plan);
     Ok(PendingChanges { stack: desired.stack, plan })
 }

@@ -25,7 +25,7 @@ fn status_tells_how_far_a_running_switch_is() {
             "phase: switching from base since ",
             "recovery: ",
             "progress: ",
-            " steps ended\nin progress: shop serving gate, for ",
+            " steps ended\nin progress: shop serving gate (waits for a condition), for ",
         ])
         .done();
     let json = home.sandbox(&["status", "duo", "--format", "json"]).code(0).json();
@@ -49,7 +49,103 @@ fn status_follow_shows_each_change_until_a_signal() {
     running.kill();
     follower.until_shows("whose process has died");
     follower.signal("INT");
-    follower.end().code(130).done();
+    let ended = follower.end().code(130);
+    assert!(!ended.stderr.contains("in-flight"), "it makes no calls: {ended}");
+    ended.says(&["SIGINT received: stopped"]).done();
+}
+
+/// What is recorded says nothing of now: asked for, each fault domain is, for a moment, and none that is declared lost.
+#[test]
+fn status_online_says_which_fault_domains_answer() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
+    home.lose("linode:us-east");
+    home.log_requests();
+    let recorded = home.sandbox(&["status", SHOP]).code(0);
+    recorded
+        .shows(&["as recorded 2", " ago; the clouds were not called (`--online` asks them)"])
+        .done();
+    home.requests().none();
+    let status = ["status", SHOP, "--online"];
+    home.sandbox(&status)
+        .code(5)
+        .shows(&[
+            "now: linode:us-east is silent: ",
+            "if it is lost, `lifeboat failover woocommerce --sandbox` names the overlay",
+            "now: linode:eu-central answers",
+            "now: aws:eu-west-1 answers",
+        ])
+        .done();
+    home.requests().mutating().none();
+    home.lose("aws:us-east-1");
+    home.sandbox(&["failover", SHOP, "--to", "failover_eu", "--yes"]).code(0).done();
+    home.log_requests();
+    let told = home.sandbox(&[&status[..], &["--format", "json"]].concat()).code(0).json();
+    let health = |name: &str| {
+        let all = told["online"].as_array().unwrap().iter();
+        let mut found = all.filter(|it| it["fault_domain"] == name);
+        found.next().unwrap_or_else(|| panic!("no {name}: {told:#}"))["health"].clone()
+    };
+    assert_eq!(
+        (health("linode:us-east"), health("aws:us-east-1")),
+        ("not asked".into(), "not asked".into())
+    );
+    assert_eq!(health("aws:eu-west-1"), "answers");
+    home.requests().to_fault_domain("aws:us-east-1").none();
+    home.fault("GET 401 times=100000");
+    let denied = home.sandbox(&status).code(1);
+    denied.shows(&["now: linode:eu-central denied the request"]).done();
+}
+
+/// What is left of a switch, why it is left, and what else is pending are three things.
+#[test]
+fn status_and_plan_tell_the_rest_of_a_switch_apart() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
+    home.lose("linode:us-east");
+    home.lose("aws:us-east-1");
+    home.fault("POST /linode/instances 503 times=100000");
+    home.sandbox(&["failover", SHOP, "--to", "failover_eu", "--yes"]).code(1).done();
+    let stack = home.path("stacks/woocommerce/stack.yaml");
+    let text = std::fs::read_to_string(&stack).unwrap();
+    let later =
+        text.replace("  zone: {", "  later: { kind: linode.firewall, label: later }\n  zone: {");
+    assert_ne!(text, later);
+    std::fs::write(&stack, later).unwrap();
+    home.sandbox(&["status", SHOP])
+        .code(0)
+        .shows(&[
+            "failed: create standby[1], ",
+            "503",
+            "left of the switch: 2 changes if nothing has drifted: create standby[1], create standby_node[1]",
+            "pending: 1 other change if nothing has drifted: create later",
+        ])
+        .done();
+    let json = home.sandbox(&["status", SHOP, "--format", "json"]).code(0).json();
+    let failure = &json["switch"]["failures"][0];
+    assert_eq!((&failure["address"], &failure["call"]), (&"standby[1]".into(), &"create".into()));
+    assert!(failure["why"].as_str().unwrap().contains("503"), "{failure}");
+    let of_switch: Vec<(&Value, &Value)> = json["pending"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (&it["address"], &it["of_switch"]))
+        .collect();
+    assert_eq!(of_switch.len(), 3, "{json:#}");
+    assert!(of_switch.iter().all(|(name, own)| **own == (*name != "later")), "{json:#}");
+    home.sandbox(&["plan", SHOP])
+        .code(0)
+        .shows(&[
+            "Left of the switch (its users have moved)",
+            "create standby[1]: failed before: ",
+            "1 other change of this plan is not part of the switch",
+        ])
+        .done();
+    // Made good, nothing is told of it any more.
+    home.world.heal(None).unwrap();
+    home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
+    let json = home.sandbox(&["status", SHOP, "--format", "json"]).code(0).json();
+    assert_eq!(json["switch"], Value::Null);
 }
 
 /// One line for each event, in the order in which they come; the switch, its phase, its end, and what failed.

@@ -1,4 +1,4 @@
-//! `status`: where users are, what is active, lost, deferred and draining; nothing is asked of any cloud.
+//! `status`: where users are, what is active, lost, deferred and draining; no cloud is asked anything, unless that is asked for.
 
 use std::time::Duration;
 
@@ -16,31 +16,47 @@ use crate::ops::load::session::Session;
 use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::stores;
-use crate::ops::recovery_reports::goals;
-use crate::ops::status;
+use crate::ops::recovery_reports::{RestEstimates, goals};
+use crate::ops::{online, status};
 use crate::render;
-use crate::render::status::StatusFacts;
+use crate::render::status::{Health, OnlineAnswer, StatusFacts};
 use crate::render::words::count;
 
 /// How often a followed state is read. A guess: people see a change at once, and a reading of a large state (0.1 s for 10,000
 /// resources) leaves the machine to the run that is followed.
 const FOLLOW: Duration = Duration::from_secs(1);
+/// How long fault domains may take to answer `--online`, on the wall's clock. A guess: what is well answers within a second, and who
+/// asks waits for the slowest.
+const ONLINE: Duration = Duration::from_secs(2);
 
 pub async fn status(context: &CommandContext, arguments: &StatusArgs) -> Result<Exit, OpsError> {
-    let StatusArgs { target, world, format, follow: follows } = arguments;
+    let StatusArgs { target, world, format, online, follow: follows } = arguments;
     let place = StackRef::find(&target.stack, &context.directory)?;
     let given = open::variables(&target.under(Vec::new()))?;
     let session = open::session(&place.root, world).await?;
     if *follows {
         return follow(&session, &place, &given, *format).await;
     }
-    out::data(&told(&session, &place, &given, |facts| match format {
+    let online = if *online { online::answers(&session, &place, ONLINE).await? } else { None };
+    let looked = LookedAt { online: online.as_deref(), estimates: &mut RestEstimates::default() };
+    out::data(&told(&session, &place, &given, looked, |facts| match format {
         Plain::Text => {
             out::typed_here(&render::status::text(facts, out::terminal_width())).into_owned()
         }
         Plain::Json => render::status::json(facts),
     })?);
-    Ok(Exit::Done)
+    let healths = online.iter().flatten().map(|(_, it)| it.health);
+    Ok(match healths.max() {
+        Some(Health::Denied) => Exit::Failed,
+        Some(Health::Silent) => Exit::Unseen,
+        _ => Exit::Done,
+    })
+}
+
+/// What a status is told from beside the state.
+struct LookedAt<'a> {
+    online: Option<&'a [(String, OnlineAnswer)]>,
+    estimates: &'a mut RestEstimates,
 }
 
 /// Until a signal: on a terminal the screen is drawn anew, elsewhere a status is written whenever something of it changes.
@@ -50,14 +66,16 @@ async fn follow(
     given: &[GivenVariable],
     format: Plain,
 ) -> Result<Exit, OpsError> {
-    let signals = signals::listen()?;
+    let signals = signals::listen_reading()?;
+    let mut estimates = RestEstimates::default();
     let mut stop = signals.stop.clone();
     let mut last = None;
     let draws = out::can_redraw();
     loop {
         let stamp = stamp(session, place)?;
         if draws || last.as_ref() != Some(&stamp) {
-            let text = told(session, place, given, |facts| match format {
+            let looked = LookedAt { online: None, estimates: &mut estimates };
+            let text = told(session, place, given, looked, |facts| match format {
                 Plain::Text => out::typed_here(&render::status::text(facts, out::terminal_width()))
                     .into_owned(),
                 Plain::Json => render::status::json_line(facts),
@@ -91,9 +109,11 @@ fn told(
     session: &Session,
     place: &StackRef,
     given: &[GivenVariable],
+    looked: LookedAt<'_>,
     tell: impl Fn(&StatusFacts<'_>) -> String,
 ) -> Result<String, OpsError> {
-    let Some(status) = status::status(session, place, given)? else {
+    let LookedAt { online, estimates } = looked;
+    let Some(status) = status::status(session, place, given, estimates)? else {
         return Ok(format!("{} has not been applied yet", place.name()));
     };
     let (pending, trouble) = match &status.pending {
@@ -118,6 +138,7 @@ fn told(
         run: status.run.as_ref(),
         objective: pending.and_then(|(stack, _)| goals(stack).rto),
         estimate: status.estimate,
+        online,
     };
     Ok(tell(&facts))
 }
@@ -125,7 +146,8 @@ fn told(
 /// After a switch: what the layers would have changed as well, and which commands show and make it.
 pub fn pending(session: &Session, ask: &PlanRequest) {
     // Nothing was done with this: what cannot be told now is told by `status` and `plan`.
-    let Ok(Some(status)) = status::status(session, &ask.place, &ask.given) else { return };
+    let status = status::status(session, &ask.place, &ask.given, &mut RestEstimates::default());
+    let Ok(Some(status)) = status else { return };
     let (number, name) = (status.pending_changes(), ask.place.name());
     if number > 0 {
         let (verb, them) = if number == 1 { ("is", "it") } else { ("are", "them") };

@@ -51,6 +51,23 @@ impl ErrorClass {
         }
     }
 
+    /// In a few words, for who reads later why a step failed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Throttled => "throttled",
+            Self::Transient => "the cloud is not well",
+            Self::UnknownOutcome => "no reply",
+            Self::Unreachable => "unreachable",
+            Self::Missing => "not there",
+            Self::Conflict => "conflict",
+            Self::Unauthenticated => "credentials",
+            Self::Denied => "denied",
+            Self::Rejected => "refused by the cloud",
+            Self::Garbled => "malformed reply",
+        }
+    }
+
     /// What it says of the world when a look failed by it.
     pub fn reason(self) -> UnknownReason {
         match self {

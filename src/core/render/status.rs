@@ -5,12 +5,12 @@ use serde_json::{Value as Json, json};
 use crate::engine::plan::model::change::{Action, Change, Plan};
 use crate::engine::recovery::report::journaled::JournaledSwitch;
 use crate::engine::recovery::user_routes::UserRoute;
-use crate::engine::state::record::{Phase, State, SwitchRecord};
+use crate::engine::state::record::{MutatingCall, Phase, State, SwitchRecord};
 use crate::engine::state::task_record::TaskAttempt;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
-use crate::render::words::{count, duration, escape_control, inline, moment, wrap};
+use crate::render::words::{count, duration, escape_control, failed, inline, moment, wrap};
 
 /// Everything a status is told from.
 pub struct StatusFacts<'a> {
@@ -35,6 +35,36 @@ pub struct StatusFacts<'a> {
     pub objective: Option<u64>,
     /// How long the rest of a switch will take, in seconds.
     pub estimate: Option<u64>,
+    /// What each fault domain answers now; `None`: nobody asked.
+    pub online: Option<&'a [(String, OnlineAnswer)]>,
+}
+
+/// Whether a fault domain answers, the worst for who reads it last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    Answers,
+    NotAsked,
+    Silent,
+    /// It is reachable, and said no or nonsense.
+    Denied,
+}
+
+impl Health {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Answers => "answers",
+            Self::NotAsked => "not asked",
+            Self::Silent => "silent",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+/// What a fault domain answered when it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnlineAnswer {
+    pub health: Health,
+    pub why: Option<String>,
 }
 
 fn named(overlays: &[String]) -> String {
@@ -49,11 +79,18 @@ fn age(facts: &StatusFacts<'_>, since: i64) -> String {
 /// One fact a line, what matters most first; what is longer than `width` columns goes on indented; 0: never. Outputs stay as they are.
 pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
     let state = facts.state;
+    let since = state.last_run.as_ref().map(|it| it.finished.unwrap_or(it.at));
+    let since = since.map_or_else(String::new, |it| format!(" {}", age(facts, it)));
+    let asked = match facts.online {
+        Some(_) => "which fault domains answer was asked now",
+        None => "the clouds were not called (`--online` asks them)",
+    };
     let mut lines = vec![format!(
-        "{} on {}, as recorded; the clouds were not called",
+        "{} on {}, as recorded{since}; {asked}",
         escape_control(&facts.name),
         escape_control(&state.target)
     )];
+    lines.extend(facts.online.into_iter().flatten().map(|it| online(facts, it)));
     lines.extend(facts.ways.iter().map(users));
     lines.extend([
         format!("active: {}", named(&state.active)),
@@ -62,6 +99,7 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
     ]);
     lines.extend(recovery(facts));
     lines.extend(running(facts));
+    lines.extend(failures(facts));
     for it in &state.lost {
         let domain = escape_control(&it.fault_domain);
         lines.push(format!(
@@ -102,6 +140,28 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
     lines.join("\n")
 }
 
+/// `now: linode:us-east is silent: …`. Only silence can mean a loss.
+fn online(facts: &StatusFacts<'_>, (domain, it): &(String, OnlineAnswer)) -> String {
+    let domain = escape_control(domain);
+    let why = it.why.as_deref().map_or_else(String::new, |it| format!(": {}", escape_control(it)));
+    let what = match it.health {
+        Health::Answers => "answers".to_owned(),
+        Health::Denied => format!("denied the request{why}"),
+        other => format!("is {}{why}", other.word()),
+    };
+    let way = match it.health {
+        Health::Silent => {
+            let stack = &facts.name;
+            format!(
+                "; if it is lost, {} names the overlay",
+                AdvisedCommand::FailoverWhere { stack }
+            )
+        }
+        _ => String::new(),
+    };
+    format!("now: {domain} {what}{way}")
+}
+
 fn users(it: &UserRoute) -> String {
     let to: Vec<String> = it.to.iter().map(|it| escape_control(&it.to_string())).collect();
     let to = if to.is_empty() { "a target outside this stack".to_owned() } else { to.join(", ") };
@@ -127,10 +187,12 @@ fn phase(facts: &StatusFacts<'_>) -> String {
         (Phase::Settled, _) if facts.state.lost.is_empty() => "settled".into(),
         // The one thing that is left to do after a failover.
         (Phase::Settled, _) if facts.state.active != facts.state.home => format!(
-            "settled; once the lost fault domains have recovered: {}",
+            "settled (the switch is complete; what is lost stays so until it recovers); then: {}",
             AdvisedCommand::Failback { stack: &facts.name, lost: Vec::new() }
         ),
-        (Phase::Settled, _) => "settled, while a fault domain is lost".into(),
+        (Phase::Settled, _) => {
+            "settled (no switch is unfinished), although a fault domain is lost".into()
+        }
         (phase, Some(it)) => {
             let begun = format!(
                 "from {} since {} by {}",
@@ -211,9 +273,13 @@ fn running(facts: &StatusFacts<'_>) -> Vec<String> {
     let Some(run) = facts.run else { return Vec::new() };
     let of = if run.planned > 0 { format!(" of {}", run.planned) } else { String::new() };
     let mut lines = vec![format!("progress: {}{of} steps ended", run.ended())];
+    // The word is explained where a page has it first.
+    let mut is_told = false;
     lines.extend(run.open().map(|it| {
+        let is_first = it.call.ends_with("gate") && !std::mem::replace(&mut is_told, true);
+        let gloss = if is_first { " (waits for a condition)" } else { "" };
         format!(
-            "in progress: {} {}, for {}",
+            "in progress: {} {}{gloss}, for {}",
             escape_control(&it.address.to_string()),
             escape_control(&it.call),
             duration(seconds_since(facts, it.started.unwrap_or(run.began)))
@@ -267,21 +333,45 @@ fn changes(facts: &StatusFacts<'_>) -> Vec<String> {
             ));
         }
     }
-    let pending: Vec<&Change> = plan.changes.iter().filter(|it| is_pending(it)).collect();
+    let pending = plan.changes.iter().filter(|it| is_pending(it));
+    let (own, pending): (Vec<&Change>, Vec<&Change>) =
+        pending.partition(|it| is_of_switch(plan, it));
+    if !own.is_empty() {
+        lines.push(format!("left of the switch: {}", few(&own, "change")));
+    }
     if !pending.is_empty() {
-        let first: Vec<String> = pending
-            .iter()
-            .take(5)
-            .map(|it| format!("{} {}", it.action.word(), escape_control(&it.address.to_string())))
-            .collect();
-        let more = if pending.len() > 5 { ", …" } else { "" };
-        lines.push(format!(
-            "pending: {} if nothing has drifted: {}{more}",
-            count(pending.len(), "change"),
-            first.join(", ")
-        ));
+        let word = if plan.rest.is_some() { "other change" } else { "change" };
+        lines.push(format!("pending: {}", few(&pending, word)));
     }
     lines
+}
+
+/// How many changes there are, and the first of them.
+fn few(changes: &[&Change], word: &str) -> String {
+    let first: Vec<String> = changes
+        .iter()
+        .take(5)
+        .map(|it| format!("{} {}", it.action.word(), escape_control(&it.address.to_string())))
+        .collect();
+    let more = if changes.len() > 5 { ", …" } else { "" };
+    let number = count(changes.len(), word);
+    format!("{number} if nothing has drifted: {}{more}", first.join(", "))
+}
+
+/// What a switch whose users have moved has still to do itself.
+fn is_of_switch(plan: &Plan, change: &Change) -> bool {
+    plan.rest.as_ref().is_some_and(|it| it.changes.contains(&change.address))
+}
+
+/// Why steps of the switch failed that nothing has made good since.
+fn failures(facts: &StatusFacts<'_>) -> Vec<String> {
+    let failures = facts.state.unfinished_switch().into_iter().flat_map(|it| &it.failures);
+    let told = failures.map(|(address, it)| {
+        let call = it.call.map(|it| format!("{} ", it.word())).unwrap_or_default();
+        let address = escape_control(&address.to_string());
+        format!("failed: {call}{address}, {}: {}", age(facts, it.at), failed(it))
+    });
+    told.collect()
 }
 
 /// A part of it may be held all the same.
@@ -343,6 +433,13 @@ fn value(facts: &StatusFacts<'_>) -> Json {
             "since": it.since,
             "by": it.by,
             "users": if state.phase == Phase::Degraded { "moved" } else { "not moved" },
+            "failures": it.failures.iter().map(|(address, it)| json!({
+                "address": address.to_string(),
+                "call": it.call.map(MutatingCall::word),
+                "class": it.class,
+                "why": it.why,
+                "at": it.at,
+            })).collect::<Vec<_>>(),
         })),
         "users": facts.ways.iter().map(|it| json!({
             "address": it.address.to_string(),
@@ -354,6 +451,11 @@ fn value(facts: &StatusFacts<'_>) -> Json {
             "shut": it.shut,
             "backends": it.backends.map(|it| json!({ "recorded": it.recorded, "wanted": it.wanted })),
         })).collect::<Vec<_>>(),
+        "online": facts.online.map(|all| all.iter().map(|(domain, it)| json!({
+            "fault_domain": domain,
+            "health": it.health.word(),
+            "why": it.why,
+        })).collect::<Vec<_>>()),
         "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
         "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),
         "tasks": open_tasks(facts).iter().map(|(task, why)| json!({ "task": task, "why": why })).collect::<Vec<_>>(),
@@ -389,7 +491,10 @@ fn value(facts: &StatusFacts<'_>) -> Json {
 fn pending(facts: &StatusFacts<'_>) -> Vec<Json> {
     let changes = facts.plan.into_iter().flat_map(|it| &it.changes);
     let changes = changes.filter(|it| is_pending(it) && !nothing_is_applied(facts));
-    let told = |it: &Change| json!({ "address": it.address.to_string(), "action": it.action.word(), "why": null });
+    let told = |it: &Change| {
+        let of_switch = facts.plan.is_some_and(|plan| is_of_switch(plan, it));
+        json!({ "address": it.address.to_string(), "action": it.action.word(), "why": null, "of_switch": of_switch })
+    };
     changes.map(told).collect()
 }
 

@@ -474,6 +474,7 @@ fn status_wraps_long_lines_and_no_output() {
         run: None,
         objective: None,
         estimate: None,
+        online: None,
     };
     let narrow = status::text(&facts, 40);
     insta::assert_snapshot!(narrow);

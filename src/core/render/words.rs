@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::plan::model::change::Action;
 use crate::engine::schema::Sort;
+use crate::engine::state::record::RecordedFailure;
 use crate::engine::text::advice::{restored, unbroken};
 pub use crate::engine::text::plain::escape_control;
 use crate::engine::value::Value;
@@ -39,6 +40,12 @@ pub fn moment(milliseconds: i64) -> String {
     jiff::Timestamp::from_millisecond(milliseconds)
         .and_then(|it| it.round(jiff::Unit::Second))
         .map_or_else(|_| milliseconds.to_string(), |it| it.to_string())
+}
+
+/// Why a step failed, and what that counts as: `no image of that name (refused by the cloud)`.
+pub fn failed(it: &RecordedFailure) -> String {
+    let class = it.class.map_or_else(String::new, |it| format!(" ({})", it.word()));
+    format!("{}{class}", escape_control(&it.why))
 }
 
 /// What a danger is called, before its own words.

@@ -9,9 +9,7 @@ use crate::engine::plan::checks::unrecorded::Unknown;
 use crate::engine::plan::draft::refresh::{ReadRequest, read_requests};
 use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Action, Note, Plan, note};
-use crate::engine::plan::planner::{
-    Intent, Keep, PlanInputs, PlanOptions, plan_changes, plan_switch,
-};
+use crate::engine::plan::planner::{Intent, Keep, PlanInputs, PlanOptions};
 use crate::engine::plan::simulate::{SimulatedState, is_inside, unforeseeable};
 use crate::engine::plan::steps::verify::{Checked, OF_SERVING, verify};
 use crate::engine::schema::Catalog;
@@ -25,11 +23,13 @@ use crate::ops::load::session::Session;
 use crate::ops::load::sides::{PlanRequest, SwitchSides, sides};
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::workspace;
+use crate::ops::plan::between::between;
 use crate::ops::plan::bindings::bindings;
 use crate::ops::plan::checks::{self, MadePlan};
 use crate::ops::plan::missing;
 use crate::ops::plan::recover::{recover, recovered};
 use crate::ops::plan::refresh::{self, Refreshed};
+use crate::ops::plan::switch_rest::switch_rest;
 use crate::ops::plan::tasks_ahead::{acting_on_plain, missing_programs};
 use crate::ops::plan::traffic_first::{TrafficFirstAttempt, advice};
 use crate::ops::plan::unknown_objects;
@@ -274,6 +274,7 @@ fn proposed(
     };
     let is_switch = options.is_switch();
     let (mut plan, mut diagnostics) = between(&before, &worlds, &options);
+    plan.rest = switch_rest(session, ask, &worlds, &options, &plan);
     if let Some(state) = state.as_ref().filter(|_| ask.intent == Intent::Apply) {
         let (place, given, losses) = (&ask.place, ask.given.as_slice(), &ask.losses);
         let again = |worlds: &PlanInputs<'_>| between(&before, worlds, &options).0;
@@ -364,23 +365,6 @@ fn wrong_tasks(
 fn is_silent(observed: &BTreeMap<Address, Observation>) -> bool {
     let silent = |it: &Observation| matches!(it, Observation::Unknown(it) if !it.reason.is_no());
     observed.values().any(silent)
-}
-
-/// A whole plan, or that of a switch from what these desire.
-pub fn between(
-    before: &[DesiredStack],
-    worlds: &PlanInputs<'_>,
-    options: &PlanOptions,
-) -> (Plan, Vec<Diagnostic>) {
-    if before.is_empty() {
-        return plan_changes(worlds, options);
-    }
-    let orders: Vec<Vec<Address>> =
-        before.iter().map(|it| it.graph.order().cloned().collect()).collect();
-    let sides = before.iter().zip(&orders);
-    let left: Vec<PlanInputs<'_>> =
-        sides.map(|(it, order)| PlanInputs { stack: &it.stack, order, ..*worlds }).collect();
-    plan_switch(&left, worlds, options)
 }
 
 /// Why the steps of a saved plan must not be begun, whatever they say of themselves. Where a fresh plan would need an outage,

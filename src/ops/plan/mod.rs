@@ -3,6 +3,8 @@
 pub mod refresh;
 pub mod recover;
 pub mod bindings;
+pub mod between;
+pub mod switch_rest;
 pub mod traffic_first;
 pub mod missing;
 pub mod unknown_objects;

@@ -173,6 +173,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
         switch: switch(stack, state, options),
         overlays: stack.overlays.clone(),
         phase: phase(state, options),
+        rest: None,
         lost: options.lost.clone(),
         recovered: options.recovered.clone(),
         bindings: options.bindings.clone(),

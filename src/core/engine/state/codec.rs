@@ -84,7 +84,8 @@ fn damaged(line: usize) -> impl FnOnce(serde_json::Error) -> CodecError {
 
 /// The bytes of a snapshot: a header, a line per record, a last line.
 pub fn encode_state(state: &State) -> Vec<u8> {
-    let is_new = state.phase == Phase::Degraded || !state.tasks.is_empty();
+    let tells_failures = state.switch.as_ref().is_some_and(|it| !it.failures.is_empty());
+    let is_new = state.phase == Phase::Degraded || !state.tasks.is_empty() || tells_failures;
     let version = if is_new { 2 } else { 1 };
     let mut text = seal(&json(&Header { version, state }));
     for (address, record) in &state.records {

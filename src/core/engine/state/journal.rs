@@ -8,8 +8,8 @@ use crate::engine::address::Address;
 use crate::engine::retry::ErrorClass;
 pub use crate::engine::state::record::PendingOperation;
 use crate::engine::state::record::{
-    Allowances, Draining, Keep, LostDomain, Phase, Record, RunRecord, ShiftRecord, State,
-    SwitchRecord,
+    Allowances, Draining, Keep, LostDomain, Phase, Record, RecordedFailure, RunRecord, ShiftRecord,
+    State, SwitchRecord,
 };
 use crate::engine::state::task_record::{TaskAttempt, TaskEnd, TaskRecord};
 use crate::engine::value::{LineageKey, Value};
@@ -246,9 +246,8 @@ pub fn replay(state: Option<State>, sequence: u64, entry: &JournalEntry) -> Opti
 /// Folds one entry into a founded state.
 pub fn fold(state: &mut State, entry: &JournalEntry) {
     match entry {
-        JournalEntry::Founded { .. }
-        | JournalEntry::Waiting { .. }
-        | JournalEntry::GateSkipped { .. } => {}
+        JournalEntry::Founded { .. } | JournalEntry::GateSkipped { .. } => {}
+        JournalEntry::Waiting { address, .. } => tries(state, address),
         JournalEntry::Leased { epoch, .. } => state.epoch = *epoch,
         JournalEntry::Bound { cloud, account } => {
             state.bound.insert(cloud.clone(), account.clone());
@@ -293,9 +292,13 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
             }
         }
         JournalEntry::Pending(begun) => {
+            tries(state, &begun.address);
             state.pending.insert(begun.address.clone(), begun.clone());
         }
-        JournalEntry::Ended { address, outcome, .. } => end(state, address, outcome),
+        JournalEntry::Ended { address, outcome, at, .. } => {
+            tell_failure(state, address, outcome, *at);
+            end(state, address, outcome);
+        }
         JournalEntry::TaskBegan { .. } | JournalEntry::TaskEnded { .. } => task(state, entry),
         JournalEntry::RunEnded { at, complete, overlays, variables, outputs } => {
             if let Some(run) = &mut state.last_run {
@@ -338,6 +341,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
     let seen = same.and_then(|it| it.last_good);
     let began = same.map(SwitchRecord::identity);
     let moved = same.and_then(|it| it.moved);
+    let failures = same.map(|it| it.failures.clone()).unwrap_or_default();
     let under_loss = !lost.is_empty() || same.is_some_and(|it| it.under_loss);
     let (variables_before, turned, directed) = match unfinished {
         Some(it) if goes_on => (it.variables, it.turned, it.directed),
@@ -358,6 +362,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
         under_loss,
         moved,
         directed,
+        failures,
     });
     state.active.clone_from(to);
     state.lost.clone_from(lost);
@@ -392,6 +397,29 @@ fn task(state: &mut State, entry: &JournalEntry) {
             }
         }
         _ => {}
+    }
+}
+
+/// What is tried again has not failed.
+fn tries(state: &mut State, address: &Address) {
+    if let Some(switch) = &mut state.switch {
+        switch.failures.remove(address);
+    }
+}
+
+/// Why a step of a switch failed is kept with the switch: the journal goes with the next snapshot.
+fn tell_failure(state: &mut State, address: &Address, outcome: &StepOutcome, at: i64) {
+    let call = state.pending.get(address).map(|it| it.call);
+    let Some(switch) = &mut state.switch else { return };
+    match outcome {
+        StepOutcome::Failed(it) | StepOutcome::InDoubt(it) => {
+            let (why, class) = (it.why.clone(), it.class);
+            let failure = RecordedFailure { call, why, class, at };
+            switch.failures.insert(address.clone(), failure);
+        }
+        _ => {
+            switch.failures.remove(address);
+        }
     }
 }
 

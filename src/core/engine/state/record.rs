@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
+use crate::engine::retry::ErrorClass;
 use crate::engine::state::task_record::TaskRecord;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::StackName;
@@ -130,6 +131,22 @@ pub struct SwitchRecord {
     /// these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turned: Vec<LeftSite>,
+    /// Why steps of it failed, by address, until they are tried again. Since format 2.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failures: BTreeMap<Address, RecordedFailure>,
+}
+
+/// Why the last try at an address did not end well, for whoever looks later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedFailure {
+    /// `None`: nothing was to be changed, something was waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<MutatingCall>,
+    pub why: String,
+    /// What a cloud's answer counts as; `None`: no cloud said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<ErrorClass>,
+    pub at: i64,
 }
 
 /// A traffic shift: when it was, in milliseconds since the Unix epoch, and for how many seconds after it resolvers may have

@@ -17,7 +17,7 @@ use crate::engine::state::journal::{
 };
 use crate::engine::state::record::{
     Allowances, Deposed, Draining, Keep, LeftSite, LostDomain, MutatingCall, Phase, Record,
-    RunRecord, ShiftRecord, State, SwitchRecord,
+    RecordedFailure, RunRecord, ShiftRecord, State, SwitchRecord,
 };
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -165,6 +165,46 @@ fn entry() -> impl Strategy<Value = JournalEntry> {
     ]
 }
 
+fn failure() -> RecordedFailure {
+    let (why, class) = ("503".into(), Some(ErrorClass::Transient));
+    RecordedFailure { call: Some(MutatingCall::Create), why, class, at: 7 }
+}
+
+/// A switch of which a create failed, and what came after that.
+fn fails(then: &[JournalEntry]) -> State {
+    let mut state = State::new("shop", None, "clouds", "l", LineageKey(vec![1]));
+    let address = || Address::one("eu");
+    let switched = JournalEntry::Switched {
+        from: Vec::new(),
+        to: vec!["a".into()],
+        lost: Vec::new(),
+        variables: BTreeMap::new(),
+        keep: Keep::Nothing,
+        allowed: Allowances::default(),
+        last_good: None,
+        at: 1,
+        who: "w".into(),
+    };
+    let pending = JournalEntry::Pending(PendingOperation {
+        step: 1,
+        address: address(),
+        kind: "linode.instance".into(),
+        call: MutatingCall::Create,
+        attributes: Attributes::default(),
+        needs: Vec::new(),
+        alike: Vec::new(),
+        mark: None,
+        at: 2,
+    });
+    let why = StepFailure { why: failure().why, class: failure().class };
+    let outcome = StepOutcome::Failed(why);
+    let ended = JournalEntry::Ended { address: address(), step: 1, outcome, at: 3 };
+    for entry in [switched, pending, ended].iter().chain(then) {
+        fold(&mut state, entry);
+    }
+    state
+}
+
 fn draining() -> impl Strategy<Value = Draining> {
     (sample::address(), vec(sample::address(), 0..3), any::<i64>())
         .prop_map(|(address, was, until)| Draining { address, was, until })
@@ -237,6 +277,7 @@ fn state() -> impl Strategy<Value = State> {
                         overlays: vec!["eu".into()],
                         variables: [("size".to_owned(), Value::Int(3))].into(),
                     }],
+                    failures: [(Address::one("eu"), failure())].into(),
                 });
                 let was = vec![Address::one("lb")];
                 state.draining =
@@ -403,6 +444,16 @@ fn encode_writes_the_oldest_version_that_can_say_it() {
     assert!(version(&encode_state(&state), 1));
     state.phase = Phase::Degraded;
     assert!(version(&encode_state(&state), VERSION));
+    // Why a step failed is said in the newer one, and until it is tried again.
+    let state = fails(&[]);
+    let failures = |it: &State| it.switch.as_ref().unwrap().failures.clone();
+    let failure = RecordedFailure { at: 3, ..failure() };
+    assert_eq!(failures(&state), [(Address::one("eu"), failure)].into());
+    assert!(version(&encode_state(&state), VERSION));
+    let (address, step) = (Address::one("eu"), 1);
+    let waiting = JournalEntry::Waiting { address, step, gate: "ready".into(), at: 4 };
+    let again = fails(&[waiting]);
+    assert!(failures(&again).is_empty() && version(&encode_state(&again), 1));
     let recovered =
         JournalEntry::Recovered { fault_domain: "aws:x".into(), at: 1, who: "w".into() };
     assert!(version(encode_entry(1, &recovered).as_bytes(), 1));

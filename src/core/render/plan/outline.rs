@@ -17,7 +17,7 @@ use crate::render::plan::entry::{RenderedEntry, RenderedSection};
 use crate::render::plan::fold;
 use crate::render::plan::steps::{gates, step, steps};
 use crate::render::plan::tasks::{count_running, tasks};
-use crate::render::words::{count, duration, escape_control, inline, key, moment, symbol};
+use crate::render::words::{count, duration, escape_control, failed, inline, key, moment, symbol};
 
 /// A plan, and how long it is expected to take, if that was asked.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +72,11 @@ pub struct Detail {
 
 type Belongs = fn(&Change) -> bool;
 
+/// Titles say once on a page what the word means.
+const GATES: &str = "Gates (each waits for a condition and changes nothing)";
+const REST: &str = "Left of the switch (its users have moved)";
+const FROZEN: &str = "Frozen (in a lost fault domain, left untouched)";
+
 /// How many frozen addresses of one fault domain are named: about two lines of a terminal.
 const FROZEN_MAX: usize = 12;
 
@@ -103,15 +108,16 @@ pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
         SECTIONS.iter().map(|(title, belongs)| changes(plan, title, *belongs, detail)).collect();
     // What waits until nobody comes the old way any more is read after that gate.
     let destroyed = has_drain(plan).then(|| sections.remove(0));
+    sections.insert(0, RenderedSection { lines: rest(plan), ..section(REST) });
     for (title, belongs) in HELD {
         let held = plan.changes.iter().filter(|it| belongs(it));
         let entries: Vec<RenderedEntry> = held.filter_map(|it| held_back(it, detail)).collect();
         sections.push(RenderedSection { entries: fold::equal(entries), ..section(title) });
     }
     sections.push(RenderedSection { entries: tasks(plan, detail.limits), ..section("Tasks") });
-    sections.push(RenderedSection { lines: gates(plan), ..section("Gates") });
+    sections.push(RenderedSection { lines: gates(plan), ..section(GATES) });
     sections.extend(destroyed);
-    sections.push(RenderedSection { lines: frozen(plan, detail), ..section("Frozen") });
+    sections.push(RenderedSection { lines: frozen(plan, detail), ..section(FROZEN) });
     sections.push(outputs(plan, detail.limits));
     sections.push(RenderedSection { lines: stale(plan), ..section("Stale") });
     sections.push(RenderedSection {
@@ -144,6 +150,31 @@ pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
 /// Whether something of the plan waits until DNS caches have expired.
 fn has_drain(plan: &Plan) -> bool {
     plan.steps.iter().any(|it| matches!(it.call, StepCall::Drain { .. }))
+}
+
+/// What the switch itself has still to do, and why it has not; then how much else this plan carries.
+fn rest(plan: &Plan) -> Vec<RenderedLine> {
+    let Some(rest) = &plan.rest else { return Vec::new() };
+    let (own, others): (Vec<&Change>, Vec<&Change>) = plan
+        .changes
+        .iter()
+        .filter(|it| it.action != Action::NoOp)
+        .partition(|it| rest.changes.contains(&it.address));
+    let aside = |text: String| RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None };
+    let own = own.into_iter().map(|it| {
+        let what = format!("{} {}", it.action.word(), escape_control(&it.address.to_string()));
+        aside(match rest.failures.get(&it.address) {
+            Some(why) => format!("{what}: failed before: {}", failed(why)),
+            None => what,
+        })
+    });
+    let mut lines: Vec<RenderedLine> = own.collect();
+    if !others.is_empty() {
+        let are = if others.len() == 1 { "is" } else { "are" };
+        let others = count(others.len(), "other change");
+        lines.push(aside(format!("{others} of this plan {are} not part of the switch")));
+    }
+    lines
 }
 
 /// What is in a lost fault domain and stays as it is, by fault domain.

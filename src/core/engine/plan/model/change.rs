@@ -10,7 +10,7 @@ use crate::engine::plan::model::planned_task::PlannedTask;
 use crate::engine::plan::model::shapes::{overlay_change, recorded_loss, unknown};
 pub use crate::engine::plan::model::step::{Step, StepCall, StepQuorum, TrafficShift};
 use crate::engine::schema::Sort;
-use crate::engine::state::record::{Allowances, Phase};
+use crate::engine::state::record::{Allowances, Phase, RecordedFailure};
 use crate::engine::text::diagnostic::{Diagnostic, Severity, Span};
 use crate::engine::value::Value;
 
@@ -27,6 +27,9 @@ pub struct Plan {
     /// How far the switch is that began before this plan. Since format 2.0.
     #[serde(default, skip_serializing_if = "Phase::is_settled")]
     pub phase: Phase,
+    /// Of a switch whose users have moved: which of the changes are its own. Since format 2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<SwitchRest>,
     /// The fault domains that are treated as lost: recorded ones, and those that this plan would record.
     #[serde(default)]
     pub lost: Vec<LossDeclaration>,
@@ -68,6 +71,17 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<PlannedTask>,
     pub steps: Vec<Step>,
+}
+
+/// What is left of a switch after its users have moved; every other change of the plan was pending before it, or came after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchRest {
+    /// The overlays that it left.
+    pub from: Vec<String>,
+    pub changes: Vec<Address>,
+    /// Why steps of it failed, as state keeps it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failures: BTreeMap<Address, RecordedFailure>,
 }
 
 /// A gate that somebody does not wait for, and why.

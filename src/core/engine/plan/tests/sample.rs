@@ -384,6 +384,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
     (head, bindings(), body, any_steps(), vec(any_note(), 0..3), losses).prop_map(
         |(head, bindings, body, steps, notes, (losses, allowed, phase))| Plan {
             phase,
+            rest: None,
             allowed: allowed.0,
             include_pending: allowed.1,
             skipped_gates: Vec::new(),

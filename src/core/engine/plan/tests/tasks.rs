@@ -139,6 +139,7 @@ fn midway(state: &mut State, tasks: &[(&str, i64, Option<TaskEnd>)]) {
         last_good: None,
         directed: Vec::new(),
         turned: Vec::new(),
+        failures: BTreeMap::new(),
     });
     for (name, switch, end) in tasks {
         let run =
