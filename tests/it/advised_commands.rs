@@ -127,6 +127,8 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::SandboxShow,
         AdvisedCommand::SandboxLogOn,
         AdvisedCommand::SandboxUnhealthy { label: "web-0" },
+        AdvisedCommand::SandboxHeal { name: None },
+        AdvisedCommand::SandboxHeal { name: Some("web-0") },
     ];
     samples.iter().for_each(stands_above);
     samples
@@ -144,9 +146,9 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::ApplyLetting { .. }
         | AdvisedCommand::DestroyLetting { .. }
         | AdvisedCommand::ApplySwitch { .. }
+        | AdvisedCommand::ApplyVariables { .. }
         | AdvisedCommand::ApplyPlan { .. }
         | AdvisedCommand::Destroy { .. }
-        | AdvisedCommand::ApplyVariables { .. }
         | AdvisedCommand::FailoverWhere { .. }
         | AdvisedCommand::Failover { .. }
         | AdvisedCommand::Failback { .. }
@@ -166,7 +168,8 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::Approve { .. }
         | AdvisedCommand::SandboxShow
         | AdvisedCommand::SandboxLogOn
-        | AdvisedCommand::SandboxUnhealthy { .. } => {}
+        | AdvisedCommand::SandboxUnhealthy { .. }
+        | AdvisedCommand::SandboxHeal { .. } => {}
     }
 }
 

@@ -36,7 +36,13 @@ fn sandbox_fault_fails_calls_as_often_as_was_said() {
         home.run(&[&words, more].concat())
     };
     let home = Home::new();
-    fault(&home, &["--nth", "2", "--every", "3"]).code(0).done();
+    fault(&home, &["--nth", "2", "--every", "3"])
+        .code(0)
+        .says(&[
+            "calls of /regions fail with `500`, until it is taken back, from call 2 on, one call in 3",
+            "`lifeboat sandbox heal` takes every fault back",
+        ])
+        .done();
     assert_eq!(calls(&home, 9), ".x..x..x.");
     let home = Home::new();
     fault(&home, &["--probability", "0.5"]).code(0).done();

@@ -53,7 +53,9 @@ pub async fn run(context: &CommandContext, command: SandboxCommand) -> Result<Ex
         }
         SandboxCommand::Log { what } => log(&sandbox, what)?,
         SandboxCommand::Lag { least, most } => {
-            sandbox.set_lag(least.into(), most.unwrap_or(least).into()).map_err(wrong)?;
+            let most = most.unwrap_or(least);
+            sandbox.set_lag(least.into(), most.into()).map_err(wrong)?;
+            out::talk(&format!("replicated items arrive after {least} to {most} ms"));
         }
         SandboxCommand::Fault { effect, label, spec } => {
             fault(&sandbox, &effect, label.as_deref(), spec)?;
@@ -63,6 +65,7 @@ pub async fn run(context: &CommandContext, command: SandboxCommand) -> Result<Ex
         SandboxCommand::Advance { duration } => {
             let seconds = seconds(&duration)?;
             sandbox.advance(std::time::Duration::from_secs(seconds)).map_err(wrong)?;
+            out::talk(&told_time(&sandbox));
         }
         SandboxCommand::Reset => {
             sandbox.reset().map_err(wrong)?;
@@ -91,17 +94,54 @@ fn fault(
                 ),
             )
         })?;
-        return sandbox.sicken(label).map_err(wrong);
+        sandbox.sicken(label).map_err(wrong)?;
+        out::talk(&format!(
+            "{label} is unhealthy: its health checks fail; {} takes that back",
+            Typed::SandboxHeal { name: Some(label) }
+        ));
+        return Ok(());
     }
     let FaultArgs { method, path, operation, times, nth, every, probability } = met;
     if !(0.0..=1.0).contains(&probability) {
         let what = format!("{probability} is not a probability");
         return Err(OpsError::usage(what, "write a number between 0 and 1, such as 0.1"));
     }
-    let effect = effect_of(effect)?;
-    sandbox
-        .fault(FaultSpec { method, path, operation, nth, every, times, probability, effect })
-        .map_err(wrong)
+    let word = effect;
+    let effect = effect_of(word)?;
+    let spec = FaultSpec { method, path, operation, nth, every, times, probability, effect };
+    let set = set_fault(word, &spec);
+    sandbox.fault(spec).map_err(wrong)?;
+    out::talk(&set);
+    Ok(())
+}
+
+/// What a fault does from now on, and how it is taken back.
+fn set_fault(effect: &str, it: &FaultSpec) -> String {
+    let which = [&it.method, &it.path, &it.operation].into_iter().flatten();
+    let which: Vec<&str> = which.map(String::as_str).collect();
+    let which = if which.is_empty() {
+        "all calls".to_owned()
+    } else {
+        format!("calls of {}", which.join(" "))
+    };
+    let mut how = match it.times {
+        0 => "until it is taken back".to_owned(),
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    if it.nth > 1 {
+        how.push_str(&format!(", from call {} on", it.nth));
+    }
+    if it.every > 1 {
+        how.push_str(&format!(", one call in {}", it.every));
+    }
+    if it.probability < 1.0 {
+        how.push_str(&format!(", with probability {}", it.probability));
+    }
+    format!(
+        "{which} fail with `{effect}`, {how}; {} takes every fault back",
+        Typed::SandboxHeal { name: None }
+    )
 }
 
 fn restrict(sandbox: &Sandbox, what: RestrictArgs) -> Result<(), OpsError> {
@@ -163,7 +203,10 @@ fn log(sandbox: &Sandbox, what: LogWhat) -> Result<(), OpsError> {
             sandbox.log_requests().map_err(wrong)?;
             out::talk("request logging is on");
         }
-        LogWhat::Off => sandbox.stop_logging().map_err(wrong)?,
+        LogWhat::Off => {
+            sandbox.stop_logging().map_err(wrong)?;
+            out::talk("request logging is off; the log is kept");
+        }
         LogWhat::Show => {
             let requests = sandbox.requests().map_err(wrong)?;
             for it in &requests.received {

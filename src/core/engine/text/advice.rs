@@ -134,6 +134,10 @@ pub enum AdvisedCommand<'a> {
     SandboxUnhealthy {
         label: &'a str,
     },
+    /// Takes back what is wrong with one thing, or everything that is wrong.
+    SandboxHeal {
+        name: Option<&'a str>,
+    },
 }
 
 impl AdvisedCommand<'_> {
@@ -161,14 +165,14 @@ impl AdvisedCommand<'_> {
                 let flags = overlays(list).into_iter().chain(["--switch".to_owned()]);
                 with(&["apply", stack], flags)
             }
-            Self::ApplyPlan { file } => plain(&["apply", file]),
-            Self::ApplyLetting { stack, flag, address } => plain(&["apply", stack, flag, address]),
-            Self::Destroy { stack } => plain(&["destroy", stack]),
-            Self::DestroyLetting { stack, address } => {
             Self::ApplyVariables { stack, variables } => {
                 let flags = variables.iter().flat_map(|it| ["--var".to_owned(), it.clone()]);
                 with(&["apply", stack], flags)
             }
+            Self::ApplyPlan { file } => plain(&["apply", file]),
+            Self::ApplyLetting { stack, flag, address } => plain(&["apply", stack, flag, address]),
+            Self::Destroy { stack } => plain(&["destroy", stack]),
+            Self::DestroyLetting { stack, address } => {
                 plain(&["destroy", stack, "--allow-delete", address])
             }
             Self::FailoverWhere { stack } => plain(&["failover", stack]),
@@ -210,6 +214,7 @@ impl AdvisedCommand<'_> {
             Self::SandboxShow => plain(&["sandbox", "show"]),
             Self::SandboxLogOn => plain(&["sandbox", "log", "on"]),
             Self::SandboxUnhealthy { label } => plain(&["sandbox", "fault", "unhealthy", label]),
+            Self::SandboxHeal { name } => with(&["sandbox", "heal"], name.map(str::to_owned)),
         }
     }
 }
