@@ -116,6 +116,17 @@ fn failover_under_loss_without_heartbeats_says_that_nothing_was_measured() {
     assert_eq!(report["objectives"]["rpo"]["verdict"], "not measured");
 }
 
+/// Nobody has to say how long a probe may take where none is made, nor because probes come often.
+#[test]
+fn watch_heartbeat_only_asks_for_no_timeout() {
+    let home = shop();
+    let words = ["watch", SHOP, "--to", "failover_eu", "--interval", "2s", "--once"];
+    let only = home.sandbox(&[&words[..], &["--heartbeat-only"]].concat()).code(0);
+    assert!(names(&only).contains("heartbeat"), "{only}");
+    let url = ["--url", "http://shop.example.com/"];
+    home.sandbox(&[&words[..], &url].concat()).code(0).done();
+}
+
 /// Beside the probes, of which none is late or missed because a region does not answer; the loss is told once.
 #[test]
 fn watch_heartbeat_goes_on_when_a_region_is_silent() {

@@ -31,9 +31,9 @@ pub struct WatchArgs {
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub up: u32,
     // As long as a probe of a gate: a page that takes longer does not serve its users. A guess.
-    /// Timeout of one probe, in wall-clock time
-    #[arg(long, value_name = "DURATION", default_value = "5s")]
-    pub timeout: String,
+    /// Timeout of one probe, in wall-clock time. Default: 5s, or the interval where that is shorter
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
     // A guess: renewals of certificates of 90 days are due 30 days before the end, so by then one has failed.
     /// Warn when the certificate expires within N days (0 = never)
     #[arg(long, value_name = "DAYS", default_value = "14")]

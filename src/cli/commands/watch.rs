@@ -26,6 +26,8 @@ use crate::render::words::duration;
 
 /// The longest history that `--down N/M` may ask for. A guess, far above any sensible N: each target keeps so many rounds.
 const ROUNDS_MAX: usize = 1000;
+/// How long a probe may take unless something else is said. A guess, as long as a probe of a gate.
+const TIMEOUT_SECONDS: u64 = 5;
 /// The longest interval and cooldown: a leap year. A longer one is a typing mistake.
 const SECONDS_MAX: u64 = 366 * 24 * 3600;
 /// Rounds count as evidence for this many windows of `--down N/M`: cron may run less often than `--interval` says.
@@ -115,13 +117,14 @@ fn rounds(args: &WatchArgs) -> Option<u64> {
     if args.once { Some(1) } else { args.rounds }
 }
 
-/// The interval and the timeout, in seconds.
+/// The interval and the timeout, in seconds. Nobody has to say one because of the other.
 fn paces(args: &WatchArgs) -> Result<(u64, u64), OpsError> {
     let interval = seconds("--interval", &args.interval)?;
-    let timeout = seconds("--timeout", &args.timeout)?;
+    let Some(given) = &args.timeout else { return Ok((interval, TIMEOUT_SECONDS.min(interval))) };
+    let timeout = seconds("--timeout", given)?;
     if timeout > interval {
         return Err(OpsError::usage(
-            format!("--timeout {} is longer than --interval {}", args.timeout, args.interval),
+            format!("--timeout {given} is longer than --interval {}", args.interval),
             "a probe must finish before the next one starts",
         ));
     }

@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use crate::engine::recovery::watch::event::WatchEvent;
 use crate::engine::recovery::watch::rules::WatchRules;
 
-/// The version that this program writes, and the newest that it reads.
-const VERSION: u32 = 1;
+/// The newest version that this program reads. What says nothing new is written as the oldest version that can say it: without
+/// a switch that is unanswered, version 1.
+const VERSION: u32 = 2;
 /// How many targets are remembered; the one that was probed longest ago goes first. A guess, far above what one overlay has.
 const TARGETS_MAX: usize = 16;
 
@@ -38,7 +39,7 @@ pub struct WatchMemory {
     pub last_switch: Option<i64>,
     /// A switch began, and its end is not recorded.
     pub begun: Option<i64>,
-    /// When the last switch began, until a good answer comes after it.
+    /// When the last switch began, until a good answer comes after it. Since version 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered: Option<i64>,
     /// The days left of the certificate that were last warned of.
@@ -187,7 +188,9 @@ impl Notes {
         let notes = serde_json::to_string(self).expect("plain data serialises");
         let checksum = checksum(&notes);
         let notes = RawValue::from_string(notes).expect("what was written is JSON");
-        let envelope = MemoryEnvelope { version: VERSION, checksum, notes };
+        let is_new = self.memories.iter().any(|it| it.unanswered.is_some());
+        let version = if is_new { VERSION } else { 1 };
+        let envelope = MemoryEnvelope { version, checksum, notes };
         let text = serde_json::to_string(&envelope).expect("plain data serialises");
         format!("{text}\n")
     }

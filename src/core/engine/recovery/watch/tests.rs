@@ -226,12 +226,18 @@ fn observe_warns_of_a_certificate_once_a_day() {
 fn notes_decode_tells_damage_from_a_newer_version() {
     let mut memory = WatchMemory::new("x");
     run(&mut memory, 0, "gb", Active::Elsewhere, &WatchOutcome::Done);
+    memory.unanswered = Some(0);
     let text = notes(&memory).encode();
     assert_eq!(Notes::decode(&text), Ok(notes(&memory)));
     let flipped = text.replacen("\"good\":false", "\"good\":true", 1);
     assert_eq!(Notes::decode(&flipped), Err(UnreadableNotes::Checksum));
-    let newer = text.replacen("\"version\":1", "\"version\":2", 1);
-    assert_eq!(Notes::decode(&newer), Err(UnreadableNotes::Newer(2)));
+    let version = |version: u32| format!("\"version\":{version}");
+    // A switch that nothing has answered since is said in version 2 only; without one an older program reads on.
+    assert!(text.contains(&version(2)), "{text}");
+    let answered = WatchMemory { unanswered: None, ..memory.clone() };
+    assert!(notes(&answered).encode().contains(&version(1)));
+    let newer = text.replacen(&version(2), &version(3), 1);
+    assert_eq!(Notes::decode(&newer), Err(UnreadableNotes::Newer(3)));
     for cut in 0..text.trim_end().len() {
         assert!(matches!(Notes::decode(&text[..cut]), Err(UnreadableNotes::Damaged(_))), "{cut}");
     }
