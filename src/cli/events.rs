@@ -9,7 +9,7 @@
 //! | `step-waiting` | `step`, `address`, `call`, `why`; again whenever the reason changes |
 //! | `step-ended` | `step`, `address`, `call`, `outcome` (`done`, `failed`, `indeterminate`), `why`, `ended`, `of` |
 //! | `gate-open` | `step`, `address`, `call`, `serving` (backends that serve), `backends` (all that are there or to come) |
-//! | `phase` | `phase` (`degraded`: users are where the switch wants them; `switching`: they turned out to be elsewhere again) |
+//! | `phase` | `phase` (`degraded`: users are where the switch wants them; `switching`: they turned out to be elsewhere again), `users` (`moved`, `away`), `detail` (a sentence) |
 //! | `answered` | none; the URL of `failover --url` answered well after users had moved; it may come after `run-ended` |
 //! | `run-ended` | `phase`, `complete`, `done`, `failed`, `remaining`, `stopped` |
 //!
@@ -29,6 +29,7 @@ use crate::engine::lang::model::NotifyTopic;
 use crate::engine::plan::model::change::{Plan, Step};
 use crate::engine::plan::model::forecast::Forecast;
 use crate::engine::state::journal::StepOutcome;
+use crate::engine::state::record::Phase;
 use crate::engine::text::plain::json as escaped;
 use crate::engine::text::redact::redactor;
 use crate::ops::apply::finish::RunResult;
@@ -217,6 +218,18 @@ impl RunEvents {
     }
 }
 
+/// What happened to users where a switch comes into a phase: the word for the phase alone reads like an alarm.
+fn happened(phase: Phase) -> (&'static str, &'static str) {
+    match phase {
+        Phase::Degraded => (
+            "moved",
+            "users have moved: they are sent where the switch wants them; its other steps go on",
+        ),
+        Phase::Switching => ("away", "users are no longer sent where the switch wants them"),
+        Phase::Settled => ("moved", "the switch is complete"),
+    }
+}
+
 /// What was told of the steps of a plan.
 struct ToldSteps {
     steps: Vec<Step>,
@@ -252,7 +265,11 @@ impl ToldSteps {
                 let fields = json!({ "serving": backends.serving, "backends": backends.of });
                 events.say("gate-open", self.step(*step, fields));
             }
-            Progress::Phase(phase) => events.say("phase", json!({ "phase": phase.word() })),
+            Progress::Phase(phase) => {
+                let (users, detail) = happened(*phase);
+                let fields = json!({ "phase": phase.word(), "users": users, "detail": detail });
+                events.say("phase", fields);
+            }
         }
     }
 

@@ -175,7 +175,9 @@ fn failover_tells_its_events_in_a_file() {
     assert_eq!(began["lost"], serde_json::json!(["aws:us-east-1", "linode:us-east"]));
     assert!(at("step-started", "shop") < at("step-ended", "shop"));
     assert!(at("step-ended", "shop") < at("phase", ""));
-    assert_eq!(told[at("phase", "")]["phase"], "degraded");
+    let phase = &told[at("phase", "")];
+    assert_eq!((&phase["phase"], &phase["users"]), (&"degraded".into(), &"moved".into()));
+    assert!(phase["detail"].as_str().unwrap().starts_with("users have moved: "), "{phase}");
     let failed = &told[at("step-ended", "standby[1]")];
     assert_eq!((&failed["outcome"], &failed["of"]), (&"failed".into(), &6.into()), "{failed}");
     assert!(failed["why"].as_str().unwrap().contains("503"), "{failed}");
