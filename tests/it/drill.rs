@@ -63,6 +63,24 @@ fn drill_rehearses_the_switch_and_leaves_the_world_as_it_was() {
     assert!(!touched.0.is_empty());
 }
 
+/// Who opens what a drill prints looks at the drill: an address that is written out is production's, and is left out.
+#[test]
+fn drill_shows_no_address_of_the_real_shop() {
+    let home = shop();
+    let drilled = home.sandbox(DRILL).code(0);
+    assert!(!drilled.stdout.contains("http://shop.example.com/"), "{drilled}");
+    drilled.shows(&["http://shop-drill.example.com/"]).done();
+    edit(&home, "outputs:\n  url: 'http://shop-drill.${vars.domain}/'\n", "");
+    let drilled = home.sandbox(DRILL).code(0);
+    assert!(!drilled.stdout.contains("http://shop.example.com/"), "{drilled}");
+    drilled
+        .says(&[
+            "output_of_plain",
+            "output `url` is left out: it says the same as that of woocommerce",
+        ])
+        .done();
+}
+
 #[test]
 fn drill_that_forgets_a_label_is_refused_before_its_first_call() {
     for (from, to, names) in [

@@ -125,6 +125,7 @@ fn wanted(
     let mut desired = desired.map_err(|why| active_gone(ask, state, &overlays, why))?;
     workspace::belongs(&ask.place, &desired.stack)?;
     workspace::lend(session, &ask.place, &mut desired)?;
+    workspace::own_outputs(session, &ask.place, &mut desired)?;
     check_lost(session, &desired, state, &ask.losses)?;
     Ok(desired)
 }
@@ -141,19 +142,19 @@ fn not_planned(
     let lost: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let (them, have) =
         if lost.len() == 1 { ("it is", "it has") } else { ("they are", "they have") };
-    let under_loss = match overlays.strip_prefix(state.home.as_slice()) {
     let remembered = state.remembered(overlays);
     let wanted = layers::desired(&ask.place, overlays, &ask.given, remembered, &session.catalog);
     let names = lost.iter().copied().collect();
     let into = wanted
         .ok()
         .and_then(|it| sends_into(&session.catalog, &it.stack, state, &names).map(|(_, it)| it));
-        Some([]) => AdvisedCommand::Failback { stack, lost: lost.clone() }.to_string(),
+    let under_loss = match overlays.strip_prefix(state.home.as_slice()) {
         // Nobody is sent to what is lost.
         _ if into.is_some() => format!(
             "users cannot go there, and {} lists the available overlays",
             AdvisedCommand::FailoverWhere { stack }
         ),
+        Some([]) => AdvisedCommand::Failback { stack, lost: lost.clone() }.to_string(),
         Some([to]) => {
             AdvisedCommand::Failover { stack, to, lost: lost.clone(), planned: false }.to_string()
         }

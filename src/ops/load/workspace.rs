@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::address::Address;
-use crate::engine::lang::model::Stack;
+use crate::engine::lang::lower::dependencies::uses;
+use crate::engine::lang::model::{Output, Stack};
+use crate::engine::lang::resolve::resolve_output;
+use crate::engine::lang::term::expressions;
+use crate::engine::lang::webhook::NoObjects;
 use crate::engine::plan::model::planned_change::identity_of;
 use crate::engine::schema::Kind;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::codes::DiagnosticCode;
-use crate::engine::text::diagnostic::Diagnostic;
+use crate::engine::text::diagnostic::{Diagnostic, Span};
 use crate::ops::error::OpsError;
 use crate::ops::load::layers::{self, DesiredStack};
 use crate::ops::load::session::Session;
@@ -77,6 +81,38 @@ pub fn lend(
         return Ok(());
     }
     Err(OpsError::Mistakes { diagnostics: mistakes, sources: stack.sources.clone() })
+}
+
+/// Leaves out of a rehearsal what tells of the plain stack instead of it: an output that is written out, reads nothing that the
+/// drill makes, and says the same there. Who opens such an address during a drill looks at production.
+pub fn own_outputs(
+    session: &Session,
+    place: &StackRef,
+    desired: &mut DesiredStack,
+) -> Result<(), OpsError> {
+    let stack = &mut desired.stack;
+    if stack.rehearses.is_empty() || stack.outputs.is_empty() {
+        return Ok(());
+    }
+    let plain = StackRef { instance: None, ..place.clone() };
+    let Some(plain) = session.store(&plain).load()? else { return Ok(()) };
+    let is_of_plain = |name: &String, output: &Output| {
+        let mut all = Vec::new();
+        expressions(&output.term, &mut all);
+        let value = resolve_output(stack, &session.catalog, output, &NoObjects);
+        uses(stack, None, &all).is_empty() && value.ok().as_ref() == plain.outputs.get(name)
+    };
+    let outputs = stack.outputs.iter().filter(|(name, it)| is_of_plain(name, it));
+    let outputs: Vec<(String, Span)> = outputs.map(|(name, it)| (name.clone(), it.span)).collect();
+    for (name, span) in outputs {
+        stack.outputs.shift_remove(&name);
+        let told =
+            format!("output `{name}` is left out: it says the same as that of {}", place.stack);
+        let help = "read it from a resource that the drill makes, such as `${shop.name}`, or give it a value in the overlay of the drill";
+        let warning = Diagnostic::warning(DiagnosticCode::OutputOfPlain, told).help(help);
+        desired.warnings.push(warning.at(span, "it reads nothing that the drill makes"));
+    }
+    Ok(())
 }
 
 /// The identities of what every other instance of the stack has made: whose, and where it is declared.

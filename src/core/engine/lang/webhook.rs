@@ -49,7 +49,7 @@ impl ResolvedWebhook {
 }
 
 /// Nothing that is made: a webhook looks at variables only.
-struct NoObjects;
+pub struct NoObjects;
 
 impl Scope for NoObjects {
     fn object(&self, _address: &Address) -> Option<Arc<Attributes>> {

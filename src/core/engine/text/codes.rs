@@ -104,6 +104,7 @@ codes! {
     OtherPartition = "other_partition",
     OutOfRange = "out_of_range",
     OutdatedSwitch = "outdated_switch",
+    OutputOfPlain = "output_of_plain",
     OverlaysLeftOut = "overlays_left_out",
     PreventDestroy = "prevent_destroy",
     ProgramMissing = "program_missing",
