@@ -47,14 +47,18 @@ pub fn foretold(it: &Foretold<'_>) -> String {
         lines.push(format!("  {:>2}. {}", at + 1, named(together.iter().copied())));
     }
     if !it.borrowed.is_empty() {
-        lines.push(format!("Borrowed and not changed: {}", named(it.borrowed)));
+        lines.push(format!(
+            "Borrowed from the plain stack (used, not changed): {}",
+            named(it.borrowed)
+        ));
     }
     if let Some(expected) = it.expected {
         lines.push(format!(
-            "Estimated: {} in total; {} of {} on the critical paths have been measured",
+            "Estimated: {} in total; of the {2} that decide the time, {1} {3} been measured before",
             duration(expected.whole),
             expected.measured,
-            count(expected.steps, "step")
+            count(expected.steps, "step"),
+            if expected.measured == 1 { "has" } else { "have" }
         ));
     }
     lines.join("\n")

@@ -50,11 +50,14 @@ fn gate(step: &Step) -> String {
             )
         }
         StepCall::Drain { until: Some(_), .. } => {
-            "drain gate: wait until DNS caches from an earlier run have expired".into()
+            "drain gate: wait until nobody is sent to the target that an earlier run left: DNS caches still keep it".into()
         }
         StepCall::Drain { seconds, .. } => {
-            let wait = duration(*seconds);
-            format!("drain gate: wait {wait}, twice the TTL, until DNS caches have expired")
+            // Resolvers may answer what was before for one TTL; the second one is a margin.
+            let (wait, ttl) = (duration(*seconds), duration(seconds / 2));
+            format!(
+                "drain gate: wait {wait} (twice the TTL of {ttl}, for which DNS caches keep an answer) until nobody is sent to the old target"
+            )
         }
         other => other.word().into(),
     }
