@@ -248,6 +248,43 @@ impl StepBuilder {
                 }
             }
         }
+        self.delete_after_disturbed(planned, &before);
+    }
+
+    /// Within a set what is deleted goes when all that was disturbed serves again: until then it may be all that serves. `again`: by
+    /// set, the steps after which it does. What gives up a name that a disturbed one is to have cannot wait for it.
+    fn delete_after_disturbed(
+        &mut self,
+        planned: &[PlannedChange<'_>],
+        again: &BTreeMap<String, Vec<usize>>,
+    ) {
+        for it in planned.iter().filter(|it| it.change.action == Action::Delete) {
+            let Some(record) = it.record.filter(|_| !it.kind.serving_set.is_empty()) else {
+                continue;
+            };
+            let Some((first, _)) = self.deletes.get(&it.change.address).copied() else { continue };
+            let of_set = again.get(&set_name(it.kind, &record.attributes)).into_iter().flatten();
+            for step in of_set.copied() {
+                if !self.waits_for(step, first) {
+                    self.derive(first, step, OrderingRule::Set);
+                }
+            }
+        }
+    }
+
+    /// Whether a step waits for another one, over others or not.
+    fn waits_for(&self, step: usize, other: usize) -> bool {
+        let mut todo = vec![step];
+        let mut met = BTreeSet::new();
+        while let Some(at) = todo.pop() {
+            if at == other {
+                return true;
+            }
+            if met.insert(at) {
+                todo.extend(self.steps[at].before());
+            }
+        }
+        false
     }
 
     /// The gate at which a member is seen to serve again after what it serves from was disturbed.

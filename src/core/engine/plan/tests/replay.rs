@@ -574,3 +574,70 @@ proptest! {
         }
     }
 }
+
+/// Two sites, of which the second changes while users are directed to it.
+#[derive(Debug, Clone)]
+struct DrawnMove {
+    webs: (usize, usize),
+    flags: [bool; 4],
+    asks: usize,
+}
+
+fn drawn_move() -> impl Strategy<Value = DrawnMove> {
+    ((1..4_usize, 1..4_usize), any::<[bool; 4]>(), 0..3_usize)
+        .prop_map(|(webs, flags, asks)| DrawnMove { webs, flags, asks })
+}
+
+impl DrawnMove {
+    fn yaml(&self, is_after: bool) -> String {
+        let [large, image, beside, unchecked] = self.flags;
+        let pick = |it: bool, one: &'static str, other: &'static str| if it { one } else { other };
+        let check =
+            pick(unchecked, "check: none", "check: http, check_path: /ok, check_timeout: 5");
+        let asks = if unchecked { 0 } else { self.asks };
+        let gate =
+            [String::new(), ", gate: { serves: 1 }".into(), ", gate: { serves: '50%' }".into()];
+        format!(
+            "  home: {{ kind: linode.instance, region: us-west, type: g6-nanode-1, image: linode/debian12, authorized_users: [a], label: home }}
+  lb: {{ kind: linode.nodebalancer, region: eu-central, label: lb-eu }}
+  http: {{ kind: linode.nodebalancer_config, nodebalancer: '${{lb}}', port: 80, {check} }}
+  web: {{ kind: linode.instance, count: {}, region: eu-central, type: {}, image: {}, authorized_users: [a], label: 'web-${{each.index}}', private_ip: true, lifecycle: {{ create_before_destroy: {beside} }} }}
+  node: {{ kind: linode.nodebalancer_node, for_each: '${{web}}', config: '${{http}}', label: 'node-${{each.key}}', address: '${{each.value.private_ipv4}}:80' }}
+  zone: {{ kind: linode.domain, domain: example.com, soa_email: a@example.com }}
+  shop: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: shop, target: '${{{}.ipv4}}', ttl_sec: 300{} }}",
+            if is_after { self.webs.1 } else { self.webs.0 },
+            pick(is_after && large, "g6-standard-2", "g6-standard-1"),
+            pick(is_after && image, "linode/debian12", "linode/ubuntu24.04"),
+            if is_after { "lb" } else { "home" },
+            gate[asks],
+        )
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// What takes backends away where users come to is done before them or after them, and serves them in every order.
+    #[test]
+    fn plan_serves_users_while_their_new_site_changes(
+        drawn in drawn_move(),
+        picks in proptest::collection::vec(any::<usize>(), 7),
+    ) {
+        let catalog = builtin();
+        let (old, new) = (stack(&drawn.yaml(false), &catalog), stack(&drawn.yaml(true), &catalog));
+        let (state, observed) = applied_with(&old, &catalog, output);
+        let order = order(&new);
+        let worlds = PlanInputs { catalog: &catalog, stack: &new, order: &order, state: Some(&state), observed: &observed };
+        let allowed = Allowances { destroys: Some(99), ..Allowances::default() };
+        let options = PlanOptions { now: 3_600_000, allowed, ..PlanOptions::default() };
+        let (plan, _) = plan_changes(&worlds, &options);
+        let refused: Vec<&str> = plan.refusals().map(|it| it.text.as_str()).collect();
+        prop_assert!(refused.is_empty(), "{:?}: {:?}", drawn, refused);
+        let (laid_old, laid_new) = (Layout::new(&catalog, &old), Layout::new(&catalog, &new));
+        let clouds = Clouds::new(&catalog, (&old, &laid_old), (&new, &laid_new), &state, &plan, &BTreeSet::new());
+        for fails in [None].into_iter().chain((0..plan.steps.len()).map(Some)) {
+            let ended = replay(clouds.clone(), fails, &picks, false);
+            prop_assert!(ended.is_ok(), "failing {:?}: {}\n{}\n{:?}", fails, ended.unwrap_err(), told(&plan), drawn);
+        }
+    }
+}
