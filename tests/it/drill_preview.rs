@@ -54,7 +54,7 @@ fn drill_says_everything_before_the_first_call() {
          1. lb_node[0], sessions_eu, shop, standby_node[0], standby_node[1]\n   \
          2. lb_http, standby[0], standby[1], standby_http, web[0]\n   \
          3. lb, ops_key, sessions, standby_lb, wall\n\
-         Borrowed and not changed: products, products_eu, zone\n",
+         Borrowed from the plain stack (used, not changed): products, products_eu, zone\n",
         // And so it is when its time has come.
         "\nPlan: 2 to create, 1 to update, 0 to replace, 0 to delete; 10 unchanged, 5 frozen\nDanger: TRAFFIC ×1: shop\n",
     ])

@@ -64,20 +64,24 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
         // What comes after the users is as often a second server as something that is deleted; a drill deletes all of it.
         let is_rest = phase == "cleanup" && report.kind != SwitchKind::Drill;
         let shown = if is_rest { "rest" } else { phase };
-        if milliseconds > 0 || phase == "prepare" {
+        // Of a run that went on after users had moved nothing was prepared for them.
+        let is_first = phase == "prepare" && (measured.has_traffic || measured.directed.is_none());
+        if milliseconds > 0 || is_first {
             rows.push(Row { phase: shown.into(), took: took(milliseconds), note: note.into() });
         }
         if let (Some(directed), "traffic") = (measured.directed, phase) {
             let until = directed.at + i64::try_from(directed.dns_bound).unwrap_or(0) * 1_000;
-            let waits = measured.phases.drain > 0;
-            let waited = if waits { "the drain below waits for them" } else { "not waited for" };
+            let is_over = until <= report.span.ended;
+            let reach = if is_over { "may have reached" } else { "may reach" };
+            let waited = match (measured.phases.drain > 0, is_over) {
+                (true, true) => "the drain below waited for them",
+                (true, false) => "the drain below waits for them",
+                (false, _) => "not waited for",
+            };
             rows.push(Row {
                 phase: "DNS caches".into(),
                 took: took(directed.dns_bound.saturating_mul(1_000)),
-                note: format!(
-                    "some users may reach the old site until {}; {waited}",
-                    moment(until)
-                ),
+                note: format!("some users {reach} the old site until {}; {waited}", moment(until)),
             });
         }
     }
@@ -215,7 +219,7 @@ pub fn text(report: &SwitchReport) -> String {
     ));
     let path = path(report);
     if !path.is_empty() {
-        lines.push("  critical path (the steps that users waited for, one after another):".into());
+        lines.push(format!("  critical path ({}):", waited_for(report)));
         lines.extend(path.into_iter().map(|it| format!("    {}", step(report, it))));
     }
     lines.extend(printed(report));
@@ -249,6 +253,15 @@ fn printed(report: &SwitchReport) -> Vec<String> {
 
 fn ended_as(it: StepResult) -> &'static str {
     if it == StepResult::InDoubt { "indeterminate" } else { it.word() }
+}
+
+/// What its critical path is: users wait for nothing that a run does after they have moved.
+fn waited_for(report: &SwitchReport) -> &'static str {
+    if report.measured().has_traffic {
+        "the steps that users waited for, one after another"
+    } else {
+        "the steps that took the time, one after another"
+    }
 }
 
 fn path(report: &SwitchReport) -> Vec<&StepTiming> {
@@ -327,9 +340,10 @@ pub fn markdown(report: &SwitchReport) -> String {
     }
     let path = path(report);
     if !path.is_empty() {
-        text.push_str(
-            "\nCritical path (the steps that users waited for, one after another):\n\n| after | step | | time |\n|---:|---|---|---:|\n",
-        );
+        text.push_str(&format!(
+            "\nCritical path ({}):\n\n| after | step | | time |\n|---:|---|---|---:|\n",
+            waited_for(report)
+        ));
     }
     for it in path {
         let after = it.started.map_or(0, |at| u64::try_from(at - report.span.began).unwrap_or(0));
@@ -395,6 +409,7 @@ pub fn markdown_list(reports: &[(&str, &SwitchReport)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{list, markdown, paragraph, text, took};
+    use crate::engine::recovery::report::phases::ShiftRecord;
     use crate::engine::recovery::report::sample::{planned, report};
     use crate::engine::recovery::report::step_timing::StepResult;
     use crate::engine::recovery::report::summary::{SwitchKind, SwitchReport};
@@ -413,7 +428,7 @@ mod tests {
       prepare           40.0 s  until the new site was ready
       gate              30.0 s  until the new site passed its health checks
       traffic            3.0 s  until traffic was shifted
-      DNS caches         5 min  some users may reach the old site until 2026-11-24T12:06:13Z; the drain below waits for them
+      DNS caches         5 min  some users may have reached the old site until 2026-11-24T12:06:13Z; the drain below waited for them
       drain             10 min  until DNS caches had expired
       rest               8.0 s  until the remaining changes were made
       time to move all users: 6 min 13 s from the command on; objective 15 min: met
@@ -492,6 +507,15 @@ mod tests {
       data behind: 7.0 s; objective 1 min: met
     "#);
         assert!(list(&[("one", &resumed)]).contains(": complete, time to move all users "));
+        // Users had moved before this run began: nothing of it was theirs to wait for.
+        resumed.earlier = Some(ShiftRecord { at: resumed.span.began + 5_000, dns_bound: 300 });
+        resumed.steps.truncate(2);
+        let told = text(&resumed);
+        assert!(!told.contains("\n  prepare"), "{told}");
+        assert!(
+            told.contains("critical path (the steps that took the time, one after another)"),
+            "{told}"
+        );
     }
 
     #[test]

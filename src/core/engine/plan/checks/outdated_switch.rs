@@ -63,3 +63,24 @@ fn ways_on(state: &State, stack: &str) -> String {
     ways.push(format!("if users belong at home, fail back{first}: {home}"));
     ways.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ways_on;
+    use crate::engine::state::record::{LostDomain, State};
+    use crate::engine::value::LineageKey;
+
+    /// The way home would be refused while home is left frozen.
+    #[test]
+    fn ways_on_lead_home_only_once_it_has_recovered() {
+        let mut state = State::new("t", None, "sandbox", "l", LineageKey(vec![1]));
+        state.active = vec!["eu".into()];
+        assert!(ways_on(&state, "t").ends_with("home, fail back: `lifeboat failback t`"));
+        let (fault_domain, by) = ("linode:us-east".into(), "me".into());
+        state.lost = vec![LostDomain { fault_domain, since: 1, by }];
+        let told = ways_on(&state, "t");
+        let home = "home, fail back once what is lost has recovered: `lifeboat failback t`";
+        assert!(told.ends_with(home), "{told}");
+        assert!(told.contains("`lifeboat failover t --to eu --lost linode:us-east`"), "{told}");
+    }
+}
