@@ -124,7 +124,7 @@ fn in_three_dresses(home: &Home, name: &str) {
         .code(0)
         .shows(&[
             "failover of shop to eu: complete",
-            "critical path of the recovery:",
+            "critical path (the steps that users waited for, one after another):",
             "create more_eu, ",
             "update record, ",
         ])

@@ -245,15 +245,11 @@ fn without(
 ) -> Result<String, OpsError> {
     let home = sides(session, ask, Some(state))?.desired.stack;
     let names = lost.iter().copied().collect();
-    Ok(match sends_into(&session.catalog, &home, state, &names) {
-        Some((address, domain)) => {
-            format!(": `{address}` sends users there, so {domain} cannot stay behind")
-        }
-        None => {
-            let without = AdvisedCommand::Failback { stack: &ask.place.name(), lost };
-            format!(", or leave it untouched for now: {without}")
-        }
-    })
+    if let Some((address, domain)) = sends_into(&session.catalog, &home, state, &names) {
+        return Ok(format!(": `{address}` sends users there, so {domain} cannot stay behind"));
+    }
+    let without = AdvisedCommand::Failback { stack: &ask.place.name(), lost };
+    Ok(format!(", or leave it untouched for now: {without}"))
 }
 
 /// The state as it is before anything is locked: who cannot switch is told without disturbing who is at work.

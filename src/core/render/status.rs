@@ -428,19 +428,7 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         "active": state.active,
         "home": state.home,
         "phase": state.phase.word(),
-        "switch": state.switch.as_ref().map(|it| json!({
-            "from": it.from,
-            "since": it.since,
-            "by": it.by,
-            "users": if state.phase == Phase::Degraded { "moved" } else { "not moved" },
-            "failures": it.failures.iter().map(|(address, it)| json!({
-                "address": address.to_string(),
-                "call": it.call.map(MutatingCall::word),
-                "class": it.class,
-                "why": it.why,
-                "at": it.at,
-            })).collect::<Vec<_>>(),
-        })),
+        "switch": switch(state),
         "users": facts.ways.iter().map(|it| json!({
             "address": it.address.to_string(),
             "target": it.target,
@@ -451,11 +439,7 @@ fn value(facts: &StatusFacts<'_>) -> Json {
             "shut": it.shut,
             "backends": it.backends.map(|it| json!({ "recorded": it.recorded, "wanted": it.wanted })),
         })).collect::<Vec<_>>(),
-        "online": facts.online.map(|all| all.iter().map(|(domain, it)| json!({
-            "fault_domain": domain,
-            "health": it.health.word(),
-            "why": it.why,
-        })).collect::<Vec<_>>()),
+        "online": facts.online.map(answers),
         "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
         "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),
         "tasks": open_tasks(facts).iter().map(|(task, why)| json!({ "task": task, "why": why })).collect::<Vec<_>>(),
@@ -486,6 +470,34 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         "resources": state.records.len(),
         "outputs": outputs,
     })
+}
+
+/// The switch that goes on, and why steps of it failed; null: there is none.
+fn switch(state: &State) -> Json {
+    let Some(it) = &state.switch else { return Json::Null };
+    let failures = it.failures.iter().map(|(address, it)| {
+        json!({
+            "address": address.to_string(),
+            "call": it.call.map(MutatingCall::word),
+            "class": it.class,
+            "why": it.why,
+            "at": it.at,
+        })
+    });
+    json!({
+        "from": it.from,
+        "since": it.since,
+        "by": it.by,
+        "users": if state.phase == Phase::Degraded { "moved" } else { "not moved" },
+        "failures": failures.collect::<Vec<_>>(),
+    })
+}
+
+fn answers(all: &[(String, OnlineAnswer)]) -> Vec<Json> {
+    let told = all.iter().map(
+        |(domain, it)| json!({ "fault_domain": domain, "health": it.health.word(), "why": it.why }),
+    );
+    told.collect()
 }
 
 fn pending(facts: &StatusFacts<'_>) -> Vec<Json> {

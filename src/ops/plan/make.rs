@@ -272,9 +272,7 @@ fn proposed(
         ways: if is_silent(&observed) { layers::recovery_overlays(&ask.place) } else { Vec::new() },
         from: course.from,
     };
-    let is_switch = options.is_switch();
     let (mut plan, mut diagnostics) = between(&before, &worlds, &options);
-    plan.rest = switch_rest(session, ask, &worlds, &options, &plan);
     if let Some(state) = state.as_ref().filter(|_| ask.intent == Intent::Apply) {
         let (place, given, losses) = (&ask.place, ask.given.as_slice(), &ask.losses);
         let again = |worlds: &PlanInputs<'_>| between(&before, worlds, &options).0;
@@ -297,7 +295,8 @@ fn proposed(
     let told = told_beside(session, ask, (&plan, &desired.stack, state.as_ref()))?;
     plan.notes.extend(told.iter().map(|it| note(it, |span| desired.stack.sources.line(span))));
     diagnostics.extend(told);
-    plan.instance.clone_from(&ask.place.instance);
+    (plan.instance, plan.rest) =
+        (ask.place.instance.clone(), switch_rest(session, ask, &worlds, &options, &plan));
     diagnostics.extend(desired.warnings.iter().cloned());
     let is_error = |it: &Diagnostic| it.severity == Severity::Error;
     if diagnostics.iter().any(is_error) && stops(&diagnostics) {
@@ -314,7 +313,7 @@ fn proposed(
         observed,
         keep,
         allowed,
-        is_switch,
+        is_switch: options.is_switch(),
         last_good,
     })
 }

@@ -268,14 +268,9 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
         }
         JournalEntry::Directed { address, was, until, directed } => {
             if let Some(until) = *until {
-                // Who was directed away before, from elsewhere, may still come that way: a switch that turns does this.
-                state.draining.retain(|it| (&it.address, &it.was) != (address, was));
-                let (address, was) = (address.clone(), was.clone());
-                state.draining.push(Draining { address, was, until });
+                drains(state, Draining { address: address.clone(), was: was.clone(), until });
             }
-            if let Some(switch) = &mut state.switch {
-                switch.directed.push(*directed);
-            }
+            state.switch.iter_mut().for_each(|it| it.directed.push(*directed));
         }
         JournalEntry::UsersMoved { at } => {
             let is_switching = state.phase == Phase::Switching;
@@ -398,6 +393,12 @@ fn task(state: &mut State, entry: &JournalEntry) {
         }
         _ => {}
     }
+}
+
+/// Who was directed away before, from elsewhere, may still come that way: a switch that turns does this.
+fn drains(state: &mut State, new: Draining) {
+    state.draining.retain(|it| (&it.address, &it.was) != (&new.address, &new.was));
+    state.draining.push(new);
 }
 
 /// What is tried again has not failed.

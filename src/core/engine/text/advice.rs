@@ -143,12 +143,8 @@ pub enum AdvisedCommand<'a> {
 impl AdvisedCommand<'_> {
     /// What is typed after `lifeboat`, word by word, before quoting.
     pub fn words(&self) -> Vec<String> {
-        let overlays = |list: &[String]| -> Vec<String> {
-            list.iter().flat_map(|it| ["-o".to_owned(), it.clone()]).collect()
-        };
-        let lost = |list: &[&str]| -> Vec<String> {
-            list.iter().flat_map(|it| ["--lost".to_owned(), (*it).to_owned()]).collect()
-        };
+        let overlays = |list: &[String]| flagged("-o", list.iter().map(String::as_str));
+        let lost = |list: &[&str]| flagged("--lost", list.iter().copied());
         match self {
             Self::Init => plain(&["init"]),
             Self::Kinds { kind } => with(&["kinds"], kind.map(str::to_owned)),
@@ -165,9 +161,8 @@ impl AdvisedCommand<'_> {
                 let flags = overlays(list).into_iter().chain(["--switch".to_owned()]);
                 with(&["apply", stack], flags)
             }
-            Self::ApplyVariables { stack, variables } => {
-                let flags = variables.iter().flat_map(|it| ["--var".to_owned(), it.clone()]);
-                with(&["apply", stack], flags)
+            Self::ApplyVariables { stack, variables: list } => {
+                with(&["apply", stack], flagged("--var", list.iter().map(String::as_str)))
             }
             Self::ApplyPlan { file } => plain(&["apply", file]),
             Self::ApplyLetting { stack, flag, address } => plain(&["apply", stack, flag, address]),
@@ -217,6 +212,11 @@ impl AdvisedCommand<'_> {
             Self::SandboxHeal { name } => with(&["sandbox", "heal"], name.map(str::to_owned)),
         }
     }
+}
+
+/// Each of them behind its flag.
+fn flagged<'a>(flag: &str, values: impl Iterator<Item = &'a str>) -> Vec<String> {
+    values.flat_map(|it| [flag.to_owned(), it.to_owned()]).collect()
 }
 
 fn plain(words: &[&str]) -> Vec<String> {
