@@ -66,7 +66,7 @@ fn drill_says_everything_before_the_first_call() {
     .done();
     home.sandbox(DRILL)
         .code(0)
-        .shows(&["\nEstimated: ", " in total; ", "have been measured\n"])
+        .shows(&["\nEstimated: ", " in total; ", "have been measured before\n"])
         .done();
 }
 
