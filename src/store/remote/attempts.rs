@@ -23,7 +23,7 @@ pub(super) const CONNECT_MAX: Duration = Duration::from_millis(3_100);
 
 /// Whether a request that failed may have done something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(super) enum RequestEffect {
     /// It did nothing, for certain.
     None,
     /// It may have been carried out, or will be.
@@ -34,7 +34,7 @@ pub(super) enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FailedRequest {
     pub fault: RemoteFault,
-    pub effect: Effect,
+    pub effect: RequestEffect,
     /// How long it asks to be left alone.
     pub pause: Option<Duration>,
     pub words: String,
@@ -42,7 +42,7 @@ pub(super) struct FailedRequest {
 }
 
 impl FailedRequest {
-    pub(super) fn new(fault: RemoteFault, effect: Effect, words: impl Into<String>) -> Self {
+    pub(super) fn new(fault: RemoteFault, effect: RequestEffect, words: impl Into<String>) -> Self {
         Self { fault, effect, pause: None, words: words.into(), advice: None }
     }
 
@@ -159,7 +159,7 @@ pub(super) async fn in_time<T>(
     let longest = longest(bytes);
     tokio::time::timeout(longest, request).await.unwrap_or_else(|_| {
         let words = format!("no answer within {} s", longest.as_secs());
-        Err(FailedRequest::new(RemoteFault::Unreachable, Effect::Unknown, words))
+        Err(FailedRequest::new(RemoteFault::Unreachable, RequestEffect::Unknown, words))
     })
 }
 
@@ -188,13 +188,13 @@ pub(super) fn is_tls(error: &(dyn Error + 'static)) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use super::{Effect, FailedRequest, in_time, longest, next};
+    use super::{FailedRequest, RequestEffect, in_time, longest, next};
     use crate::engine::retry::RetryDecision;
     use crate::store::error::RemoteFault;
 
     /// How many attempts there are, and how long they pause in all.
     fn attempts(fault: RemoteFault, pause: Option<Duration>) -> (u32, Duration) {
-        let failed = FailedRequest::new(fault, Effect::None, "no").after(pause);
+        let failed = FailedRequest::new(fault, RequestEffect::None, "no").after(pause);
         let mut elapsed = Duration::ZERO;
         for attempt in 1..100 {
             match next(&failed, attempt, elapsed, 1.0) {

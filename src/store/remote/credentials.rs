@@ -20,7 +20,7 @@ use crate::cloud::error::innermost;
 use crate::cloud::http::credentials::Learning;
 use crate::engine::text::redact::redactor;
 use crate::store::error::RemoteFault;
-use crate::store::remote::attempts::{Effect, FailedRequest, causes};
+use crate::store::remote::attempts::{FailedRequest, RequestEffect, causes};
 use crate::store::remote::location::{CredentialSource, CredentialVariables, StoreLocation};
 
 /// How long credentials without an end of their own are kept: the file that they are read from may be changed.
@@ -102,7 +102,7 @@ fn of_variables(names: &CredentialVariables) -> Result<Credentials, FailedReques
             return Ok(value);
         }
         let words = format!("the variable {name} is not set, which should hold its credentials");
-        Err(FailedRequest::new(RemoteFault::Denied, Effect::None, words)
+        Err(FailedRequest::new(RemoteFault::Denied, RequestEffect::None, words)
             .advice(format!("set {name}, or name other variables in `state`")))
     };
     let CredentialVariables { access_key, secret_key, session_token } = names;
@@ -125,10 +125,10 @@ pub(super) fn no_credentials(error: &CredentialsError) -> FailedRequest {
     let why = innermost(error);
     if is_silent {
         let words = format!("whoever gives its credentials does not answer: {why}");
-        return FailedRequest::new(RemoteFault::Unreachable, Effect::None, words);
+        return FailedRequest::new(RemoteFault::Unreachable, RequestEffect::None, words);
     }
     let words = format!("there are no credentials for it: {why}");
-    FailedRequest::new(RemoteFault::Denied, Effect::None, words).advice(
+    FailedRequest::new(RemoteFault::Denied, RequestEffect::None, words).advice(
         "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the store a `profile` or `access_key_env` of its own",
     )
 }

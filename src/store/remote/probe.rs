@@ -1,5 +1,6 @@
-//! Whether a store keeps its promise that of many who put at once, one is first. Asked one after the other, a store that only looks
-//! before it writes says the right thing each time; so many are sent at once.
+//! Whether a store keeps its promise that of many who put at once, one is first.
+//!
+//! Asked one after the other, a store that only looks before it writes says the right thing each time; so many are sent at once.
 
 use std::sync::Barrier;
 

@@ -1,5 +1,7 @@
-//! What every store keeps, whatever is behind it: held against those of the unit tests and, by the conformance tests, against
-//! real servers. It names what it uses through its parent, which is another in each.
+//! What every store keeps, whatever is behind it.
+//!
+//! It is held against the stores of the unit tests and, by the conformance tests, against real servers; what it uses it names
+//! through its parent, which is another in each.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 

@@ -1,5 +1,4 @@
-//! One suite for every store: the rules of the unit tests, many processes at once, kills, and everything that can go wrong on the
-//! way to a server.
+//! One suite for every store: rules, many processes at once, kills, and all that goes wrong on the way to a server.
 
 #![expect(clippy::print_stdout, reason = "a test of many parts says how far it came")]
 

@@ -9,10 +9,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::{RemoteFault, StoreError, io as io_error};
 use crate::store::key::{KeyPrefix, StoreKey};
-use crate::store::remote::attempts::{Effect, FailedRequest, Patience, repeated};
+use crate::store::remote::attempts::{FailedRequest, Patience, RequestEffect, repeated};
+use crate::store::remote::dynamodb::fault::KEYS_IN_WORDS;
 use crate::store::remote::dynamodb::put::WantedVersion;
 use crate::store::remote::dynamodb::table::{
-    KEYS_IN_WORDS, SORT, StateTable, VERSION, key_of, primary_key, sort_key, text_in,
+    SORT, StateTable, VERSION, key_of, primary_key, sort_key, text_in,
 };
 use crate::store::remote::location::StoreLocation;
 use crate::store::remote::runtime::StoreRuntime;
@@ -149,16 +150,16 @@ async fn read(table: &StateTable, key: &StoreKey) -> Result<Option<StoredObject>
         let Some(item) = repeated(|| table.item_once(key)).await? else { return Ok(None) };
         let Some(version) = text_in(&item, VERSION).map(str::to_owned) else {
             let words = "an item in the table was not written by lifeboat: it has no version";
-            return Err(FailedRequest::new(RemoteFault::Malformed, Effect::None, words));
+            return Err(FailedRequest::new(RemoteFault::Malformed, RequestEffect::None, words));
         };
         if let Some(bytes) = table.bytes_of(&item).await? {
             return Ok(Some(StoredObject { bytes, version: ObjectVersion(version) }));
         }
         let words = "chunks of it are missing from the table";
         if seen.replace(version.clone()) == Some(version) {
-            return Err(FailedRequest::new(RemoteFault::Malformed, Effect::None, words));
+            return Err(FailedRequest::new(RemoteFault::Malformed, RequestEffect::None, words));
         }
-        let replaced = FailedRequest::new(RemoteFault::Throttled, Effect::None, words);
+        let replaced = FailedRequest::new(RemoteFault::Throttled, RequestEffect::None, words);
         if !patience.again(&replaced).await {
             return Err(replaced);
         }

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::store::error::RemoteFault;
 use crate::store::key::StoreKey;
-use crate::store::remote::attempts::{Effect, FailedRequest, in_time, repeated};
+use crate::store::remote::attempts::{FailedRequest, RequestEffect, in_time, repeated};
 use crate::store::remote::dynamodb::fault::failed;
 use crate::store::remote::dynamodb::table::{
     BYTES, CHUNKS, DIGEST, Item, PARTITION, SIZE, SORT, StateTable, VERSION, blob, bytes_in,
@@ -75,7 +75,7 @@ impl StateTable {
     pub(super) async fn bytes_of(&self, item: &Item) -> Result<Option<Vec<u8>>, FailedRequest> {
         let garbled = |what: &str| {
             let words = format!("an item in the table was not written by lifeboat: {what}");
-            FailedRequest::new(RemoteFault::Malformed, Effect::None, words)
+            FailedRequest::new(RemoteFault::Malformed, RequestEffect::None, words)
         };
         if let Some(bytes) = bytes_in(item, BYTES) {
             return Ok(Some(bytes.to_vec()));
@@ -185,7 +185,7 @@ impl StateTable {
             }
         }
         let words = format!("there are more than {PAGES_MAX} pages of keys");
-        Err(FailedRequest::new(RemoteFault::Malformed, Effect::None, words))
+        Err(FailedRequest::new(RemoteFault::Malformed, RequestEffect::None, words))
     }
 }
 

@@ -8,8 +8,12 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use crate::cloud::error::innermost;
 use crate::store::error::RemoteFault;
-use crate::store::remote::attempts::{Effect, FailedRequest, causes, is_tls};
+use crate::store::remote::attempts::{FailedRequest, RequestEffect, causes, is_tls};
 use crate::store::remote::credentials::no_credentials;
+
+/// The keys of the table, for people.
+pub(super) const KEYS_IN_WORDS: &str =
+    "the partition key `state` (String) and the sort key `key` (String)";
 
 /// The class and the words of a failed request to a table.
 pub(super) fn failed<E>(table: &str, error: SdkError<E, HttpResponse>) -> FailedRequest
@@ -30,11 +34,13 @@ where
                 200 | 500.. => RemoteFault::Unreachable,
                 _ => RemoteFault::Malformed,
             };
-            FailedRequest::new(fault, Effect::Unknown, words)
+            FailedRequest::new(fault, RequestEffect::Unknown, words)
         }
-        SdkError::TimeoutError(_) => {
-            FailedRequest::new(RemoteFault::Unreachable, Effect::Unknown, "no answer in time")
-        }
+        SdkError::TimeoutError(_) => FailedRequest::new(
+            RemoteFault::Unreachable,
+            RequestEffect::Unknown,
+            "no answer in time",
+        ),
         other => {
             if let Some(why) = causes(other).find_map(|it| it.downcast_ref::<CredentialsError>()) {
                 return no_credentials(why);
@@ -47,11 +53,11 @@ where
 fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> FailedRequest {
     let words = innermost(error);
     if is_tls(error) {
-        return FailedRequest::new(RemoteFault::Malformed, Effect::None, format!("TLS: {words}"))
+        return FailedRequest::new(RemoteFault::Malformed, RequestEffect::None, format!("TLS: {words}"))
             .advice("check that `endpoint` speaks HTTPS and that its certificate is good; plain http:// leads to this machine only");
     }
     let SdkError::DispatchFailure(said) = error else {
-        return FailedRequest::new(RemoteFault::Rejected, Effect::None, words);
+        return FailedRequest::new(RemoteFault::Rejected, RequestEffect::None, words);
     };
     // The HTTP client keeps its kinds to itself and shows them only in its words.
     let is_unsent = causes(error).any(|it| {
@@ -61,10 +67,10 @@ fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> FailedRe
         refused || ["(Connect)", "dns error"].iter().any(|part| it.to_string().contains(part))
     });
     if said.is_timeout() || is_unsent {
-        return FailedRequest::new(RemoteFault::Unreachable, Effect::None, words);
+        return FailedRequest::new(RemoteFault::Unreachable, RequestEffect::None, words);
     }
     let words = format!("the connection broke off: {words}");
-    FailedRequest::new(RemoteFault::Unreachable, Effect::Unknown, words)
+    FailedRequest::new(RemoteFault::Unreachable, RequestEffect::Unknown, words)
 }
 
 fn refusal(table: &str, status: u16, code: Option<&str>, message: &str) -> FailedRequest {
@@ -74,7 +80,7 @@ fn refusal(table: &str, status: u16, code: Option<&str>, message: &str) -> Faile
         (Some(code), message) => format!("{code}: {message}"),
     };
     let failed = |fault, effect| FailedRequest::new(fault, effect, words.clone());
-    let no = |fault| failed(fault, Effect::None);
+    let no = |fault| failed(fault, RequestEffect::None);
     match code.unwrap_or_default() {
         "ResourceNotFoundException" => no(RemoteFault::Missing).advice(missing_advice(table)),
         "ProvisionedThroughputExceededException"
@@ -83,7 +89,7 @@ fn refusal(table: &str, status: u16, code: Option<&str>, message: &str) -> Faile
         | "RequestLimitExceeded"
         | "TooManyRequestsException"
         | "TransactionConflictException" => no(RemoteFault::Throttled),
-        "ReplicatedWriteConflictException" => failed(RemoteFault::Throttled, Effect::Unknown),
+        "ReplicatedWriteConflictException" => failed(RemoteFault::Throttled, RequestEffect::Unknown),
         "AccessDeniedException" | "AccessDenied" => no(RemoteFault::Denied).advice(format!(
             "allow dynamodb:GetItem, PutItem, DeleteItem, Query and DescribeTable for the table `{table}`"
         )),
@@ -102,11 +108,11 @@ fn refusal(table: &str, status: u16, code: Option<&str>, message: &str) -> Faile
         "ValidationException" if is_about_keys(message) => {
             no(RemoteFault::Rejected).advice(format!(
                 "use a table with {}",
-                crate::store::remote::dynamodb::table::KEYS_IN_WORDS
+                KEYS_IN_WORDS
             ))
         }
         "" if status < 500 => no(RemoteFault::Malformed),
-        _ if status >= 500 => failed(RemoteFault::Unreachable, Effect::Unknown),
+        _ if status >= 500 => failed(RemoteFault::Unreachable, RequestEffect::Unknown),
         _ => no(RemoteFault::Rejected),
     }
 }
@@ -128,7 +134,7 @@ fn is_about_keys(message: &str) -> bool {
 pub(super) fn missing_advice(table: &str) -> String {
     format!(
         "create the table `{table}` with {}, billed on demand, or correct its name or region",
-        crate::store::remote::dynamodb::table::KEYS_IN_WORDS
+        KEYS_IN_WORDS
     )
 }
 
@@ -138,23 +144,23 @@ mod tests {
     use crate::store::error::RemoteFault::{
         self, Denied, Malformed, Missing, Rejected, Throttled, Unreachable,
     };
-    use crate::store::remote::attempts::Effect;
+    use crate::store::remote::attempts::RequestEffect;
 
     #[test]
     fn refusal_tells_a_no_from_silence() {
-        let table: [(u16, Option<&str>, RemoteFault, Effect); 12] = [
-            (400, Some("ResourceNotFoundException"), Missing, Effect::None),
-            (400, Some("ProvisionedThroughputExceededException"), Throttled, Effect::None),
-            (400, Some("ThrottlingException"), Throttled, Effect::None),
-            (400, Some("ReplicatedWriteConflictException"), Throttled, Effect::Unknown),
-            (400, Some("AccessDeniedException"), Denied, Effect::None),
-            (400, Some("UnrecognizedClientException"), Denied, Effect::None),
-            (400, Some("ExpiredTokenException"), Denied, Effect::None),
-            (400, Some("ValidationException"), Rejected, Effect::None),
-            (500, Some("InternalServerError"), Unreachable, Effect::Unknown),
-            (503, None, Unreachable, Effect::Unknown),
-            (404, None, Malformed, Effect::None),
-            (400, Some("UnknownOperationException"), Rejected, Effect::None),
+        let table: [(u16, Option<&str>, RemoteFault, RequestEffect); 12] = [
+            (400, Some("ResourceNotFoundException"), Missing, RequestEffect::None),
+            (400, Some("ProvisionedThroughputExceededException"), Throttled, RequestEffect::None),
+            (400, Some("ThrottlingException"), Throttled, RequestEffect::None),
+            (400, Some("ReplicatedWriteConflictException"), Throttled, RequestEffect::Unknown),
+            (400, Some("AccessDeniedException"), Denied, RequestEffect::None),
+            (400, Some("UnrecognizedClientException"), Denied, RequestEffect::None),
+            (400, Some("ExpiredTokenException"), Denied, RequestEffect::None),
+            (400, Some("ValidationException"), Rejected, RequestEffect::None),
+            (500, Some("InternalServerError"), Unreachable, RequestEffect::Unknown),
+            (503, None, Unreachable, RequestEffect::Unknown),
+            (404, None, Malformed, RequestEffect::None),
+            (400, Some("UnknownOperationException"), Rejected, RequestEffect::None),
         ];
         for (status, code, fault, effect) in table {
             let failed = refusal("shop-state", status, code, "m");

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use crate::store::backend::{ObjectVersion, PutCondition, PutOutcome};
 use crate::store::error::RemoteFault;
 use crate::store::key::StoreKey;
-use crate::store::remote::attempts::{Effect, FailedRequest, Patience, in_time, repeated};
+use crate::store::remote::attempts::{FailedRequest, Patience, RequestEffect, in_time, repeated};
 use crate::store::remote::dynamodb::chunks::{ChunkedValue, VALUE_BYTES_MAX};
 use crate::store::remote::dynamodb::fault::failed;
 use crate::store::remote::dynamodb::table::{
@@ -48,7 +48,7 @@ impl StateTable {
     ) -> Result<PutOutcome, FailedRequest> {
         if bytes.len() > VALUE_BYTES_MAX {
             let words = format!("{} bytes are more than a value may have", bytes.len());
-            return Err(FailedRequest::new(RemoteFault::Rejected, Effect::None, words));
+            return Err(FailedRequest::new(RemoteFault::Rejected, RequestEffect::None, words));
         }
         let version = uuid::Uuid::new_v4().simple().to_string();
         let ChunkedValue { item, chunks } = self.value(key, &version, bytes);
@@ -88,15 +88,15 @@ impl StateTable {
                 }
                 Ok(PutEnd::Refused(None)) => {
                     let words = "the condition did not hold, and nothing is there";
-                    FailedRequest::new(RemoteFault::Throttled, Effect::None, words)
+                    FailedRequest::new(RemoteFault::Throttled, RequestEffect::None, words)
                 }
-                Err(failed) if failed.effect == Effect::None && !failed.passes() => {
+                Err(failed) if failed.effect == RequestEffect::None && !failed.passes() => {
                     return Err(failed);
                 }
                 Err(failed) => failed,
             };
             let is_untouched =
-                failed.effect == Effect::None && failed.fault == RemoteFault::Unreachable;
+                failed.effect == RequestEffect::None && failed.fault == RemoteFault::Unreachable;
             if !is_untouched {
                 let found = repeated(|| self.item_once(key)).await?;
                 let there = found.as_ref().and_then(|it| text_in(it, VERSION));

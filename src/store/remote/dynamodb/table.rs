@@ -14,9 +14,11 @@ use tokio::sync::OnceCell;
 use crate::cloud::http::bounded::Bounded;
 use crate::store::error::RemoteFault;
 use crate::store::key::StoreKey;
-use crate::store::remote::attempts::{CONNECT_MAX, Effect, FailedRequest, in_time, repeated};
+use crate::store::remote::attempts::{
+    CONNECT_MAX, FailedRequest, RequestEffect, in_time, repeated,
+};
 use crate::store::remote::credentials::{credentials, https_error, plain_http};
-use crate::store::remote::dynamodb::fault::failed;
+use crate::store::remote::dynamodb::fault::{KEYS_IN_WORDS, failed};
 use crate::store::remote::location::StoreLocation;
 
 /// The partition key: one for each state, so that a list is one query and a policy can name a state.
@@ -24,10 +26,6 @@ pub(super) const PARTITION: &str = "state";
 
 /// The sort key: `history/00000003.snapshot`, and `/journal` for what stands at the top.
 pub(super) const SORT: &str = "key";
-
-/// The same for people.
-pub(super) const KEYS_IN_WORDS: &str =
-    "the partition key `state` (String) and the sort key `key` (String)";
 
 /// The attribute that each put makes anew.
 pub(super) const VERSION: &str = "version";
@@ -104,7 +102,7 @@ impl StateTable {
         let described = described.await?;
         let Some(table) = described.table() else {
             let words = "its description is empty";
-            return Err(FailedRequest::new(RemoteFault::Malformed, Effect::None, words));
+            return Err(FailedRequest::new(RemoteFault::Malformed, RequestEffect::None, words));
         };
         Ok(check_table(table))
     }
@@ -141,7 +139,7 @@ async fn connect(location: &StoreLocation) -> Result<Client, FailedRequest> {
     let is_plain = location.is_plain();
     if let Some(why) = https_error().filter(|_| !is_plain) {
         let words = format!("cannot create an HTTPS client: {why}");
-        return Err(FailedRequest::new(RemoteFault::Rejected, Effect::None, words).advice("install the certificate authorities (on Debian: ca-certificates), or set SSL_CERT_FILE to their file"));
+        return Err(FailedRequest::new(RemoteFault::Rejected, RequestEffect::None, words).advice("install the certificate authorities (on Debian: ca-certificates), or set SSL_CERT_FILE to their file"));
     }
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_MAX).build();
     // Built from nothing: what the environment says of endpoints is for other clients.

@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::{RemoteFault, StoreError, io as io_error};
 use crate::store::key::{KeyPrefix, StoreKey, is_name};
-use crate::store::remote::attempts::{Effect, FailedRequest, Patience, repeated};
+use crate::store::remote::attempts::{FailedRequest, Patience, RequestEffect, repeated};
 use crate::store::remote::location::StoreLocation;
 use crate::store::remote::runtime::StoreRuntime;
 use crate::store::remote::s3::client::{BODY_BYTES_MAX, S3End, connect, once};
@@ -195,8 +195,9 @@ impl S3Bucket {
     }
 
     fn path(&self, key: &StoreKey) -> Result<ObjectPath, FailedRequest> {
-        ObjectPath::parse(format!("{}{key}", self.base))
-            .map_err(|why| FailedRequest::new(RemoteFault::Rejected, Effect::None, why.to_string()))
+        ObjectPath::parse(format!("{}{key}", self.base)).map_err(|why| {
+            FailedRequest::new(RemoteFault::Rejected, RequestEffect::None, why.to_string())
+        })
     }
 
     fn below(&self, prefix: &KeyPrefix) -> String {
@@ -216,7 +217,7 @@ impl S3Bucket {
         let (size, version) = (found.meta.size, found.meta.e_tag.clone());
         let Some(version) = version.filter(|_| size <= BODY_BYTES_MAX) else {
             let words = format!("the answer has no ETag, or is too large ({size} bytes)");
-            return Err(FailedRequest::new(RemoteFault::Malformed, Effect::None, words));
+            return Err(FailedRequest::new(RemoteFault::Malformed, RequestEffect::None, words));
         };
         let put_id = found.attributes.get(&Attribute::Metadata(PUT_ID.into()));
         let put_id = put_id.map(|it| it.as_ref().to_owned());
@@ -240,18 +241,22 @@ impl S3Bucket {
                 }
                 Ok(_) => {
                     let words = "the answer to a put has no ETag";
-                    return Err(FailedRequest::new(RemoteFault::Malformed, Effect::Unknown, words));
+                    return Err(FailedRequest::new(
+                        RemoteFault::Malformed,
+                        RequestEffect::Unknown,
+                        words,
+                    ));
                 }
                 Err(end) if end.refusal.as_ref().is_some_and(S3Refusal::is_condition) => {
                     FailedRequest { fault: RemoteFault::Throttled, ..end.failed }
                 }
-                Err(end) if end.failed.effect == Effect::None && !end.failed.passes() => {
+                Err(end) if end.failed.effect == RequestEffect::None && !end.failed.passes() => {
                     return Err(end.failed);
                 }
                 Err(end) => end.failed,
             };
             let is_elsewhere =
-                failed.effect == Effect::None && failed.fault == RemoteFault::Unreachable;
+                failed.effect == RequestEffect::None && failed.fault == RemoteFault::Unreachable;
             if !is_elsewhere {
                 let found = repeated(|| self.read_once(&put.key)).await?;
                 if let Some(outcome) = put.became(found) {
@@ -352,7 +357,7 @@ impl S3Bucket {
             }
         }
         let words = format!("there are more than {PAGES_MAX} pages of keys");
-        Err(FailedRequest::new(RemoteFault::Malformed, Effect::None, words))
+        Err(FailedRequest::new(RemoteFault::Malformed, RequestEffect::None, words))
     }
 
     fn ended<T>(&self, end: S3End<T>) -> Result<T, Box<BadEnd>> {

@@ -15,7 +15,7 @@ use object_store::{ClientOptions, RetryConfig};
 
 use crate::cloud::error::innermost;
 use crate::store::error::RemoteFault;
-use crate::store::remote::attempts::{CONNECT_MAX, Effect, FailedRequest, causes, in_time};
+use crate::store::remote::attempts::{CONNECT_MAX, FailedRequest, RequestEffect, causes, in_time};
 use crate::store::remote::credentials::{KeptCredentials, credentials, no_credentials};
 use crate::store::remote::location::StoreLocation;
 use crate::store::remote::s3::fault::{S3Refusal, broken};
@@ -100,7 +100,7 @@ pub(super) async fn connect(location: &StoreLocation) -> Result<AmazonS3, Failed
     let http = if location.is_plain() { http.no_proxy().tls_certs_only([]) } else { http };
     let http = http.build().map_err(|why| {
         let words = format!("cannot create an HTTPS client: {}", innermost(&why));
-        FailedRequest::new(RemoteFault::Rejected, Effect::None, words).advice("install the certificate authorities (on Debian: ca-certificates), or set SSL_CERT_FILE to their file")
+        FailedRequest::new(RemoteFault::Rejected, RequestEffect::None, words).advice("install the certificate authorities (on Debian: ca-certificates), or set SSL_CERT_FILE to their file")
     })?;
     let keys = KeptCredentials::new(credentials(location).await?);
     let retries = RetryConfig { max_retries: 0, ..RetryConfig::default() };
@@ -112,9 +112,9 @@ pub(super) async fn connect(location: &StoreLocation) -> Result<AmazonS3, Failed
         .with_credentials(Arc::new(keys))
         .with_http_connector(SeeingConnector(http))
         .with_retry(retries);
-    builder
-        .build()
-        .map_err(|why| FailedRequest::new(RemoteFault::Rejected, Effect::None, innermost(&why)))
+    builder.build().map_err(|why| {
+        FailedRequest::new(RemoteFault::Rejected, RequestEffect::None, innermost(&why))
+    })
 }
 
 /// How one request ended: with what it asked for, with a refusal of S3's, or in any other way.
@@ -152,5 +152,5 @@ fn unseen(error: &object_store::Error) -> FailedRequest {
         return broken(why);
     }
     let words = format!("the answer is not that of S3: {}", innermost(error));
-    FailedRequest::new(RemoteFault::Malformed, Effect::Unknown, words)
+    FailedRequest::new(RemoteFault::Malformed, RequestEffect::Unknown, words)
 }

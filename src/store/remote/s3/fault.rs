@@ -6,7 +6,7 @@ use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::cloud::error::innermost;
 use crate::store::error::RemoteFault;
-use crate::store::remote::attempts::{Effect, FailedRequest, is_tls};
+use crate::store::remote::attempts::{FailedRequest, RequestEffect, is_tls};
 
 /// An answer that is no success.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl S3Refusal {
 
     pub(super) fn failed(&self, bucket: &str) -> FailedRequest {
         let failed = |fault, effect| FailedRequest::new(fault, effect, self.words());
-        let no = |fault| failed(fault, Effect::None);
+        let no = |fault| failed(fault, RequestEffect::None);
         match (self.status, self.code()) {
             (409, "OperationAborted" | "ConditionalRequestConflict") => no(RemoteFault::Throttled),
             (
@@ -68,12 +68,12 @@ impl S3Refusal {
             (404, "NoSuchBucket") => no(RemoteFault::Missing)
                 .advice(format!("create the bucket `{bucket}`, or correct its name")),
             (_, "SlowDown" | "RequestLimitExceeded" | "TooManyRequests") | (429, _) => {
-                failed(RemoteFault::Throttled, Effect::Unknown).after(self.retry_after)
+                failed(RemoteFault::Throttled, RequestEffect::Unknown).after(self.retry_after)
             }
             (501, _) | (_, "NotImplemented") => no(RemoteFault::Rejected).advice(
                 "use a store that has conditional puts (`If-None-Match` and `If-Match`)",
             ),
-            (500.., _) => failed(RemoteFault::Unreachable, Effect::Unknown).after(self.retry_after),
+            (500.., _) => failed(RemoteFault::Unreachable, RequestEffect::Unknown).after(self.retry_after),
             // The last one is versitygw's.
             (
                 _,
@@ -109,7 +109,7 @@ impl S3Refusal {
                 "correct the `region` of the bucket".into(),
             ),
         };
-        FailedRequest::new(RemoteFault::WrongRegion, Effect::None, words).advice(advice)
+        FailedRequest::new(RemoteFault::WrongRegion, RequestEffect::None, words).advice(advice)
     }
 }
 
@@ -131,17 +131,21 @@ fn unescaped(text: &str) -> String {
 pub(super) fn broken(error: &HttpError) -> FailedRequest {
     let words = innermost(error);
     if is_tls(error) {
-        return FailedRequest::new(RemoteFault::Malformed, Effect::None, format!("TLS: {words}"))
+        return FailedRequest::new(RemoteFault::Malformed, RequestEffect::None, format!("TLS: {words}"))
             .advice("check that `endpoint` speaks HTTPS and that its certificate is good; plain http:// leads to this machine only");
     }
     match error.kind() {
-        HttpErrorKind::Connect => FailedRequest::new(RemoteFault::Unreachable, Effect::None, words),
-        HttpErrorKind::Timeout => {
-            FailedRequest::new(RemoteFault::Unreachable, Effect::Unknown, "no answer in time")
+        HttpErrorKind::Connect => {
+            FailedRequest::new(RemoteFault::Unreachable, RequestEffect::None, words)
         }
+        HttpErrorKind::Timeout => FailedRequest::new(
+            RemoteFault::Unreachable,
+            RequestEffect::Unknown,
+            "no answer in time",
+        ),
         _ => {
             let words = format!("the connection broke off: {words}");
-            FailedRequest::new(RemoteFault::Unreachable, Effect::Unknown, words)
+            FailedRequest::new(RemoteFault::Unreachable, RequestEffect::Unknown, words)
         }
     }
 }
@@ -152,7 +156,7 @@ mod tests {
     use crate::store::error::RemoteFault::{
         self, Denied, Malformed, Missing, Rejected, Throttled, Unreachable, WrongRegion,
     };
-    use crate::store::remote::attempts::Effect;
+    use crate::store::remote::attempts::RequestEffect;
 
     fn refusal(status: u16, code: &str) -> S3Refusal {
         let body = match code {
@@ -166,28 +170,28 @@ mod tests {
 
     #[test]
     fn failed_tells_a_no_from_silence() {
-        let table: [(u16, &str, RemoteFault, Effect); 21] = [
-            (404, "NoSuchBucket", Missing, Effect::None),
-            (404, "", Malformed, Effect::None),
-            (403, "AccessDenied", Denied, Effect::None),
-            (403, "", Denied, Effect::None),
-            (403, "InvalidAccessKeyId", Denied, Effect::None),
-            (403, "SignatureDoesNotMatch", Denied, Effect::None),
-            (404, "XAdminUserNotFound", Denied, Effect::None),
-            (400, "ExpiredToken", Denied, Effect::None),
-            (403, "RequestTimeTooSkewed", Denied, Effect::None),
-            (301, "PermanentRedirect", WrongRegion, Effect::None),
-            (301, "", WrongRegion, Effect::None),
-            (400, "AuthorizationHeaderMalformed", WrongRegion, Effect::None),
-            (409, "ConditionalRequestConflict", Throttled, Effect::None),
-            (503, "SlowDown", Throttled, Effect::Unknown),
-            (429, "", Throttled, Effect::Unknown),
-            (503, "ServiceUnavailable", Unreachable, Effect::Unknown),
-            (500, "InternalError", Unreachable, Effect::Unknown),
-            (502, "", Unreachable, Effect::Unknown),
-            (501, "NotImplemented", Rejected, Effect::None),
-            (400, "InvalidBucketName", Rejected, Effect::None),
-            (400, "", Malformed, Effect::None),
+        let table: [(u16, &str, RemoteFault, RequestEffect); 21] = [
+            (404, "NoSuchBucket", Missing, RequestEffect::None),
+            (404, "", Malformed, RequestEffect::None),
+            (403, "AccessDenied", Denied, RequestEffect::None),
+            (403, "", Denied, RequestEffect::None),
+            (403, "InvalidAccessKeyId", Denied, RequestEffect::None),
+            (403, "SignatureDoesNotMatch", Denied, RequestEffect::None),
+            (404, "XAdminUserNotFound", Denied, RequestEffect::None),
+            (400, "ExpiredToken", Denied, RequestEffect::None),
+            (403, "RequestTimeTooSkewed", Denied, RequestEffect::None),
+            (301, "PermanentRedirect", WrongRegion, RequestEffect::None),
+            (301, "", WrongRegion, RequestEffect::None),
+            (400, "AuthorizationHeaderMalformed", WrongRegion, RequestEffect::None),
+            (409, "ConditionalRequestConflict", Throttled, RequestEffect::None),
+            (503, "SlowDown", Throttled, RequestEffect::Unknown),
+            (429, "", Throttled, RequestEffect::Unknown),
+            (503, "ServiceUnavailable", Unreachable, RequestEffect::Unknown),
+            (500, "InternalError", Unreachable, RequestEffect::Unknown),
+            (502, "", Unreachable, RequestEffect::Unknown),
+            (501, "NotImplemented", Rejected, RequestEffect::None),
+            (400, "InvalidBucketName", Rejected, RequestEffect::None),
+            (400, "", Malformed, RequestEffect::None),
         ];
         for (status, code, fault, effect) in table {
             let failed = refusal(status, code).failed("shop-state");

@@ -13,7 +13,7 @@ use crate::store::tests::memory::MemoryBackend;
 
 /// What is wrong with a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Plant {
+enum StorePlant {
     Nothing,
     /// Looks, and then writes.
     RacyAbsent,
@@ -30,20 +30,20 @@ enum Plant {
 
 #[derive(Debug)]
 struct PlantedBackend {
-    plant: Plant,
+    plant: StorePlant,
     inner: Arc<MemoryBackend>,
     asked: AtomicUsize,
 }
 
 impl PlantedBackend {
-    fn new(plant: Plant) -> Self {
+    fn new(plant: StorePlant) -> Self {
         Self { plant, inner: MemoryBackend::new(), asked: AtomicUsize::new(0) }
     }
 
     fn alive(&self) -> Result<(), StoreError> {
         let asked = self.asked.fetch_add(1, SeqCst);
         match self.plant {
-            Plant::Dies(after) if asked >= after => {
+            StorePlant::Dies(after) if asked >= after => {
                 Err(StoreError::Remote(Box::new(RemoteError {
                     fault: RemoteFault::Unreachable,
                     verb: "write",
@@ -79,7 +79,7 @@ impl Backend for PlantedBackend {
         self.alive()?;
         let found = self.inner.read(key)?;
         Ok(match self.plant {
-            Plant::Stale => found.map(|it| StoredObject {
+            StorePlant::Stale => found.map(|it| StoredObject {
                 bytes: b"before".to_vec(),
                 version: ObjectVersion(format!("-{}", it.version.0)),
             }),
@@ -95,17 +95,17 @@ impl Backend for PlantedBackend {
     ) -> Result<PutOutcome, StoreError> {
         self.alive()?;
         match (self.plant, condition) {
-            (Plant::RacyAbsent, PutCondition::Absent) => {
+            (StorePlant::RacyAbsent, PutCondition::Absent) => {
                 self.look_and_write(key, bytes, |it| it.is_none())
             }
-            (Plant::RacyVersion, PutCondition::Version(wanted)) => {
+            (StorePlant::RacyVersion, PutCondition::Version(wanted)) => {
                 self.look_and_write(key, bytes, |it| it.is_some_and(|it| it.version == *wanted))
             }
-            (Plant::IgnoresAbsent, PutCondition::Absent)
-            | (Plant::IgnoresVersion, PutCondition::Version(_)) => {
+            (StorePlant::IgnoresAbsent, PutCondition::Absent)
+            | (StorePlant::IgnoresVersion, PutCondition::Version(_)) => {
                 self.inner.put(key, bytes, PutCondition::Always)
             }
-            (Plant::RefusesAll, _) => Ok(PutOutcome::Refused),
+            (StorePlant::RefusesAll, _) => Ok(PutOutcome::Refused),
             _ => self.inner.put(key, bytes, condition),
         }
     }
@@ -128,7 +128,7 @@ impl Backend for PlantedBackend {
 }
 
 /// What is seen of a store, and nothing of the probe is left in it.
-fn seen(plant: Plant) -> Option<String> {
+fn seen(plant: StorePlant) -> Option<String> {
     let backend = PlantedBackend::new(plant);
     let probed = probe_races(&backend, "memory://states");
     assert_eq!(backend.inner.neighbors().unwrap(), [""; 0], "{plant:?}: it is swept");
@@ -144,14 +144,14 @@ fn seen(plant: Plant) -> Option<String> {
 
 #[test]
 fn probe_races_refuses_each_planted_store_for_what_it_does() {
-    assert_eq!(seen(Plant::Nothing), None);
+    assert_eq!(seen(StorePlant::Nothing), None);
     for (plant, words) in [
-        (Plant::RacyAbsent, " of 16 simultaneous puts were told that they were first"),
-        (Plant::RacyVersion, " of 16 simultaneous puts under one version took place"),
-        (Plant::IgnoresAbsent, "the store ignores conditions"),
-        (Plant::IgnoresVersion, "the store ignores versions"),
-        (Plant::RefusesAll, "was told that something is there"),
-        (Plant::Stale, "what was put last is not what is read"),
+        (StorePlant::RacyAbsent, " of 16 simultaneous puts were told that they were first"),
+        (StorePlant::RacyVersion, " of 16 simultaneous puts under one version took place"),
+        (StorePlant::IgnoresAbsent, "the store ignores conditions"),
+        (StorePlant::IgnoresVersion, "the store ignores versions"),
+        (StorePlant::RefusesAll, "was told that something is there"),
+        (StorePlant::Stale, "what was put last is not what is read"),
     ] {
         let seen = seen(plant).unwrap_or_else(|| panic!("{plant:?} was believed"));
         assert!(seen.starts_with("memory://states cannot keep states: "), "{seen}");
@@ -163,7 +163,7 @@ fn probe_races_refuses_each_planted_store_for_what_it_does() {
 #[test]
 fn probe_races_tells_a_dead_store_from_one_that_lies() {
     for after in [0, 3, 10, 40] {
-        let backend = PlantedBackend::new(Plant::Dies(after));
+        let backend = PlantedBackend::new(StorePlant::Dies(after));
         let why = probe_races(&backend, "memory://states").unwrap_err();
         assert!(matches!(why, StoreError::Remote(_)), "{why}");
     }
