@@ -42,8 +42,10 @@ pub(super) struct FailedRequest {
 }
 
 impl FailedRequest {
+    /// With words on one line, whatever a server made of them.
     pub(super) fn new(fault: RemoteFault, effect: RequestEffect, words: impl Into<String>) -> Self {
-        Self { fault, effect, pause: None, words: words.into(), advice: None }
+        let words = words.into().split_whitespace().collect::<Vec<_>>().join(" ");
+        Self { fault, effect, pause: None, words, advice: None }
     }
 
     pub(super) fn advice(mut self, advice: impl Into<String>) -> Self {

@@ -10,7 +10,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
@@ -30,9 +30,7 @@ const KEPT: Duration = Duration::from_mins(5);
 const SPARE: Duration = Duration::from_mins(1);
 
 /// What signs the requests to a store.
-pub(super) async fn credentials(
-    location: &StoreLocation,
-) -> Result<SharedCredentialsProvider, FailedRequest> {
+async fn credentials(location: &StoreLocation) -> Result<SharedCredentialsProvider, FailedRequest> {
     let CredentialSource { profile, role_arn, variables } = &location.credentials;
     let region = Region::new(location.region.clone());
     let provider = ProviderConfig::without_region().with_region(Some(region.clone()));
@@ -113,65 +111,99 @@ fn of_variables(names: &CredentialVariables) -> Result<Credentials, FailedReques
     Ok(Credentials::new(value(access_key)?, value(secret_key)?, session_token, None, "variables"))
 }
 
-/// What a chain that gave no credentials says: that there are none, or that somebody who gives them did not answer.
+/// How long the whole chain may take. Outside AWS it asks a metadata service that is not there, for some seconds.
+const CHAIN_MAX: Duration = Duration::from_secs(10);
+
+/// What a chain that gave no credentials says. That there are none is no silence, whatever was asked in vain on the way; that
+/// somebody who does give them cannot be reached is not known to be a no.
 pub(super) fn no_credentials(error: &CredentialsError) -> FailedRequest {
-    let is_silent = matches!(error, CredentialsError::ProviderTimedOut(_))
-        || causes(error).any(|it| {
-            it.downcast_ref::<std::io::Error>().is_some()
-                || ["(Connect)", "dns error", "dispatch failure"]
-                    .iter()
-                    .any(|part| it.to_string().contains(part))
-        });
+    // What follows names each part of the chain, on a line of its own.
     let why = innermost(error);
-    if is_silent {
-        let words = format!("whoever gives its credentials does not answer: {why}");
-        return FailedRequest::new(RemoteFault::Unreachable, RequestEffect::None, words);
+    let why = why.split(". Attempted:").next().unwrap_or_default().to_owned();
+    let is_out_of_reach = || {
+        causes(error).any(|it| {
+            let words = it.to_string();
+            it.is::<std::io::Error>()
+                || ["(Connect)", "dns error"].iter().any(|part| words.contains(part))
+        })
+    };
+    match error {
+        CredentialsError::ProviderTimedOut(_) => silent(&why),
+        CredentialsError::ProviderError(_) if is_out_of_reach() => silent(&why),
+        _ => {
+            let words = format!("there are no credentials for it: {why}");
+            FailedRequest::new(RemoteFault::Denied, RequestEffect::None, words).advice(
+                "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the store a `profile` or `access_key_env` of its own",
+            )
+        }
     }
-    let words = format!("there are no credentials for it: {why}");
-    FailedRequest::new(RemoteFault::Denied, RequestEffect::None, words).advice(
-        "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the store a `profile` or `access_key_env` of its own",
-    )
 }
 
-/// The same credentials for the S3 client, which keeps none itself.
-#[derive(Debug)]
-pub(super) struct KeptCredentials {
+fn silent(why: &str) -> FailedRequest {
+    let words = format!("whoever gives its credentials does not answer: {why}");
+    FailedRequest::new(RemoteFault::Unreachable, RequestEffect::None, words)
+}
+
+/// The credentials of one store, kept until shortly before their end.
+#[derive(Debug, Clone)]
+pub(super) struct StoreCredentials {
     chain: SharedCredentialsProvider,
-    kept: Mutex<Option<(Arc<AwsCredential>, Instant)>>,
+    kept: Arc<Mutex<Option<(Credentials, Instant)>>>,
 }
 
-impl KeptCredentials {
-    pub(super) fn new(chain: SharedCredentialsProvider) -> Self {
-        Self { chain, kept: Mutex::new(None) }
+impl StoreCredentials {
+    pub(super) async fn of(location: &StoreLocation) -> Result<Self, FailedRequest> {
+        let chain = credentials(location).await?;
+        Ok(Self { chain, kept: Arc::default() })
+    }
+
+    /// Before a request, since it is not the store that takes this time.
+    pub(super) async fn ensure(&self) -> Result<(), FailedRequest> {
+        match tokio::time::timeout(CHAIN_MAX, self.get()).await {
+            Ok(found) => found.map(drop).map_err(|why| no_credentials(&why)),
+            Err(_) => Err(silent("nothing came within 10 s")),
+        }
+    }
+
+    async fn get(&self) -> Result<Credentials, CredentialsError> {
+        // Locked meanwhile: who comes at the same time waits for the same answer.
+        let mut kept = self.kept.lock().await;
+        if let Some((found, until)) = &*kept
+            && Instant::now() < *until
+        {
+            return Ok(found.clone());
+        }
+        let found = self.chain.provide_credentials().await?;
+        let left = found.expiry().map_or(KEPT, |it| {
+            it.duration_since(SystemTime::now()).unwrap_or_default().saturating_sub(SPARE)
+        });
+        *kept = Some((found.clone(), Instant::now() + left));
+        Ok(found)
+    }
+}
+
+impl ProvideCredentials for StoreCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.get())
     }
 }
 
 #[async_trait::async_trait]
-impl object_store::CredentialProvider for KeptCredentials {
+impl object_store::CredentialProvider for StoreCredentials {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        // Locked meanwhile: who comes at the same time waits for the same answer.
-        let mut kept = self.kept.lock().await;
-        if let Some((credential, until)) = &*kept
-            && Instant::now() < *until
-        {
-            return Ok(Arc::clone(credential));
-        }
-        let found = self.chain.provide_credentials().await;
-        let found = found.map_err(|why| object_store::Error::Generic {
+        let found = self.get().await.map_err(|why| object_store::Error::Generic {
             store: "credentials",
             source: Box::new(why),
         })?;
-        let left = found.expiry().map_or(KEPT, |it| {
-            it.duration_since(SystemTime::now()).unwrap_or_default().saturating_sub(SPARE)
-        });
-        let credential = Arc::new(AwsCredential {
+        Ok(Arc::new(AwsCredential {
             key_id: found.access_key_id().into(),
             secret_key: found.secret_access_key().into(),
             token: found.session_token().map(Into::into),
-        });
-        *kept = Some((Arc::clone(&credential), Instant::now() + left));
-        Ok(credential)
+        }))
     }
 }

@@ -8,7 +8,7 @@ use lifeboat::store::error::StoreError;
 use lifeboat::store::remote::location::StoreLocation;
 use lifeboat::store::remote::open::{ensure_fit, open};
 
-use crate::stores::proxy::read_message;
+use crate::stores::proxy::{FaultProxy, ProxyFault, ProxyPlan, read_message};
 use crate::stores::servers::{StoreServer, add_replica, at, create_table_with, s3, table};
 use crate::stores::worker::{Worker, key};
 
@@ -180,5 +180,30 @@ fn stores_use_a_profile_and_never_an_endpoint_of_the_environment() {
         let missing = with(&chain, &[("profile", "nobody")]);
         let told = says(&missing, &own);
         assert!(told.contains("there are no credentials for it"), "{told}");
+    }
+}
+
+/// Law 1: outside AWS the default chain asks a metadata service in vain. That there are no credentials is no silence of the store.
+#[test]
+fn stores_without_credentials_are_denied_and_not_unreachable() {
+    let silent = FaultProxy::before("127.0.0.1:1");
+    silent.plan(ProxyPlan::All(ProxyFault::Hang));
+    let silent = format!("http://{}", silent.address());
+    let refusing = format!("http://{}", nobody());
+    for server in [StoreServer::versitygw(), StoreServer::sandbox_table()] {
+        let mut settings = server.location().settings();
+        settings.retain(|key, _| !key.ends_with("_env"));
+        let chain = StoreLocation::from_settings(server.location().protocol, settings).unwrap();
+        for metadata in [&silent, &refusing] {
+            let environment = [
+                ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+                ("AWS_CONFIG_FILE", "/dev/null"),
+                ("AWS_EC2_METADATA_DISABLED", "false"),
+                ("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata),
+            ];
+            let told = Worker::start_in("read", &chain.to_string(), &environment).rest().join("");
+            assert!(told.contains("there are no credentials for it"), "{metadata}: {told}");
+            assert!(told.contains("set AWS_PROFILE"), "{metadata}: {told}");
+        }
     }
 }

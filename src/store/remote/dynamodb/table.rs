@@ -4,7 +4,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{Builder, StalledStreamProtectionConfig};
+use aws_sdk_dynamodb::config::{Builder, SharedCredentialsProvider, StalledStreamProtectionConfig};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeyType, MultiRegionConsistency, ScalarAttributeType, TableDescription,
@@ -17,7 +17,7 @@ use crate::store::key::StoreKey;
 use crate::store::remote::attempts::{
     CONNECT_MAX, FailedRequest, RequestEffect, in_time, repeated,
 };
-use crate::store::remote::credentials::{credentials, https_error, plain_http};
+use crate::store::remote::credentials::{StoreCredentials, https_error, plain_http};
 use crate::store::remote::dynamodb::fault::{KEYS_IN_WORDS, failed};
 use crate::store::remote::location::StoreLocation;
 
@@ -48,7 +48,7 @@ pub(super) struct StateTable {
     /// The partition of the state's keys: `lifeboat/shop`
     pub partition: String,
     pub state: String,
-    client: OnceCell<Client>,
+    client: OnceCell<(Client, StoreCredentials)>,
     /// Whether the state is known to stand among its neighbors.
     pub is_registered: OnceCell<()>,
 }
@@ -87,7 +87,9 @@ impl StateTable {
 
     /// The client tries nothing again by itself: what may be repeated is decided where its meaning is known.
     pub(super) async fn client(&self) -> Result<&Client, FailedRequest> {
-        self.client.get_or_try_init(|| connect(&self.location)).await
+        let made = self.client.get_or_try_init(|| connect(&self.location)).await?;
+        made.1.ensure().await?;
+        Ok(&made.0)
     }
 
     /// Law 4: a global table that is only eventually consistent decides conditions in each region by itself, so that two of
@@ -124,6 +126,12 @@ fn check_table(table: &TableDescription) -> Result<(), String> {
         let has = has.collect::<Vec<_>>().join(" and ");
         return Err(format!("its keys are {has}, and not {KEYS_IN_WORDS}"));
     }
+    // The old kind is not listed among replicas.
+    if table.global_table_version() == Some("2017.11.29") {
+        return Err(
+            "it is a global table of 2017: each region decides by itself who was first".into()
+        );
+    }
     let is_strong = table.multi_region_consistency() == Some(&MultiRegionConsistency::Strong);
     let replicas = table.replicas().iter().filter_map(|it| it.region_name());
     let replicas = replicas.collect::<Vec<_>>().join(", ");
@@ -135,18 +143,19 @@ fn check_table(table: &TableDescription) -> Result<(), String> {
     Ok(())
 }
 
-async fn connect(location: &StoreLocation) -> Result<Client, FailedRequest> {
+async fn connect(location: &StoreLocation) -> Result<(Client, StoreCredentials), FailedRequest> {
     let is_plain = location.is_plain();
     if let Some(why) = https_error().filter(|_| !is_plain) {
         let words = format!("cannot create an HTTPS client: {why}");
         return Err(FailedRequest::new(RemoteFault::Rejected, RequestEffect::None, words).advice("install the certificate authorities (on Debian: ca-certificates), or set SSL_CERT_FILE to their file"));
     }
+    let credentials = StoreCredentials::of(location).await?;
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_MAX).build();
     // Built from nothing: what the environment says of endpoints is for other clients.
     let builder = Builder::new()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(location.region.clone()))
-        .credentials_provider(credentials(location).await?)
+        .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
         .retry_config(RetryConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(timeouts)
@@ -156,7 +165,7 @@ async fn connect(location: &StoreLocation) -> Result<Client, FailedRequest> {
         Some(endpoint) => builder.endpoint_url(endpoint),
         None => builder,
     };
-    Ok(Client::from_conf(builder.build()))
+    Ok((Client::from_conf(builder.build()), credentials))
 }
 
 /// `history/00000003.snapshot`, and `/journal` for what stands at the top: what stands directly below one prefix has one
@@ -220,10 +229,10 @@ mod tests {
 
     #[test]
     fn check_table_refuses_other_keys_and_weak_global_tables() {
+        let key = |name: &str, role| {
+            KeySchemaElement::builder().attribute_name(name).key_type(role).build().unwrap()
+        };
         let table = |range: &str, kind: ScalarAttributeType, replicas: &[&str], strong: bool| {
-            let key = |name: &str, role| {
-                KeySchemaElement::builder().attribute_name(name).key_type(role).build().unwrap()
-            };
             let attribute = |name: &str, kind| {
                 AttributeDefinition::builder()
                     .attribute_name(name)
@@ -239,22 +248,26 @@ mod tests {
             } else {
                 MultiRegionConsistency::Eventual
             };
-            let table = TableDescription::builder()
+            TableDescription::builder()
                 .key_schema(key("state", KeyType::Hash))
                 .key_schema(key(range, KeyType::Range))
                 .attribute_definitions(attribute("state", ScalarAttributeType::S))
                 .attribute_definitions(attribute(range, kind))
                 .set_replicas(Some(replicas))
                 .multi_region_consistency(consistency)
-                .build();
-            check_table(&table).err()
         };
-        assert_eq!(table("key", ScalarAttributeType::S, &[], false), None);
-        assert_eq!(table("key", ScalarAttributeType::S, &["eu-west-1"], true), None);
-        let weak = table("key", ScalarAttributeType::S, &["eu-west-1"], false).unwrap();
+        let wrong = |range: &str, kind, replicas: &[&str], strong| {
+            check_table(&table(range, kind, replicas, strong).build()).err()
+        };
+        assert_eq!(wrong("key", ScalarAttributeType::S, &[], false), None);
+        assert_eq!(wrong("key", ScalarAttributeType::S, &["eu-west-1"], true), None);
+        let weak = wrong("key", ScalarAttributeType::S, &["eu-west-1"], false).unwrap();
         assert!(weak.contains("(also in eu-west-1) without strong consistency"), "{weak}");
-        let other = table("other", ScalarAttributeType::S, &[], false).unwrap();
+        let other = wrong("other", ScalarAttributeType::S, &[], false).unwrap();
         assert!(other.starts_with("its keys are `state` and `other`, and not the"), "{other}");
-        assert!(table("key", ScalarAttributeType::N, &[], false).is_some());
+        assert!(wrong("key", ScalarAttributeType::N, &[], false).is_some());
+        let old = table("key", ScalarAttributeType::S, &[], false);
+        let old = check_table(&old.global_table_version("2017.11.29").build()).unwrap_err();
+        assert!(old.contains("a global table of 2017"), "{old}");
     }
 }

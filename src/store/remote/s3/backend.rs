@@ -20,7 +20,7 @@ use crate::store::key::{KeyPrefix, StoreKey, is_name};
 use crate::store::remote::attempts::{FailedRequest, Patience, RequestEffect, repeated};
 use crate::store::remote::location::StoreLocation;
 use crate::store::remote::runtime::StoreRuntime;
-use crate::store::remote::s3::client::{BODY_BYTES_MAX, S3End, connect, once};
+use crate::store::remote::s3::client::{BODY_BYTES_MAX, S3Client, S3End, connect, once};
 use crate::store::remote::s3::fault::S3Refusal;
 
 /// The metadata that tells one put from all others, equal bytes or not.
@@ -46,7 +46,7 @@ struct S3Bucket {
     location: StoreLocation,
     /// What stands before each key: `lifeboat/shop/`
     base: String,
-    client: OnceCell<AmazonS3>,
+    client: OnceCell<S3Client>,
 }
 
 impl S3Backend {
@@ -191,7 +191,9 @@ struct ReadObject {
 
 impl S3Bucket {
     async fn client(&self) -> Result<&AmazonS3, FailedRequest> {
-        self.client.get_or_try_init(|| connect(&self.location)).await
+        let client = self.client.get_or_try_init(|| connect(&self.location)).await?;
+        client.credentials.ensure().await?;
+        Ok(&client.bucket)
     }
 
     fn path(&self, key: &StoreKey) -> Result<ObjectPath, FailedRequest> {

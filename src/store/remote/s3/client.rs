@@ -16,7 +16,7 @@ use object_store::{ClientOptions, RetryConfig};
 use crate::cloud::error::innermost;
 use crate::store::error::RemoteFault;
 use crate::store::remote::attempts::{CONNECT_MAX, FailedRequest, RequestEffect, causes, in_time};
-use crate::store::remote::credentials::{KeptCredentials, credentials, no_credentials};
+use crate::store::remote::credentials::{StoreCredentials, no_credentials};
 use crate::store::remote::location::StoreLocation;
 use crate::store::remote::s3::fault::{S3Refusal, broken};
 
@@ -92,7 +92,7 @@ impl HttpConnector for SeeingConnector {
 
 /// The client of one store. It tries nothing again by itself: what may be repeated is decided where its meaning is known, since
 /// a repeated put under a condition loses against itself.
-pub(super) async fn connect(location: &StoreLocation) -> Result<AmazonS3, FailedRequest> {
+pub(super) async fn connect(location: &StoreLocation) -> Result<S3Client, FailedRequest> {
     let http = reqwest::Client::builder()
         .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -102,19 +102,27 @@ pub(super) async fn connect(location: &StoreLocation) -> Result<AmazonS3, Failed
         let words = format!("cannot create an HTTPS client: {}", innermost(&why));
         FailedRequest::new(RemoteFault::Rejected, RequestEffect::None, words).advice("install the certificate authorities (on Debian: ca-certificates), or set SSL_CERT_FILE to their file")
     })?;
-    let keys = KeptCredentials::new(credentials(location).await?);
+    let credentials = StoreCredentials::of(location).await?;
     let retries = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     let builder = AmazonS3Builder::new()
         .with_bucket_name(&location.container)
         .with_region(&location.region)
         .with_endpoint(location.address())
         .with_allow_http(location.is_plain())
-        .with_credentials(Arc::new(keys))
+        .with_credentials(Arc::new(credentials.clone()))
         .with_http_connector(SeeingConnector(http))
         .with_retry(retries);
-    builder.build().map_err(|why| {
+    let bucket = builder.build().map_err(|why| {
         FailedRequest::new(RemoteFault::Rejected, RequestEffect::None, innermost(&why))
-    })
+    })?;
+    Ok(S3Client { bucket, credentials })
+}
+
+/// A bucket, and what its requests are signed with.
+#[derive(Debug)]
+pub(super) struct S3Client {
+    pub bucket: AmazonS3,
+    pub credentials: StoreCredentials,
 }
 
 /// How one request ended: with what it asked for, with a refusal of S3's, or in any other way.
