@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::cloud::error::innermost;
 use crate::cloud::http::connection::Connections;
 use crate::cloud::http::prober::pretended;
+use crate::engine::text::redact::redactor;
 
 /// How much of an answer is kept, in bytes: what it says is read by people, who read its beginning. A guess.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -21,6 +22,7 @@ pub struct TaskCall<'a> {
 /// What came back.
 pub struct TaskReply {
     pub status: u16,
+    /// The beginning of it, redacted.
     pub body: String,
 }
 
@@ -54,20 +56,23 @@ pub async fn send(connections: &Connections, call: TaskCall<'_>) -> Result<TaskR
         words: if error.is_timeout() && !error.is_connect() {
             "no answer came in time".into()
         } else {
-            innermost(error)
+            redactor().redact(&innermost(error)).into_owned()
         },
         is_sent: !(error.is_connect() || error.is_builder()),
     };
     let mut reply = builder.send().await.map_err(|it| broken(&it))?;
     let status = reply.status().as_u16();
     let mut body = Vec::new();
-    while body.len() < KEPT_BYTES {
+    // As much more is read as one secret may have: what is cut in the middle of one cannot be redacted any more.
+    let read = KEPT_BYTES + redactor().reach();
+    while body.len() < read {
         match reply.chunk().await {
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             // The status says what counts.
             Ok(None) | Err(_) => break,
         }
     }
-    body.truncate(KEPT_BYTES);
-    Ok(TaskReply { status, body: String::from_utf8_lossy(&body).into_owned() })
+    body.truncate(read);
+    let body = redactor().head(&String::from_utf8_lossy(&body), KEPT_BYTES);
+    Ok(TaskReply { status, body })
 }

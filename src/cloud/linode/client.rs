@@ -13,6 +13,7 @@ use crate::cloud::retry::with_retry;
 use crate::cloud::wire::decode::id;
 use crate::cloud::wire::routes::RestCall;
 use crate::engine::retry::{ErrorClass, READING};
+use crate::engine::text::redact::redactor;
 
 /// The largest page that the API gives: `page_size` is 25 to 500 in Linode's API reference.
 const PAGE: usize = 500;
@@ -326,7 +327,8 @@ fn title(body: &[u8]) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     let start = lower.find("<title>")? + "<title>".len();
     let end = start + lower[start..].find("</title>")?;
-    let title: String = text[start..end].trim().chars().take(120).collect();
+    let title = redactor().redact(text[start..end].trim()).into_owned();
+    let title: String = title.chars().take(120).collect();
     Some(format!("an HTML page, \"{title}\""))
 }
 

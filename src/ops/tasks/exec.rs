@@ -69,21 +69,21 @@ impl From<TaskResult> for TaskAnswer {
 
 /// Runs a program to its end, until its time is over, or until `stop` says why it is to stop.
 pub async fn exec(call: &ProgramCall, stop: watch::Receiver<Option<String>>) -> TaskAnswer {
-    let output = Arc::new(Mutex::new(KeptOutput::default()));
-    let started = start(call, &output);
+    let environment = environment(call);
+    let output = Arc::new(Mutex::new(KeptOutput::new(redactor().reach())));
+    let started = start(call, environment, &output);
     let mut running = match started {
         Ok(running) => running,
         Err(why) => return TaskResult::NotStarted(why).into(),
     };
     let result = running.wait(call.within, stop).await;
-    let text = output.lock().unwrap_or_else(PoisonError::into_inner).text();
-    let result = match (result, text.strip_prefix(NOT_STARTED)) {
+    let output = output.lock().unwrap_or_else(PoisonError::into_inner).text(redactor());
+    match (&result, output.strip_prefix(NOT_STARTED)) {
         (TaskResult::Failed(_), Some(why)) if running.code == Some(EXIT_NOT_STARTED.into()) => {
-            return TaskResult::NotStarted(format!("it cannot be started: {}", why.trim())).into();
+            TaskResult::NotStarted(format!("it cannot be started: {}", why.trim())).into()
         }
-        (result, _) => result,
-    };
-    TaskAnswer { result, output: redactor().redact(&text).into_owned() }
+        _ => TaskAnswer { result, output },
+    }
 }
 
 /// A program that runs behind the process between. Dropped, it is asked to end.
@@ -93,7 +93,11 @@ struct Running {
     code: Option<i32>,
 }
 
-fn start(call: &ProgramCall, output: &Arc<Mutex<KeptOutput>>) -> Result<Running, String> {
+fn start(
+    call: &ProgramCall,
+    environment: Vec<(OsString, OsString)>,
+    output: &Arc<Mutex<KeptOutput>>,
+) -> Result<Running, String> {
     let (name, arguments) = call.command.split_first().ok_or("it names no program")?;
     let path = std::env::var_os("PATH");
     let program =
@@ -101,7 +105,7 @@ fn start(call: &ProgramCall, output: &Arc<Mutex<KeptOutput>>) -> Result<Running,
     let own = itself().map_err(|why| format!("lifeboat cannot find itself: {why}"))?;
     let mut command = Command::new(own);
     command.arg(SUPERVISE).arg("--").arg(program).args(arguments).current_dir(&call.folder);
-    command.env_clear().envs(environment(call));
+    command.env_clear().envs(environment);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // The terminal's Ctrl-C is for lifeboat, which ends the program in its own time.
     command.process_group(0);

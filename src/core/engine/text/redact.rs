@@ -28,6 +28,11 @@ const DIGITS_MIN: usize = 5;
 const ENCODED_MIN: usize = 7;
 /// How many encodings on top of each other are undone. A guess: a URL in JSON is two, and each layer multiplies the work.
 const LAYERS_MAX: usize = 3;
+/// How much longer the longest form of a secret is: `\u0061` in JSON for one byte.
+const GROWTH_MAX: usize = 6;
+/// What is known by its looks alone, such as a token in a header or a private key, is shorter than this, in bytes: an RSA key of
+/// 16,384 bits has 12.6 KB in PEM.
+const REACH_MIN: usize = 16 * 1024;
 /// A text that is longer than this, in bytes, is a document of our own, whose parts were redacted when they came: it is
 /// searched in one encoding only.
 const LONG: usize = 256 * 1024;
@@ -144,6 +149,46 @@ impl Redactor {
     /// Without what is known, and nothing else changed: for documents of ours, whose texts were redacted when they came.
     pub fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {
         hidden(text, self.known(text))
+    }
+
+    /// How many bytes may be one secret in any of its forms: so much of a text has to be there beside the place where it is cut, or
+    /// a part of a secret is left that nobody knows for one.
+    pub fn reach(&self) -> usize {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let longest = known.secrets.iter().map(String::len).max().unwrap_or_default();
+        REACH_MIN.max(longest.saturating_mul(GROWTH_MAX))
+    }
+
+    /// The beginning of a text, of which at most so many bytes are kept, redacted. A secret that would be cut is left out.
+    pub fn head(&self, text: &str, bytes: usize) -> String {
+        if text.len() <= bytes {
+            return self.redact(text).into_owned();
+        }
+        let at = text.floor_char_boundary(bytes);
+        self.redact(&text[..self.secret_around(text, at).start]).into_owned()
+    }
+
+    /// The end of a text, likewise, and where it begins.
+    pub fn tail(&self, text: &str, bytes: usize) -> (usize, String) {
+        let Some(at) = text.len().checked_sub(bytes).filter(|it| *it > 0) else {
+            return (0, self.redact(text).into_owned());
+        };
+        let at = self.secret_around(text, text.ceil_char_boundary(at)).end;
+        (at, self.redact(&text[at..]).into_owned())
+    }
+
+    /// What is hidden around a place of a text; nothing: the place itself.
+    fn secret_around(&self, text: &str, at: usize) -> Range<usize> {
+        let mut found = self.known(text);
+        found.extend(by_looks(text));
+        let mut around = at..at;
+        // Several may overlap: whatever reaches over the place is left out whole.
+        for it in found.into_iter().filter(|it| it.start < at && at < it.end) {
+            let (start, end) =
+                (text.floor_char_boundary(it.start), text.ceil_char_boundary(it.end));
+            around = around.start.min(start)..around.end.max(end);
+        }
+        around
     }
 
     fn known(&self, text: &str) -> Vec<Range<usize>> {
@@ -305,6 +350,24 @@ mod tests {
         let byte =
             |it: u8| if keep(it) { char::from(it).to_string() } else { format!("%{it:02X}") };
         text.bytes().map(byte).collect()
+    }
+
+    /// A part of a secret is not known for one: it is left out with the rest of it.
+    #[test]
+    fn head_and_tail_leave_no_part_of_a_secret_that_is_cut() {
+        let secret = "first part\nsecond part\nthird part";
+        let redactor = knows(secret);
+        let text = format!("before {secret} behind");
+        for bytes in 0..=text.len() + 1 {
+            let head = redactor.head(&text, bytes);
+            let (at, tail) = redactor.tail(&text, bytes);
+            assert!(!head.contains("part") && !tail.contains("part"), "{bytes}: {head:?} {tail:?}");
+            assert!(at <= text.len() && text.is_char_boundary(at), "{bytes}: {at}");
+        }
+        assert_eq!(redactor.head(&text, 20), "before ");
+        assert_eq!(redactor.tail(&text, 20), (7 + secret.len(), " behind".into()));
+        assert_eq!(redactor.head(&text, 99), "before (sensitive) behind");
+        assert!(redactor.reach() >= 6 * secret.len());
     }
 
     #[test]
