@@ -10,7 +10,6 @@ use crate::cloud::http::connection::Connections;
 use crate::cloud::http::request::{TaskCall, TaskReply, send};
 use crate::cloud::settings::is_loopback;
 use crate::engine::task::TaskRequest;
-use crate::engine::text::redact::redactor;
 use crate::ops::tasks::exec::{ProgramCall, TaskAnswer, TaskResult, exec};
 
 /// The pause before a request is sent again; it doubles each time.
@@ -91,10 +90,10 @@ async fn sent(connections: &Connections, call: &RequestCall) -> TaskAnswer {
     let mut pause = PAUSE;
     loop {
         let left = call.within.saturating_sub(began.elapsed());
-        let answer = once(connections, call, left).await;
+        let (answer, is_definite) = once(connections, call, left).await;
         let left = call.within.saturating_sub(began.elapsed());
         let is_over = answer.result == TaskResult::Done || !call.is_safe || left <= pause;
-        if is_over {
+        if is_over || is_definite {
             return answer;
         }
         tokio::time::sleep(pause).await;
@@ -102,7 +101,14 @@ async fn sent(connections: &Connections, call: &RequestCall) -> TaskAnswer {
     }
 }
 
-async fn once(connections: &Connections, call: &RequestCall, left: Duration) -> TaskAnswer {
+/// Whether a server that answers so would answer the same again: its faults pass, and so does what it says of the moment.
+fn is_definite(status: u16) -> bool {
+    // 408 Request Timeout (RFC 9110), 425 Too Early (RFC 8470), 429 Too Many Requests (RFC 6585).
+    !matches!(status, 408 | 425 | 429 | 500..)
+}
+
+/// One request, and whether its answer is a definite one.
+async fn once(connections: &Connections, call: &RequestCall, left: Duration) -> (TaskAnswer, bool) {
     let it = &call.request;
     let asked = TaskCall {
         method: &it.method,
@@ -112,16 +118,15 @@ async fn once(connections: &Connections, call: &RequestCall, left: Duration) -> 
         within: left,
     };
     match send(connections, asked).await {
-        Ok(TaskReply { status, body }) => {
-            let output = redactor().redact(&body).into_owned();
+        Ok(TaskReply { status, body: output }) => {
             let result = if it.is_done_by(status) {
                 TaskResult::Done
             } else {
                 TaskResult::Failed(format!("the answer was {status}"))
             };
-            TaskAnswer { result, output }
+            (TaskAnswer { result, output }, is_definite(status))
         }
-        Err(why) if why.is_sent => TaskResult::Unknown(why.words).into(),
-        Err(why) => TaskResult::NotStarted(why.words).into(),
+        Err(why) if why.is_sent => (TaskResult::Unknown(why.words).into(), false),
+        Err(why) => (TaskResult::NotStarted(why.words).into(), false),
     }
 }
