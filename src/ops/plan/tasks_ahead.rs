@@ -48,30 +48,34 @@ fn running<'a>(plan: &'a Plan, stack: &'a Stack) -> Vec<(&'a PlannedTask, &'a Ta
 /// Programs of these tasks that cannot be started here. Which one only applying will tell is looked for when it starts.
 pub fn missing_programs(plan: &Plan, stack: &Stack, folder: &Path) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (task, declared) in running(plan, stack) {
-        for (work, terms) in works(&task.spec, declared) {
-            if let Some((span, why)) = missing_program(work, terms, folder) {
-                found.push(told(&task.name.name, span, &why));
-            }
+    for task in plan.tasks.iter().filter(|it| it.fate.has_step()) {
+        let declared = stack.tasks.get(&task.name.name);
+        let spec = declared.and_then(|it| it.spec(stack.instance.is_some()));
+        // What is taken back may be declared no longer: it is run as it was recorded.
+        let undo = (task.spec.undo.as_ref(), spec.and_then(|it| it.undo.as_ref()));
+        let work = (Some(&task.spec.work), spec.map(|it| &it.work));
+        let verify = (task.spec.verify.as_ref(), spec.and_then(|it| it.verify.as_ref()));
+        let parts = if task.is_undo() { vec![undo] } else { vec![work, verify, undo] };
+        for (work, terms) in parts {
+            let Some(why) = work.and_then(|it| missing_program(it, folder)) else { continue };
+            let span = terms.and_then(program_of).map(|it| it.span);
+            found.push(told(&task.name.name, span.or(declared.map(|it| it.span)), &why));
         }
     }
     found
 }
 
-/// The program of this work, where it cannot be started.
-fn missing_program(
-    work: &TaskWork<Value>,
-    terms: &TaskWork<Term>,
-    folder: &Path,
-) -> Option<(Span, ProgramTrouble)> {
-    let (TaskAction::Exec { command, .. }, TaskAction::Exec { command: given, .. }) =
-        (&work.action, &terms.action)
-    else {
-        return None;
-    };
-    let name = command.first()?.as_text()?;
-    let why = find_program(name, folder, std::env::var_os("PATH").as_deref()).err()?;
-    Some((given.first()?.span, why))
+fn program_of<T>(work: &TaskWork<T>) -> Option<&T> {
+    match &work.action {
+        TaskAction::Exec { command, .. } => command.first(),
+        TaskAction::Http(_) | TaskAction::Confirm { .. } => None,
+    }
+}
+
+/// Why the program of this work cannot be started, where it is one.
+fn missing_program(work: &TaskWork<Value>, folder: &Path) -> Option<ProgramTrouble> {
+    let name = program_of(work)?.as_text()?;
+    find_program(name, folder, std::env::var_os("PATH").as_deref()).err()
 }
 
 /// Programs of any task that a stack declares which cannot be started here, by task; those that are written out.
@@ -95,22 +99,25 @@ pub fn declared_programs_missing(stack: &Stack, folder: &Path) -> BTreeMap<Strin
     missing
 }
 
-fn told(task: &str, span: Span, why: &ProgramTrouble) -> Diagnostic {
+fn told(task: &str, span: Option<Span>, why: &ProgramTrouble) -> Diagnostic {
     let help = match why {
         ProgramTrouble::Missing(_) => {
-            "a program with `/` in its name lies below the folder of stack.yaml"
+            "a name with `/` is a path, and one that does not begin with `/` starts in the folder of stack.yaml"
         }
         ProgramTrouble::NotOnPath(_) => {
             "install it on this machine, or write `./NAME` for one in the folder of stack.yaml"
         }
         ProgramTrouble::NotExecutable(_) => "give its file the executable bit (chmod +x)",
+        ProgramTrouble::NoInterpreter { .. } => {
+            "install that program on this machine, or correct the first line (`#!`) of the file"
+        }
     };
-    Diagnostic::error(
-        DiagnosticCode::ProgramMissing,
-        format!("The program of the task `{task}` cannot be started"),
-    )
-    .at(span, why.to_string())
-    .help(help)
+    let text = format!("The program of the task `{task}` cannot be started");
+    let told = |text| Diagnostic::error(DiagnosticCode::ProgramMissing, text).help(help);
+    match span {
+        Some(span) => told(text).at(span, why.to_string()),
+        None => told(format!("{text}: {why}")),
+    }
 }
 
 /// Tasks of a workspace that would do to the same what they do for the plain stack.
@@ -120,7 +127,9 @@ pub fn acting_on_plain(
     given: &[GivenVariable],
     (plan, stack, state): (&Plan, &Stack, Option<&State>),
 ) -> Result<Vec<Diagnostic>, OpsError> {
-    let running = running(plan, stack);
+    let mut running = running(plan, stack);
+    // What is taken back was looked at when it ran.
+    running.retain(|(task, _)| !task.is_undo());
     if stack.instance.is_none() || running.is_empty() {
         return Ok(Vec::new());
     }
