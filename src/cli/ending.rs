@@ -1,6 +1,6 @@
 //! What a run says at its end: done, not done, failed, in doubt, and the outputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::out::{data, talk};
 use crate::engine::lang::merge::variables::remembered;
@@ -206,7 +206,9 @@ fn troubles(report: &RunResult) {
         let names: Vec<String> = report.lifted.iter().map(|it| format!("`{it}`")).collect();
         talk(&format!("undone, since the switch failed before users moved: {}", names.join(", ")));
     }
-    for (address, what) in &report.not_done {
+    // Several gates of one name are one thing that was not done.
+    let mut told = BTreeSet::new();
+    for (address, what) in report.not_done.iter().filter(|it| told.insert(*it)) {
         talk(&format!("not done: {address}: {what}"));
     }
     if let Some(why) = &report.stopped {

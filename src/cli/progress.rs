@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::out::{can_move, end_bars, show_bars, talk, told};
+use crate::engine::address::Address;
 use crate::engine::plan::model::change::{Plan, Step, StepCall};
 use crate::engine::state::journal::StepOutcome;
 use crate::engine::text::plain::escape_control;
 use crate::engine::value::Attributes;
 use crate::ops::apply::step_inputs::Progress;
 use crate::ops::apply::watched_resources::ServingBackends;
+use crate::render::plan::steps::condition;
 use crate::render::words::count;
 
 /// How often a wait reports that it goes on where there is no terminal. CI systems take a log that is silent for minutes as
@@ -98,6 +100,10 @@ impl ShownProgress {
 
     fn ended(&mut self, step: usize, outcome: &StepOutcome) {
         let text = match outcome {
+            // What it saw last and what to do stands at the end of the run, where users are told of as well.
+            StepOutcome::Failed(_) if self.steps[step].holds_users_back() => {
+                Some(format!("{}: the gate stays closed", doing(&self.steps[step])))
+            }
             StepOutcome::Failed(it) => {
                 Some(format!("{} failed: {}", doing(&self.steps[step]), escape_control(&it.why)))
             }
@@ -150,6 +156,19 @@ fn sets(changed: &[String], attributes: &Attributes) -> bool {
     changed.iter().any(|it| attributes.get(it).is_some_and(|it| !it.is_null()))
 }
 
+/// What a gate looks at; `None`: at what the layers say.
+fn behind(step: &Step, of: &[Address]) -> Option<String> {
+    if of == [step.address.clone()] {
+        return Some("it".into());
+    }
+    let named: Vec<String> = of.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    let more = if of.len() > named.len() { ", …" } else { "" };
+    (!named.is_empty()).then(|| format!("{}{more}", named.join(", ")))
+}
+
+/// How many targets one line names: more than these do not fit beside what it says of them.
+const NAMED_MAX: usize = 3;
+
 fn doing(step: &Step) -> String {
     let doing = match &step.call {
         StepCall::Move { from } => format!("moving from {from}"),
@@ -164,7 +183,10 @@ fn doing(step: &Step) -> String {
         StepCall::Ready => "waiting until it is ready".into(),
         StepCall::Gate => "waiting for its `ready` condition".into(),
         StepCall::Gone { .. } => "waiting for deletion".into(),
-        StepCall::Serving { .. } => "waiting for the new target to become healthy".into(),
+        StepCall::Serving { of, probe, .. } => match behind(step, of) {
+            Some(these) => format!("waiting for {these} to become healthy"),
+            None => format!("waiting for its own {}", condition(*probe)),
+        },
         StepCall::Replication { .. } => "waiting for replication".into(),
         StepCall::Drain { .. } => "draining: waiting for DNS caches to expire".into(),
         StepCall::Task { undo: false } => "running the task".into(),
@@ -187,7 +209,11 @@ fn done(step: &Step) -> Option<String> {
         StepCall::Ready => "ready".into(),
         StepCall::Gate => "its `ready` condition holds".into(),
         StepCall::Gone { .. } => return None,
-        StepCall::Serving { .. } => "the new target is healthy".into(),
+        StepCall::Serving { of, probe, .. } => match behind(step, of) {
+            Some(these) if of.len() > 1 => format!("{these} are healthy"),
+            Some(these) => format!("{these} is healthy"),
+            None => format!("its own {} holds", condition(*probe)),
+        },
         StepCall::Replication { .. } => "replication verified".into(),
         StepCall::Drain { .. } => "drained: DNS caches have expired".into(),
         StepCall::Task { undo: false } => "task done".into(),

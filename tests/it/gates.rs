@@ -40,7 +40,10 @@ fn failover_waits_for_each_gate_of_a_name() {
             "shop: serving gate: wait until its own `gate` condition holds",
         ])
         .says(&[
-            "the `gate` condition was not met: timed out after 30 s: HTTP 200",
+            "the `gate` condition of http://198.",
+            "/ was not met: timed out after 30 s: HTTP 200",
+            "shop: waiting for its own `gate` condition: the gate stays closed",
+            "shop: standby_http is healthy",
             "users stay where they are",
             "--skip-gate 'shop' --because 'REASON'",
             "users of `shop` have NOT moved",

@@ -10,7 +10,7 @@ use crate::engine::state::journal::StepOutcome;
 use crate::engine::state::record::Record;
 use crate::engine::value::Attributes;
 use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs, StepWait};
-use crate::ops::apply::waits::{WaitTarget, probed, wait};
+use crate::ops::apply::waits::{WaitTarget, looked_at, probed, wait};
 use crate::ops::apply::watched_resources::WatchedResource;
 
 /// How often a drain reports that it still waits. It lasts minutes and nothing else happens, so two lines a minute are enough.
@@ -21,7 +21,11 @@ pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
     match &job.wait {
         StepWait::Condition(gate) => match probed(hands, job, gate).await {
             Ok(()) => StepOutcome::Waited,
-            Err(why) => closed(job, &format!("the `gate` condition was not met: {why}")),
+            // A name may have several: by where it looks one knows which.
+            Err(why) => {
+                let of = looked_at(gate).map(|it| format!(" of {it}")).unwrap_or_default();
+                closed(job, &format!("the `gate` condition{of} was not met: {why}"))
+            }
         },
         StepWait::Serving { of, within, times } => {
             each_serves(hands, job, of, (*within, *times)).await

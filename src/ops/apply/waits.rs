@@ -392,6 +392,16 @@ fn describe(answer: &ProbeAnswer) -> String {
     }
 }
 
+/// Where a condition looks, as the layers write it.
+pub fn looked_at(gate: &ResolvedGate) -> Option<String> {
+    match &gate.probe {
+        ResolvedProbe::Http { url: target, .. } | ResolvedProbe::Tcp(target) => {
+            target.exposed().as_text().map(str::to_owned)
+        }
+        ResolvedProbe::Health | ResolvedProbe::Replication => None,
+    }
+}
+
 /// What to try; a target that is still open cannot be.
 fn probe_of(gate: &ResolvedGate) -> Result<Probe, String> {
     let known = |it: &Value| match it.exposed() {

@@ -18,6 +18,14 @@ pub fn gates(plan: &Plan) -> Vec<RenderedLine> {
     told.collect()
 }
 
+/// One of the conditions that a resource itself sets; the later ones by their number, in the order of the layers.
+pub fn condition(probe: usize) -> String {
+    match probe {
+        0 => "`gate` condition".into(),
+        later => format!("`gate` condition number {}", later + 1),
+    }
+}
+
 fn healthy_behind(holder: &Address, count: Option<&usize>) -> String {
     match count {
         None => format!("a healthy target behind {holder}"),
@@ -27,8 +35,8 @@ fn healthy_behind(holder: &Address, count: Option<&usize>) -> String {
 
 fn gate(step: &Step) -> String {
     match &step.call {
-        StepCall::Serving { of, .. } if of.is_empty() => {
-            "serving gate: wait until its own `gate` condition holds".into()
+        StepCall::Serving { of, probe, .. } if of.is_empty() => {
+            format!("serving gate: wait until its own {} holds", condition(*probe))
         }
         StepCall::Serving { of, .. } if of[..] == [step.address.clone()] => {
             "serving gate: wait until it is healthy and takes traffic".into()
