@@ -77,6 +77,15 @@ fn users(report: &RunResult) -> Vec<String> {
     told.into_iter().flatten().collect()
 }
 
+/// Tasks that a switch has carried out before it stopped, and how they are taken back.
+pub fn in_force(report: &RunResult, stack: &str) -> Option<String> {
+    let names: Vec<String> = report.in_force.iter().map(|it| format!("`{it}`")).collect();
+    let back = AdvisedCommand::Failback { stack, lost: Vec::new() };
+    (!names.is_empty()).then(|| {
+        format!("still in force although users have not moved: {}; to give the switch up, {back} undoes them", names.join(", "))
+    })
+}
+
 /// What a plan writes into the state whether or not a call is made.
 pub fn recorded(proposed: &Proposed) -> Vec<String> {
     let plan = &proposed.plan;

@@ -5,11 +5,13 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 
+use lifeboat::ops::tasks::program::hold_folder;
+
 use crate::harness::{Home, copy, repository};
 use crate::kill_points::Cut;
 
-const TO: [&str; 6] = ["failover", "site", "--to", "eu", "--planned", "--yes"];
-const BACK: [&str; 3] = ["failback", "site", "--yes"];
+pub(crate) const TO: [&str; 6] = ["failover", "site", "--to", "eu", "--planned", "--yes"];
+pub(crate) const BACK: [&str; 3] = ["failback", "site", "--yes"];
 
 /// A name that a switch leads elsewhere, and nothing that takes time.
 const SITE: &str = "stack: site
@@ -22,10 +24,10 @@ resources:
 tasks:
 ";
 
-const ELSEWHERE: &str = "overlay: eu\nresources:\n  www: { target: 192.0.2.2 }\n";
+pub(crate) const ELSEWHERE: &str = "overlay: eu\nresources:\n  www: { target: 192.0.2.2 }\n";
 
 /// The site, applied, with these tasks.
-fn site(tasks: &str) -> Home {
+pub(crate) fn site(tasks: &str) -> Home {
     let home = Home::holding("site", format!("{SITE}{tasks}"));
     home.overlay("site", "eu", ELSEWHERE);
     script(&home, "note.sh", "echo \"$LIFEBOAT_TASK $*\" >> ran.log");
@@ -33,7 +35,7 @@ fn site(tasks: &str) -> Home {
     home
 }
 
-fn script(home: &Home, name: &str, body: &str) {
+pub(crate) fn script(home: &Home, name: &str, body: &str) {
     let file = format!("stacks/site/{name}");
     home.write(&file, format!("#!/bin/sh\n{body}\n"));
     let mode = std::fs::Permissions::from_mode(0o755);
@@ -41,12 +43,12 @@ fn script(home: &Home, name: &str, body: &str) {
 }
 
 /// What the tasks of the site have noted.
-fn ran(home: &Home) -> Vec<String> {
+pub(crate) fn ran(home: &Home) -> Vec<String> {
     let text = std::fs::read_to_string(home.path("stacks/site/ran.log")).unwrap_or_default();
     text.lines().map(|it| it.trim().to_owned()).collect()
 }
 
-fn phase(home: &Home) -> String {
+pub(crate) fn phase(home: &Home) -> String {
     let phase = home.state("site").unwrap().phase;
     serde_json::to_value(phase).unwrap().as_str().unwrap().to_owned()
 }
@@ -97,11 +99,14 @@ fn failover_runs_each_task_once_in_its_order() {
 fn failover_is_refused_before_its_first_call_where_a_program_cannot_be_started() {
     let home = site(
         "  lost: { on: [planned], exec: [./no.sh], in_drill: skip }
+  headless: { on: [planned], exec: [./headless.sh], in_drill: skip }
   dull: { on: [planned], exec: [./dull.sh], in_drill: skip }
   pathless: { on: [planned], exec: [no-such-program-anywhere], verify: { exec: [./gone.sh] }, in_drill: skip }
 ",
     );
     home.write("stacks/site/dull.sh", "#!/bin/sh\n");
+    script(&home, "headless.sh", "");
+    home.write("stacks/site/headless.sh", "#!/usr/bin/no-such-python\n");
     home.log_requests();
     home.sandbox(&TO)
         .code(1)
@@ -112,7 +117,8 @@ fn failover_is_refused_before_its_first_call_where_a_program_cannot_be_started()
             "./dull.sh is not executable",
             "no-such-program-anywhere is not on the PATH",
             "./gone.sh does not exist",
-            "4 errors; nothing was changed",
+            "./headless.sh is run by /usr/bin/no-such-python, which is not there",
+            "5 errors; nothing was changed",
         ])
         .done();
     home.requests().mutating().none();
@@ -248,7 +254,7 @@ fn killed(home: &Home, mode: &str) {
     home.write("stacks/site/mode", "");
 }
 
-const RESUME: [&[&str]; 2] = [&TO, &["apply", "site", "--yes"]];
+pub(crate) const RESUME: [&[&str]; 2] = [&TO, &["apply", "site", "--yes"]];
 
 #[test]
 fn failover_killed_in_a_task_runs_it_again_where_that_is_safe() {
@@ -257,11 +263,36 @@ fn failover_killed_in_a_task_runs_it_again_where_that_is_safe() {
     {
         let home = held("rerun: safe");
         killed(&home, mode);
-        home.sandbox(again).code(0).shows(&["resumed: it was interrupted; it runs again"]).done();
+        let resumed = home.sandbox(&[again, &EVENTS[..]].concat()).code(0);
+        resumed.shows(&["resumed: it was interrupted; it runs again"]).done();
+        assert!(!waited_for_its_end(&home), "it had ended before");
         let times = if mode == "before" { 1 } else { 2 };
         assert_eq!(ran(&home), [&vec!["work"; times][..], &["next"]].concat(), "{mode} {again:?}");
         assert_eq!(phase(&home), "settled");
     }
+}
+
+const EVENTS: [&str; 2] = ["--events", "events.jsonl"];
+
+/// Whether a run waited for a program that another one had left.
+fn waited_for_its_end(home: &Home) -> bool {
+    let events = std::fs::read_to_string(home.path("events.jsonl")).unwrap_or_default();
+    events.contains("until the interrupted program has ended")
+}
+
+/// What may still run is waited for: there are never two of a program at once.
+#[test]
+fn failover_waits_for_an_interrupted_program_that_still_runs() {
+    let home = held("rerun: safe");
+    killed(&home, "before");
+    let runs = hold_folder(&home.path("stacks/site"));
+    assert!(runs.is_some());
+    let mut running = home.start(&[&TO[..], &EVENTS, &["--sandbox"]].concat());
+    assert!(running.until(|| waited_for_its_end(&home)));
+    assert!(ran(&home).is_empty(), "{:?}", ran(&home));
+    drop(runs);
+    running.end().code(0).says(&["work: task done"]).done();
+    assert_eq!(ran(&home), ["work", "next"]);
 }
 
 #[test]
@@ -459,7 +490,44 @@ fn failover_sends_the_request_of_a_task_and_again_only_where_that_is_safe() {
     assert_eq!(asked.lock().unwrap().len(), 4, "nobody knows whether it may be sent again");
 }
 
-const DRILL: &str = "overlay: drill
+/// Who says no says no again; of what passes by itself another try is made.
+#[test]
+fn failover_repeats_no_request_of_a_task_that_got_a_definite_answer() {
+    for (answers, code, asked_times) in
+        [(&[404, 200], 1, 1), (&[429, 200], 0, 2), (&[408, 200], 0, 2), (&[301, 200], 1, 1)]
+    {
+        let (url, asked) = server(answers);
+        let home = site(&format!(
+            "  purge: {{ on: [planned], before: [www], http: {{ url: '{url}/purge' }}, rerun: safe, in_drill: skip }}\n"
+        ));
+        let run = home.sandbox(&TO).code(code);
+        let says = format!("the answer was {}", answers[0]);
+        assert_eq!(run.stderr.contains(&says), code == 1, "{run}");
+        assert_eq!(asked.lock().unwrap().len(), asked_times, "{answers:?}: {run}");
+    }
+}
+
+/// The lines of a key, each by itself nothing that anybody would know for a secret.
+#[test]
+fn failover_keeps_no_line_of_a_secret_that_is_cut() {
+    let mut home =
+        site("  loud: { on: [planned], exec: [./loud.sh], env: [CACHE_KEY], in_drill: skip }\n");
+    let key = "alpha one\nbravo two\ncharlie 3\ndelta four";
+    home.set("CACHE_KEY", key);
+    script(
+        &home,
+        "loud.sh",
+        "head -c 100000 /dev/zero | tr '\\0' 'x'; echo; echo \"$CACHE_KEY\"; head -c 65500 /dev/zero | tr '\\0' 'y'; echo; echo last",
+    );
+    home.sandbox(&TO).code(0).done();
+    let report = home.sandbox(&["reports", "site", "--format", "json"]).code(0);
+    assert!(report.stdout.contains("last"), "{report}");
+    for line in key.lines() {
+        assert!(!report.stdout.contains(line), "{line}: {report}");
+    }
+}
+
+pub(crate) const DRILL: &str = "overlay: drill
 workspace: drill
 rehearses: eu
 variables: { host: drill.example.com }

@@ -139,6 +139,7 @@ fn told(
         objective: pending.and_then(|(stack, _)| goals(stack).rto),
         estimate: status.estimate,
         online,
+        typed: &|it| out::typed_here(it).into_owned(),
     };
     Ok(tell(&facts))
 }

@@ -6,7 +6,7 @@ use crate::engine::plan::model::change::{Action, Change, Plan};
 use crate::engine::recovery::report::journaled::JournaledSwitch;
 use crate::engine::recovery::user_routes::UserRoute;
 use crate::engine::state::record::{MutatingCall, Phase, State, SwitchRecord};
-use crate::engine::state::task_record::TaskAttempt;
+use crate::engine::state::task_record::{TaskAttempt, TaskRecord};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
@@ -37,6 +37,8 @@ pub struct StatusFacts<'a> {
     pub estimate: Option<u64>,
     /// What each fault domain answers now; `None`: nobody asked.
     pub online: Option<&'a [(String, OnlineAnswer)]>,
+    /// A command as it is to be typed here.
+    pub typed: &'a dyn Fn(&str) -> String,
 }
 
 /// Whether a fault domain answers, the worst for who reads it last.
@@ -288,25 +290,88 @@ fn running(facts: &StatusFacts<'_>) -> Vec<String> {
     lines
 }
 
-/// The tasks of the switch that goes on of which it is not known that they are done; what runs now is told by its run.
+/// The tasks of the switch that goes on of which it is not known that they are done; what runs now is told by its run, and a
+/// question that nobody answered is asked again.
 fn open_tasks<'a>(facts: &StatusFacts<'a>) -> Vec<(&'a String, String)> {
     let here = facts.state.unfinished_switch().map(SwitchRecord::identity);
-    let is_over = |it: &&TaskAttempt| it.end.is_some() || facts.lease.is_none();
+    let is_over = |it: &&TaskAttempt| it.end.is_some() || facts.run.is_none();
     let open = facts.state.tasks.iter().filter_map(|(name, it)| {
-        let last = it.undo.as_ref().unwrap_or(&it.run);
+        let last = it.last();
         let last = Some(last).filter(|it| here == Some(it.switch)).filter(is_over)?;
-        Some((name, last.doubt()?))
+        Some((name, last.doubt().filter(|_| last.open_question().is_none())?))
     });
     open.collect()
 }
 
+/// The questions that the run which goes on has put to a person.
+fn questions<'a>(facts: &StatusFacts<'a>) -> Vec<(&'a String, &'a str)> {
+    let asked = facts.state.tasks.iter().filter(|_| facts.run.is_some());
+    asked.filter_map(|(name, it)| Some((name, it.last().open_question()?))).collect()
+}
+
+/// What a task that ran has left, and how that is taken back.
+struct TaskInForce<'a> {
+    task: &'a String,
+    since: i64,
+    way: WayBack,
+}
+
+enum WayBack {
+    /// The run that goes on, or this command.
+    Command(String),
+    /// Nothing of lifeboat does.
+    ByHand,
+    /// It declares nothing that would.
+    NoUndo,
+}
+
+/// The tasks that ran, or may have, and were not taken back; of those that nothing takes back the ones of this switch.
+fn tasks_in_force<'a>(facts: &StatusFacts<'a>) -> Vec<TaskInForce<'a>> {
+    let (state, stack) = (facts.state, &facts.name);
+    let here = state.unfinished_switch().map(SwitchRecord::identity);
+    let way = |it: &TaskRecord| match &it.takes_back {
+        None => WayBack::NoUndo,
+        Some(undo) if state.instance.is_some() && undo.is_whole() => {
+            WayBack::Command(AdvisedCommand::Destroy { stack }.to_string())
+        }
+        Some(_) if state.active != state.home => {
+            WayBack::Command(AdvisedCommand::Failback { stack, lost: Vec::new() }.to_string())
+        }
+        Some(_) if here.is_some() => WayBack::Command(AdvisedCommand::Apply { stack }.to_string()),
+        Some(_) => WayBack::ByHand,
+    };
+    let in_force = state.tasks.iter().filter(|(_, it)| it.is_in_force());
+    // Where nothing takes it back there is nothing to do, and after its switch nobody asks.
+    let is_news = |it: &TaskRecord| {
+        it.run.done_at().is_some() && it.run.asks.is_none() && here == Some(it.run.switch)
+    };
+    let told = in_force.filter(|(_, it)| it.takes_back.is_some() || is_news(it));
+    told.map(|(task, it)| TaskInForce { task, since: it.run.began, way: way(it) }).collect()
+}
+
 fn tasks(facts: &StatusFacts<'_>) -> Vec<String> {
-    let told = open_tasks(facts).into_iter().map(|(task, why)| {
+    let mut lines = Vec::new();
+    for (task, question) in questions(facts) {
+        let approve = AdvisedCommand::Approve { stack: &facts.name, task };
+        let question = escape_control(question);
+        lines.push(format!("waiting for a person: {task}: {question} To approve it: {approve}"));
+    }
+    for (task, why) in open_tasks(facts) {
         let resolve = AdvisedCommand::StateResolveTask { stack: &facts.name, task, is_done: true };
         let why = escape_control(&why);
-        format!("task {task}: not known to be done: {why}; if it took effect: {resolve}")
-    });
-    told.collect()
+        lines.push(format!(
+            "task {task}: not known to be done: {why}; if it took effect: {resolve}"
+        ));
+    }
+    for TaskInForce { task, since, way } in tasks_in_force(facts) {
+        let way = match way {
+            WayBack::Command(command) => format!("{command} undoes it"),
+            WayBack::ByHand => "nothing undoes it any more: take it back by hand".into(),
+            WayBack::NoUndo => "it has no `undo`".into(),
+        };
+        lines.push(format!("task {task}: in force, began {}; {way}", age(facts, since)));
+    }
+    lines
 }
 
 fn seconds_since(facts: &StatusFacts<'_>, at: i64) -> u64 {
@@ -416,11 +481,6 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         let changes = facts.plan.into_iter().flat_map(|it| &it.changes);
         changes.filter(|it| wanted(it)).map(change).collect()
     };
-    let outputs: serde_json::Map<String, Json> = state
-        .outputs
-        .iter()
-        .map(|(name, value)| (name.clone(), output(facts, name, value)))
-        .collect();
     json!({
         "version": 2,
         "stack": facts.name,
@@ -442,7 +502,9 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         "online": facts.online.map(answers),
         "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
         "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),
-        "tasks": open_tasks(facts).iter().map(|(task, why)| json!({ "task": task, "why": why })).collect::<Vec<_>>(),
+        "questions": asked(facts),
+        "tasks_in_force": in_force(facts),
+        "tasks": unknown_tasks(facts),
         "deferred": chosen(&|it| it.deferred.is_some() && !it.is_orphaned()),
         "orphaned": chosen(&Change::is_orphaned),
         "pending": pending(facts),
@@ -468,7 +530,7 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         })),
         "serial": state.serial,
         "resources": state.records.len(),
-        "outputs": outputs,
+        "outputs": outputs(facts),
     })
 }
 
@@ -500,6 +562,33 @@ fn answers(all: &[(String, OnlineAnswer)]) -> Vec<Json> {
     told.collect()
 }
 
+fn asked(facts: &StatusFacts<'_>) -> Vec<Json> {
+    let told = questions(facts).into_iter().map(|(task, question)| {
+        let approve = AdvisedCommand::Approve { stack: &facts.name, task }.to_string();
+        json!({ "task": task, "question": question, "approve": bare(facts, &approve) })
+    });
+    told.collect()
+}
+
+fn in_force(facts: &StatusFacts<'_>) -> Vec<Json> {
+    let undo = |it: &TaskInForce<'_>| match &it.way {
+        WayBack::Command(command) => Some(bare(facts, command)),
+        WayBack::ByHand | WayBack::NoUndo => None,
+    };
+    let told = tasks_in_force(facts).into_iter();
+    told.map(|it| json!({ "task": it.task, "since": it.since, "undo": undo(&it) })).collect()
+}
+
+fn unknown_tasks(facts: &StatusFacts<'_>) -> Vec<Json> {
+    let open = open_tasks(facts).into_iter();
+    open.map(|(task, why)| json!({ "task": task, "why": why })).collect()
+}
+
+/// A command for programs: as it is typed here, without the backticks that set it apart in a sentence.
+fn bare(facts: &StatusFacts<'_>, command: &str) -> String {
+    (facts.typed)(command).trim_matches('`').to_owned()
+}
+
 fn pending(facts: &StatusFacts<'_>) -> Vec<Json> {
     let changes = facts.plan.into_iter().flat_map(|it| &it.changes);
     let changes = changes.filter(|it| is_pending(it) && !nothing_is_applied(facts));
@@ -508,6 +597,11 @@ fn pending(facts: &StatusFacts<'_>) -> Vec<Json> {
         json!({ "address": it.address.to_string(), "action": it.action.word(), "why": null, "of_switch": of_switch })
     };
     changes.map(told).collect()
+}
+
+fn outputs(facts: &StatusFacts<'_>) -> serde_json::Map<String, Json> {
+    let all = facts.state.outputs.iter();
+    all.map(|(name, value)| (name.clone(), output(facts, name, value))).collect()
 }
 
 fn output(facts: &StatusFacts<'_>, name: &str, value: &Value) -> Json {

@@ -463,6 +463,7 @@ fn status_wraps_long_lines_and_no_output() {
     });
     state.outputs.insert("words".into(), Value::text("a  text of many words that stays as it is"));
     let facts = StatusFacts {
+        typed: &|it| it.to_owned(),
         name: "shop".into(),
         now: 60_000,
         state: &state,

@@ -60,6 +60,16 @@ pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
 /// call that was cut off.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Whether the last run was one of another machine, by what it called itself: `ann@host, process 7`.
+fn is_elsewhere(before: Option<&State>, who: &str) -> bool {
+    let machine = |who: &str| {
+        let of = who.split_once(", process ").map_or(who, |it| it.0);
+        of.rsplit_once('@').map_or(of, |it| it.1).to_owned()
+    };
+    let last = before.and_then(|it| it.last_run.as_ref());
+    last.is_some_and(|it| machine(&it.who) != machine(who))
+}
+
 /// What a run knows while it goes on.
 pub struct Executor<'a> {
     pub session: &'a Arc<Session>,
@@ -82,6 +92,8 @@ pub struct Executor<'a> {
     pub times: BTreeMap<usize, Times>,
     /// The end of what tasks printed, by step.
     pub outputs: BTreeMap<usize, String>,
+    /// The run before this one was on another machine.
+    pub interrupted_elsewhere: bool,
     /// Tasks that were taken back at the end, and how that ended.
     pub lifted: Vec<(Address, StepOutcome)>,
     /// What serving gates watch while they wait, by step.
@@ -153,6 +165,7 @@ impl<'a> Executor<'a> {
             traffic: RemainingTraffic::new(&session.catalog, plan),
             times: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            interrupted_elsewhere: is_elsewhere(proposed.state.as_ref(), &session.who),
             lifted: Vec::new(),
             open_gates: BTreeMap::new(),
             rules: RefCell::default(),

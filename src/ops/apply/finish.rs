@@ -15,7 +15,8 @@ use crate::engine::recovery::report::step_timing::StepTiming;
 use crate::engine::retry::Pacing;
 use crate::engine::schedule::StepState;
 use crate::engine::state::journal::{JournalEntry, StepFailure, StepOutcome, fold};
-use crate::engine::state::record::{Phase, Record, State};
+use crate::engine::state::record::{Phase, Record, State, SwitchRecord};
+use crate::engine::state::task_record::TaskRecord;
 use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::executor::Executor;
 use crate::ops::load::session::Session;
@@ -54,6 +55,8 @@ pub struct RunResult {
     pub steps: Vec<StepTiming>,
     /// Gates that it did not wait for.
     pub skipped_gates: Vec<SkippedGate>,
+    /// Tasks of a switch whose users have not moved that something takes back, and nothing has yet.
+    pub in_force: Vec<String>,
     /// How far the switch is that it was part of.
     pub phase: Phase,
     /// In milliseconds since the Unix epoch, on the clock of the world.
@@ -158,6 +161,12 @@ impl Executor<'_> {
             fold(&mut self.state, entry);
         }
         report.phase = self.state.phase;
+        let here = self.state.switching().map(SwitchRecord::identity);
+        let owed = |it: &TaskRecord| {
+            it.is_in_force() && it.takes_back.is_some() && here == Some(it.run.switch)
+        };
+        let tasks = self.state.tasks.iter().filter(|(_, it)| owed(it));
+        report.in_force = tasks.map(|(name, _)| name.clone()).collect();
         entries
     }
 

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use crate::engine::plan::model::planned_task::TaskFate;
 use crate::engine::state::journal::{JournalEntry, StepOutcome};
-use crate::engine::state::task_record::TaskEnd;
+use crate::engine::state::task_record::{RecordedUndo, TaskEnd};
 use crate::engine::task::{Rerun, TaskAction, TaskSpec, TaskWork};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::redact::redactor;
 use crate::ops::apply::execute_step::told;
 use crate::ops::apply::step_inputs::{Progress, StepContext, StepDone};
 use crate::ops::tasks::exec::{ProgramCall, TaskAnswer, TaskResult};
+use crate::ops::tasks::program::may_run_in;
 use crate::ops::tasks::runner::RequestCall;
-use crate::ops::tasks::supervise::GRACE;
 
 /// How often it is looked whether somebody has approved.
 const POLL: Duration = Duration::from_millis(250);
@@ -26,13 +26,29 @@ pub struct TaskInputs {
     pub fate: TaskFate,
     /// Resolved, secrets in clear.
     pub spec: TaskSpec<String>,
-    /// It, or what takes it back, was running when lifeboat ended, and was ended with it.
-    pub was_cut_off: bool,
+    /// What takes it back later; sealed.
+    pub takes_back: Option<RecordedUndo>,
+    /// Whether a program of it may still run, which ends with the lifeboat that started it.
+    pub cut_off: InterruptedProgram,
     /// The switch that it is a part of, and between which overlays that is.
     pub switch: i64,
     pub from: Vec<String>,
     pub to: Vec<String>,
 }
+
+/// What is known of a program that began and whose end nobody has journalled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InterruptedProgram {
+    /// There is none.
+    No,
+    /// It ran on this machine: it may run for as long as its folder is held.
+    Here,
+    /// It ran on another machine, of which nothing is seen here.
+    Elsewhere,
+}
+
+/// How long the program of a lifeboat that was killed may take to end: the grace of 3 s that it has, and some.
+pub const ENDING: Duration = Duration::from_millis(3_500);
 
 /// The step of one task, from its beginning to its end.
 pub async fn execute_task(hands: Arc<StepContext>, job: TaskInputs) -> StepDone {
@@ -65,36 +81,52 @@ struct TaskRun<'a> {
 
 impl TaskRun<'_> {
     async fn carry_out(&mut self) -> (StepOutcome, String) {
-        if self.job.was_cut_off {
-            // Its program may take so long to end after lifeboat did; two of it at once would be one too many.
-            let why = "waiting until the interrupted program has ended for certain".to_owned();
-            (self.hands.tell)(Progress::Waiting { step: self.job.step, why });
-            tokio::time::sleep(GRACE + Duration::from_millis(500)).await;
-        }
+        self.let_end().await;
         if matches!(self.job.fate, TaskFate::Resume { .. })
             && let Some(known) = self.resume().await
         {
             return known;
         }
+        let work = match (self.job.undo, &self.job.spec.undo) {
+            (true, Some(undo)) => undo,
+            _ => &self.job.spec.work,
+        };
+        let asks = match &work.action {
+            TaskAction::Confirm { text } => Some(redactor().redact(text).into_owned()),
+            TaskAction::Exec { .. } | TaskAction::Http(_) => None,
+        };
         let began = JournalEntry::TaskBegan {
             task: self.job.name.clone(),
             undo: self.job.undo,
             step: self.job.step,
             plan: self.hands.ground.plan.clone(),
             at: self.hands.session.clock.now(),
+            takes_back: self.job.takes_back.clone().map(Box::new),
+            asks,
         };
         if let Err(why) = self.write(began).await {
             return (StepOutcome::failed(why), String::new());
         }
-        let work = match (self.job.undo, &self.job.spec.undo) {
-            (true, Some(undo)) => undo,
-            _ => &self.job.spec.work,
-        };
         let answer = match self.hands.fenced().await {
             Ok(()) => self.act(work).await,
             Err(over) => TaskResult::NotStarted(over.to_string()).into(),
         };
         self.end(answer).await
+    }
+
+    /// Two of a program at once would be one too many: one that was cut off has ended before anything of its task goes on.
+    async fn let_end(&self) {
+        let may_run = || match self.job.cut_off {
+            InterruptedProgram::No => false,
+            InterruptedProgram::Here => may_run_in(&self.hands.ground.folder),
+            InterruptedProgram::Elsewhere => true,
+        };
+        let began = tokio::time::Instant::now();
+        while began.elapsed() < ENDING && may_run() {
+            let why = "waiting until the interrupted program has ended for certain".to_owned();
+            (self.hands.tell)(Progress::Waiting { step: self.job.step, why });
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// What is known of a task that began before; `None`: it runs again.

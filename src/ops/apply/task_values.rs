@@ -1,5 +1,7 @@
 //! Works out what a task does, now that everything before it is known, and takes it back where a switch failed.
 
+use std::time::Duration;
+
 use crate::engine::address::Address;
 use crate::engine::lang::task_values::resolve_task;
 use crate::engine::plan::diff::attributes::seal;
@@ -9,13 +11,13 @@ use crate::engine::plan::model::step_phase::{StepPhase, role};
 use crate::engine::schedule::StepState;
 use crate::engine::state::journal::fold;
 use crate::engine::state::record::SwitchRecord;
-use crate::engine::state::task_record::{TaskAttempt, TaskRecord};
+use crate::engine::state::task_record::TaskRecord;
 use crate::engine::task::{OnFailure, TaskAction, TaskSpec, TaskWork};
 use crate::engine::text::diagnostic::on_one_line;
 use crate::engine::value::Value;
 use crate::ops::apply::executor::Executor;
 use crate::ops::apply::step_inputs::StepContext;
-use crate::ops::apply::task_steps::{TaskInputs, lift_task};
+use crate::ops::apply::task_steps::{ENDING, InterruptedProgram, TaskInputs, lift_task};
 
 impl Executor<'_> {
     fn planned_task(&self, step: &Step) -> Option<&PlannedTask> {
@@ -33,6 +35,11 @@ impl Executor<'_> {
         let step = &self.plan.steps[id];
         let name = &step.address.name;
         let planned = self.planned_task(step).ok_or("the plan does not show it")?;
+        let (is_undo, fate) = (planned.is_undo(), planned.fate.clone());
+        if self.is_recorded_undo(planned) {
+            let inputs = self.inputs_of(name, &planned.spec);
+            return Ok(TaskInputs { step: id, undo: true, fate, ..inputs });
+        }
         let task = self.stack.tasks.get(name).ok_or("the layers no longer hold it")?;
         let spec = task.spec(self.stack.instance.is_some()).ok_or("the layers skip it now")?;
         let resolved = resolve_task(self.stack, &self.session.catalog, spec, &self.known)
@@ -47,7 +54,6 @@ impl Executor<'_> {
             ));
         }
         // What takes it back, or asks for it, may be read from what is not there yet.
-        let is_undo = planned.is_undo();
         let needed = resolved.undo.as_ref().filter(|_| is_undo).unwrap_or(&resolved.work);
         if needed.action.parts().iter().any(|it| it.has_open()) {
             return Err(format!(
@@ -55,8 +61,16 @@ impl Executor<'_> {
                 self.stack.sources.place(task.span)
             ));
         }
+        let takes_back = planned.recorded_undo(sealed.undo);
         let inputs = self.inputs_of(name, &resolved);
-        Ok(TaskInputs { step: id, undo: is_undo, fate: planned.fate.clone(), ..inputs })
+        Ok(TaskInputs { step: id, undo: is_undo, fate, takes_back, ..inputs })
+    }
+
+    /// Whether a task is taken back as it was recorded when it ran, and the plan shows just that.
+    fn is_recorded_undo(&self, planned: &PlannedTask) -> bool {
+        let record = self.state.tasks.get(&planned.name.name);
+        let recorded = record.and_then(|it| it.takes_back.as_ref()).filter(|it| it.is_whole());
+        planned.is_undo() && recorded.is_some_and(|it| planned.spec.undo.as_ref() == Some(&it.work))
     }
 
     fn inputs_of(&self, name: &str, resolved: &TaskSpec<Value>) -> TaskInputs {
@@ -66,7 +80,8 @@ impl Executor<'_> {
             name: name.to_owned(),
             undo: true,
             fate: TaskFate::Undo,
-            was_cut_off: self.was_cut_off(name, resolved),
+            takes_back: None,
+            cut_off: self.cut_off(name, resolved),
             spec: in_clear(resolved),
             switch: switch.map_or(0, SwitchRecord::identity),
             from: switch.map(|it| it.from.clone()).unwrap_or_default(),
@@ -74,15 +89,24 @@ impl Executor<'_> {
         }
     }
 
-    /// Whether a program of this task was running when a run ended before its end.
-    fn was_cut_off(&self, name: &str, resolved: &TaskSpec<Value>) -> bool {
-        let is_exec = |it: &TaskWork<Value>| matches!(it.action, TaskAction::Exec { .. });
-        let runs = is_exec(&resolved.work) || resolved.undo.as_ref().is_some_and(is_exec);
-        let record = self.state.tasks.get(name).filter(|_| runs);
-        record.is_some_and(|it| {
-            let is_open = |it: &TaskAttempt| it.end.is_none();
-            is_open(&it.run) || it.undo.as_ref().is_some_and(is_open)
-        })
+    /// Whether a program of this task was running when a run ended before its end, and can still run: no longer than its time, and
+    /// no longer than its lifeboat.
+    fn cut_off(&self, name: &str, resolved: &TaskSpec<Value>) -> InterruptedProgram {
+        let Some(record) = self.state.tasks.get(name) else { return InterruptedProgram::No };
+        let attempts = [Some(&record.run), record.undo.as_ref()].into_iter().flatten();
+        // A question is no program.
+        let open = attempts.filter(|it| it.end.is_none() && it.asks.is_none());
+        let Some(began) = open.map(|it| it.began).max() else { return InterruptedProgram::No };
+        if !self.interrupted_elsewhere {
+            return InterruptedProgram::Here;
+        }
+        let parts = [Some(&resolved.work), resolved.verify.as_ref(), resolved.undo.as_ref()];
+        let within = parts.into_iter().flatten().map(|it| it.within).max().unwrap_or_default();
+        let until = Duration::from_secs(within) + ENDING;
+        let until = began.saturating_add(i64::try_from(until.as_millis()).unwrap_or(i64::MAX));
+        // The sandbox's clock is none of a program.
+        let is_over = !self.session.target.is_sandbox() && self.session.clock.now() > until;
+        if is_over { InterruptedProgram::No } else { InterruptedProgram::Elsewhere }
     }
 
     /// A planned switch that failed while users are still where they were: what its tasks did is taken back, the last one first.
@@ -123,6 +147,14 @@ impl Executor<'_> {
 
     /// What takes a task back; `None`: nothing does, or only a person.
     fn lift_inputs(&self, name: &str, step: usize) -> Option<TaskInputs> {
+        let record = self.state.tasks.get(name)?;
+        if let Some(recorded) = record.takes_back.as_ref().filter(|it| it.is_whole()) {
+            if matches!(recorded.work.action, TaskAction::Confirm { .. }) {
+                return None;
+            }
+            let spec = recorded.spec();
+            return Some(TaskInputs { step, ..self.inputs_of(name, &spec) });
+        }
         let spec = self.stack.tasks.get(name)?.spec(self.stack.instance.is_some())?;
         let undo = spec.undo.as_ref()?;
         if matches!(undo.action, TaskAction::Confirm { .. }) {

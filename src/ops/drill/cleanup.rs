@@ -15,6 +15,7 @@ use crate::engine::recovery::completion::Completion;
 use crate::engine::recovery::report::journaled::gone_on;
 use crate::engine::schema::Kind;
 use crate::engine::state::record::State;
+use crate::engine::state::task_record::TaskRecord;
 use crate::ops::apply::finish::RunResult;
 use crate::ops::drill::spec::{DrillContext, DrillObserver, DrillPhase, DrillSpec};
 use crate::ops::error::OpsError;
@@ -35,6 +36,8 @@ const PAUSE: Duration = Duration::from_secs(60);
 pub struct Cleaned {
     pub report: RunResult,
     pub leftovers: Vec<String>,
+    /// Tasks of the drill that could not be taken back.
+    pub in_force: Vec<String>,
     /// In all of its rounds.
     pub deleted: BTreeSet<Address>,
 }
@@ -65,6 +68,9 @@ pub async fn clean_up(
         cleaned
             .leftovers
             .extend(recorded.map(|(at, it)| format!("`{at}` ({}, {})", it.kind, it.id)));
+        let owed = |it: &TaskRecord| it.is_in_force() && it.takes_back.is_some();
+        let tasks = state.tasks.iter().filter(|(_, it)| owed(it));
+        cleaned.in_force = tasks.map(|(name, _)| name.clone()).collect();
     }
     cleaned.leftovers.sort();
     cleaned.leftovers.dedup();
@@ -75,7 +81,8 @@ impl Cleaned {
     /// Nothing may be left, whatever its last round said.
     pub fn ending(&self) -> Completion {
         let left = if self.leftovers.is_empty() { Completion::Over } else { Completion::Unread };
-        self.report.ending().max(left)
+        let undone = if self.in_force.is_empty() { Completion::Over } else { Completion::Undone };
+        self.report.ending().max(left).max(undone)
     }
 
     /// Deletes what there is; whether all of it could be looked at and is deleted.

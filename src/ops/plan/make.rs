@@ -353,7 +353,8 @@ fn wrong_tasks(
     ask: &PlanRequest,
     (plan, stack, state): (&Plan, &Stack, Option<&State>),
 ) -> Result<Vec<Diagnostic>, OpsError> {
-    if plan.tasks.is_empty() {
+    // Nothing of it keeps a workspace from being deleted: what cannot be undone is said then.
+    if plan.tasks.is_empty() || ask.intent == Intent::Destroy {
         return Ok(Vec::new());
     }
     let mut told = missing_programs(plan, stack, &ask.place.folder());

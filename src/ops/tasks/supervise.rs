@@ -6,10 +6,12 @@
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::ops::tasks::program::hold_folder;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// The word by which lifeboat starts itself so; it is no command for people.
@@ -28,6 +30,8 @@ pub const GRACE: Duration = Duration::from_secs(3);
 /// signal that ended it.
 pub fn supervise(command: &[OsString]) -> u8 {
     let Some((program, arguments)) = command.split_first() else { return EXIT_NOT_STARTED };
+    // Whoever resumes the switch sees by this whether the program may still run.
+    let _held = hold_folder(Path::new("."));
     let mut starting = Command::new(program);
     starting.args(arguments).stdin(Stdio::null()).process_group(0);
     let mut child = match starting.spawn() {

@@ -8,7 +8,7 @@ use crate::engine::plan::model::planned_task::TaskFate;
 use crate::engine::state::journal::{JournalEntry, StepOutcome};
 use crate::engine::task::{IfLost, OnFailure, Rerun, TaskAction, TaskRequest, TaskSpec, TaskWork};
 use crate::ops::apply::step_inputs::StepDone;
-use crate::ops::apply::task_steps::{TaskInputs, execute_task};
+use crate::ops::apply::task_steps::{InterruptedProgram, TaskInputs, execute_task};
 use crate::ops::tasks::approval::{Approval, Approvals};
 use crate::ops::tasks::exec::{ProgramCall, TaskResult};
 use crate::ops::tasks::runner::{RequestCall, TaskFuture, TaskRunner};
@@ -65,7 +65,8 @@ fn exec(command: &str) -> TaskWork<String> {
 
 fn inputs(fate: TaskFate, rerun: Rerun, verify: Option<TaskWork<String>>) -> TaskInputs {
     TaskInputs {
-        was_cut_off: false,
+        takes_back: None,
+        cut_off: InterruptedProgram::No,
         step: 0,
         name: "purge".into(),
         undo: fate == TaskFate::Undo,

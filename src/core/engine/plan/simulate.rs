@@ -13,9 +13,11 @@ use crate::engine::plan::diff::attributes::seal;
 use crate::engine::plan::draft::refresh::{KnownValues, promised};
 use crate::engine::plan::model::change::{Action, Change, Plan, StepCall};
 use crate::engine::plan::model::planned_change::kept;
+use crate::engine::plan::model::planned_task::PlannedTask;
 use crate::engine::plan::planner::PlanInputs;
 use crate::engine::schema::{Attribute, Kind, Pick, Type};
 use crate::engine::state::record::{LostDomain, Record, State};
+use crate::engine::state::task_record::{TaskAttempt, TaskEnd, TaskRecord};
 use crate::engine::value::{Attributes, LineageKey, Value};
 
 /// Stands where only carrying out gives a lineage, a key or a name.
@@ -39,6 +41,7 @@ pub fn simulate(worlds: &PlanInputs<'_>, plan: &Plan, now: i64) -> SimulatedStat
     for change in &plan.changes {
         paper.carry_out(change);
     }
+    paper.run_tasks(&plan.tasks);
     paper.close(plan)
 }
 
@@ -107,6 +110,17 @@ impl Simulation<'_, '_> {
                 self.put(&change.address, changed);
             }
             _ => {}
+        }
+    }
+
+    /// Those that are taken back later.
+    fn run_tasks(&mut self, tasks: &[PlannedTask]) {
+        for (at, task) in (self.now..).zip(tasks.iter().filter(|it| it.fate.has_step())) {
+            let Some(takes_back) = task.recorded_undo(task.spec.undo.clone()) else { continue };
+            let (plan, end) = (FORESEEN.to_owned(), Some(TaskEnd::Done { at }));
+            let run = TaskAttempt { switch: 0, plan, began: at, asks: None, end };
+            let record = TaskRecord { run, undo: None, takes_back: Some(takes_back) };
+            self.state.tasks.insert(task.name.name.clone(), record);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::engine::state::record::{
     Allowances, Draining, Keep, LostDomain, Phase, Record, RecordedFailure, RunRecord, ShiftRecord,
     State, SwitchRecord,
 };
-use crate::engine::state::task_record::{TaskAttempt, TaskEnd, TaskRecord};
+use crate::engine::state::task_record::{RecordedUndo, TaskAttempt, TaskEnd, TaskRecord};
 use crate::engine::value::{LineageKey, Value};
 
 /// One line of the journal.
@@ -132,6 +132,12 @@ pub enum JournalEntry {
         /// The digest of the plan that it is a step of.
         plan: String,
         at: i64,
+        /// What takes it back, where something does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        takes_back: Option<Box<RecordedUndo>>,
+        /// What it asks a person, redacted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asks: Option<String>,
     },
     TaskEnded {
         task: String,
@@ -368,13 +374,16 @@ fn switch(state: &mut State, entry: &JournalEntry) {
 /// The last run of each task is remembered, and what became of it on the way home.
 fn task(state: &mut State, entry: &JournalEntry) {
     match entry {
-        JournalEntry::TaskBegan { task, undo, plan, at, .. } => {
+        JournalEntry::TaskBegan { task, undo, plan, at, takes_back, asks, .. } => {
             let switch = state.switch.as_ref().map_or(0, SwitchRecord::identity);
-            let attempt = TaskAttempt { switch, plan: plan.clone(), began: *at, end: None };
+            let (plan, asks) = (plan.clone(), asks.clone());
+            let attempt = TaskAttempt { switch, plan, began: *at, asks, end: None };
             match state.tasks.get_mut(task) {
                 Some(record) if *undo => record.undo = Some(attempt),
                 _ => {
-                    state.tasks.insert(task.clone(), TaskRecord { run: attempt, undo: None });
+                    let takes_back = takes_back.as_deref().cloned();
+                    let record = TaskRecord { run: attempt, undo: None, takes_back };
+                    state.tasks.insert(task.clone(), record);
                 }
             }
         }

@@ -2,12 +2,53 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::address::Address;
+use crate::engine::task::{IfLost, OnFailure, Rerun, TaskSpec, TaskWork};
+use crate::engine::value::Value;
+
 /// The last run of a task, and what became of it on the way home.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskRecord {
     pub run: TaskAttempt,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<TaskAttempt>,
+    /// What takes it back. `None`: nothing does, or it began before this was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_back: Option<RecordedUndo>,
+}
+
+/// What takes a task back, as it was when the task began: the layers may declare another one by then, or none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordedUndo {
+    /// Sealed.
+    pub work: TaskWork<Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Address>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Address>,
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// `file:line` of where it was declared.
+    pub place: String,
+}
+
+impl RecordedUndo {
+    /// Whether it can be run as it is recorded: nothing of it is secret, and nothing was not known then.
+    pub fn is_whole(&self) -> bool {
+        self.work.action.parts().into_iter().all(|it| matches!(it, Value::Text(_)))
+    }
+
+    /// The task of which nothing is left to do but this.
+    pub fn spec(&self) -> TaskSpec<Value> {
+        TaskSpec {
+            work: self.work.clone(),
+            verify: None,
+            undo: Some(self.work.clone()),
+            rerun: Rerun::Safe,
+            on_failure: self.on_failure,
+            if_lost: IfLost::Try,
+        }
+    }
 }
 
 /// A task, or its `undo`, that began.
@@ -19,6 +60,9 @@ pub struct TaskAttempt {
     pub plan: String,
     /// In milliseconds since the Unix epoch.
     pub began: i64,
+    /// What it asks a person, redacted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<String>,
     /// `None`: nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<TaskEnd>,
@@ -54,6 +98,11 @@ impl TaskAttempt {
         }
     }
 
+    /// The question that nobody has answered.
+    pub fn open_question(&self) -> Option<&str> {
+        self.asks.as_deref().filter(|_| self.end.is_none())
+    }
+
     /// Why it is not known whether it took effect; `None`: it did.
     pub fn doubt(&self) -> Option<String> {
         match &self.end {
@@ -67,6 +116,11 @@ impl TaskAttempt {
 }
 
 impl TaskRecord {
+    /// What began last.
+    pub fn last(&self) -> &TaskAttempt {
+        self.undo.as_ref().unwrap_or(&self.run)
+    }
+
     /// Whether it ran, or may have, and was not taken back.
     pub fn is_in_force(&self) -> bool {
         self.undo.as_ref().is_none_or(|it| it.done_at().is_none())

@@ -125,6 +125,7 @@ codes! {
     StandsAlone = "stands_alone",
     StillLeaving = "still_leaving",
     TaskOutOfOrder = "task_out_of_order",
+    TaskStaysInForce = "task_stays_in_force",
     TooCostly = "too_costly",
     TooDeep = "too_deep",
     TooLong = "too_long",

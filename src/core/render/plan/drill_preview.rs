@@ -43,6 +43,11 @@ pub fn foretold(it: &Foretold<'_>) -> String {
     let what = count(all, "resource");
     let whose = name(it.cleanup);
     lines.push(format!("Finally, in any case: {what} of {whose} to delete{data}, in this order"));
+    let undone: Vec<&Address> =
+        it.cleanup.tasks.iter().filter(|it| it.is_undo()).map(|it| &it.name).collect();
+    if !undone.is_empty() {
+        lines.push(format!("  to be undone first: {}", named(undone)));
+    }
     for (at, together) in order.iter().enumerate() {
         lines.push(format!("  {:>2}. {}", at + 1, named(together.iter().copied())));
     }

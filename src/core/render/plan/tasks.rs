@@ -3,7 +3,7 @@
 use crate::engine::address::Address;
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::model::planned_task::{PlannedTask, TaskFate};
-use crate::engine::task::{IfLost, OnFailure, Rerun, TaskAction, TaskWork};
+use crate::engine::task::{IfLost, OnFailure, Rerun, TaskAction, TaskOccasion, TaskWork};
 use crate::engine::value::Value;
 use crate::render::lines::{LineLimits, RenderedLine, Sign};
 use crate::render::plan::entry::RenderedEntry;
@@ -23,6 +23,9 @@ fn entry(task: &PlannedTask, limits: LineLimits) -> RenderedEntry {
     let (symbol, fate) = match &task.fate {
         TaskFate::Run => (">", None),
         TaskFate::Resume { why } => (">", Some(format!("resumed: {}", escape_control(why)))),
+        TaskFate::Undo if task.occasion == TaskOccasion::Drill => {
+            ("<", Some("undone before everything is deleted".to_owned()))
+        }
         TaskFate::Undo => ("<", Some("undone on the way home".to_owned())),
         TaskFate::Done { at } => ("=", Some(format!("done at {}", moment(*at)))),
         TaskFate::Skip { why } => ("=", Some(format!("skipped: {}", escape_control(why)))),

@@ -12,23 +12,30 @@ use crate::engine::plan::model::change::{Change, DeferReason};
 use crate::engine::plan::model::options::Intent;
 use crate::engine::plan::model::planned_task::{PlannedTask, TaskFate};
 use crate::engine::state::record::{State, SwitchRecord};
-use crate::engine::state::task_record::{TaskAttempt, TaskEnd, TaskRecord};
+use crate::engine::state::task_record::{RecordedUndo, TaskAttempt, TaskEnd, TaskRecord};
 use crate::engine::task::{IfLost, OnFailure, Rerun, TaskAction, TaskOccasion, TaskSpec};
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Value;
 
 impl PlanBuilder<'_> {
-    /// The tasks that this switch names, in the order of the layers; none where nothing is switched.
+    /// The tasks that this switch names, in the order of the layers; none where nothing is switched. Before a workspace is
+    /// deleted, those that ran there.
     pub fn tasks(&mut self) -> Vec<PlannedTask> {
         let stack = self.worlds.stack;
-        if self.options.intent != Intent::Apply || !self.is_switching() {
+        if self.options.intent == Intent::Destroy {
+            return self.tasks_of_workspace();
+        }
+        if !self.is_switching() {
             return Vec::new();
         }
         let occasion = self.occasion();
         let mut planned = Vec::new();
         for task in stack.tasks.values() {
             planned.extend(self.task(task, occasion));
+        }
+        if occasion == TaskOccasion::Failback {
+            planned.extend(self.undeclared_tasks());
         }
         self.hold_tasks(&mut planned);
         planned
@@ -101,6 +108,10 @@ impl PlanBuilder<'_> {
         let record = self.worlds.state.and_then(|it| it.tasks.get(&task.name));
         let owed = record.filter(|it| it.is_in_force() && !is_named);
         let is_owed = occasion == TaskOccasion::Failback && owed.is_some();
+        let recorded = owed.filter(|_| is_owed).and_then(|it| it.takes_back.as_ref());
+        if let Some(recorded) = recorded.filter(|it| it.is_whole()) {
+            return Some(taken_back(&task.name, occasion, TaskFate::Undo, recorded));
+        }
         let spec = task.spec(is_drill);
         let takes_back = is_owed && spec.is_some_and(|it| it.undo.is_some());
         if !is_named && !takes_back {
@@ -128,6 +139,79 @@ impl PlanBuilder<'_> {
         let spec =
             self.task_values(task, task.spec(self.worlds.stack.instance.is_some())?, &fate)?;
         Some(self.planned(task, occasion, fate, spec))
+    }
+
+    /// Tasks that ran and that no layer of home declares: those of an overlay that is left, or of a commit of before.
+    fn undeclared_tasks(&mut self) -> Vec<PlannedTask> {
+        let Some(state) = self.worlds.state else { return Vec::new() };
+        let here = self.switch_identity();
+        let mut planned = Vec::new();
+        for (name, record) in &state.tasks {
+            let Some(recorded) = &record.takes_back else { continue };
+            if self.worlds.stack.tasks.contains_key(name) {
+                continue;
+            }
+            let undone = record.undo.as_ref().filter(|it| here == Some(it.switch));
+            let fate = match undone.and_then(TaskAttempt::done_at) {
+                _ if record.is_in_force() => TaskFate::Undo,
+                Some(at) => TaskFate::Done { at },
+                None => continue,
+            };
+            if recorded.is_whole() {
+                planned.push(taken_back(name, TaskOccasion::Failback, fate, recorded));
+            } else if record.is_in_force() {
+                self.stays_in_force(name, recorded);
+            }
+        }
+        planned
+    }
+
+    /// What ran in a workspace is taken back before the workspace is deleted, the last one first, and nothing waits for one that
+    /// fails. On the plain stack a destroy is no way back.
+    fn tasks_of_workspace(&mut self) -> Vec<PlannedTask> {
+        let state = self.worlds.state.filter(|it| it.instance.is_some());
+        let ran = state.into_iter().flat_map(|it| &it.tasks);
+        let mut ran: Vec<_> = ran.filter(|(_, it)| it.is_in_force()).collect();
+        ran.sort_by_key(|(_, it)| std::cmp::Reverse(it.run.began));
+        let mut planned: Vec<PlannedTask> = Vec::new();
+        for (name, record) in ran {
+            let Some(undo) = self.undo_in_workspace(name, record) else { continue };
+            let after = planned.last().map(|it| it.name.clone());
+            let mut undo =
+                PlannedTask { after: after.into_iter().collect(), before: Vec::new(), ..undo };
+            undo.spec.on_failure = OnFailure::Continue;
+            planned.push(undo);
+        }
+        planned
+    }
+
+    /// As it is recorded; what is not recorded whole as the layers of the workspace declare it, where they can be read.
+    fn undo_in_workspace(&mut self, name: &str, record: &TaskRecord) -> Option<PlannedTask> {
+        let recorded = record.takes_back.as_ref();
+        if let Some(recorded) = recorded.filter(|it| it.is_whole()) {
+            return Some(taken_back(name, TaskOccasion::Drill, TaskFate::Undo, recorded));
+        }
+        let task = self.worlds.stack.tasks.get(name);
+        let spec = task.and_then(|it| it.spec(true)).filter(|it| it.undo.is_some());
+        let Some((task, spec)) = task.zip(spec) else {
+            if let Some(recorded) = recorded {
+                self.stays_in_force(name, recorded);
+            }
+            return None;
+        };
+        let spec = self.task_values(task, spec, &TaskFate::Undo)?;
+        Some(self.planned(task, TaskOccasion::Drill, TaskFate::Undo, spec))
+    }
+
+    /// Secrets are not recorded, and nobody else knows them.
+    fn stays_in_force(&mut self, name: &str, recorded: &RecordedUndo) {
+        let text = format!(
+            "the task `{name}` stays in force: its `undo` ({}) holds a value that is not recorded, and these layers do not declare the task",
+            recorded.place
+        );
+        self.diagnostics.push(Diagnostic::warning(DiagnosticCode::TaskStaysInForce, text).help(
+            "take it back by hand; declare a task whose `undo` holds a secret in stack.yaml, so that the way home has it",
+        ));
     }
 
     fn planned(
@@ -243,6 +327,24 @@ impl PlanBuilder<'_> {
         }
         let key = self.key();
         Some(resolved.map(|it| seal(it, key)))
+    }
+}
+
+/// A task that is taken back as it was recorded, whatever the layers say of it by now.
+fn taken_back(
+    name: &str,
+    occasion: TaskOccasion,
+    fate: TaskFate,
+    recorded: &RecordedUndo,
+) -> PlannedTask {
+    PlannedTask {
+        name: Address::one(name),
+        occasion,
+        fate,
+        place: recorded.place.clone(),
+        after: recorded.after.clone(),
+        before: recorded.before.clone(),
+        spec: recorded.spec(),
     }
 }
 

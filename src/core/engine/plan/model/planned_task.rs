@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
+use crate::engine::state::task_record::RecordedUndo;
 use crate::engine::task::{TaskOccasion, TaskSpec, TaskWork};
 use crate::engine::value::Value;
 
@@ -61,6 +62,18 @@ impl PlannedTask {
             TaskFate::Undo => self.spec.undo.as_ref(),
             TaskFate::Done { .. } | TaskFate::Skip { .. } | TaskFate::Wait { .. } => None,
         }
+    }
+
+    /// What is recorded of what takes it back, once it runs.
+    pub fn recorded_undo(&self, undo: Option<TaskWork<Value>>) -> Option<RecordedUndo> {
+        let work = undo.filter(|_| !self.is_undo())?;
+        Some(RecordedUndo {
+            work,
+            after: self.after.clone(),
+            before: self.before.clone(),
+            on_failure: self.spec.on_failure,
+            place: self.place.clone(),
+        })
     }
 
     pub fn is_undo(&self) -> bool {

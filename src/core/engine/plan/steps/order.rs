@@ -85,6 +85,8 @@ pub fn steps(
         if !course.tasks.is_empty() {
             refusals.extend(builder.place_tasks(course.tasks, course.stack));
         }
+    } else {
+        builder.take_back_first(course.tasks);
     }
     for step in &mut builder.steps {
         step.waits.sort_unstable();

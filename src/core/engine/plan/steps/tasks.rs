@@ -74,6 +74,23 @@ impl StepBuilder {
         Some(refusal)
     }
 
+    /// Adds the steps that take tasks back before everything is deleted.
+    pub fn take_back_first(&mut self, tasks: &[PlannedTask]) {
+        let deletes: Vec<usize> = self.steps.iter().map(|it| it.id).collect();
+        let mut before = None;
+        for task in tasks.iter().filter(|it| it.fate.has_step()) {
+            let own = self.steps.len();
+            self.task(task);
+            if let Some(before) = before {
+                self.derive(own, before, OrderingRule::Task);
+            }
+            for delete in &deletes {
+                self.derive(*delete, own, OrderingRule::Task);
+            }
+            before = Some(own);
+        }
+    }
+
     fn task(&mut self, task: &PlannedTask) {
         let (id, segment) = (self.steps.len(), self.next_segment());
         self.steps.push(Step {

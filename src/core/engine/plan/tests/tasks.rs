@@ -9,12 +9,15 @@ use crate::engine::observed::{Observation, UnknownReason, Unreadable};
 use crate::engine::plan::format::codec::{PlanEnvelope, decode, encode};
 use crate::engine::plan::format::same_as_planned::differences;
 use crate::engine::plan::model::change::{Plan, StepCall};
+use crate::engine::plan::model::options::Intent;
 use crate::engine::plan::model::planned_task::TaskFate;
 use crate::engine::plan::steps::verify::{Checked, verify};
 use crate::engine::plan::tests::switch::{FAILOVER, SITES, SwitchCase, plan};
 use crate::engine::recovery::predict::{ConcurrencyLanes, Samples, predict};
 use crate::engine::state::record::{Keep, Phase, State, SwitchRecord};
-use crate::engine::state::task_record::{TaskAttempt, TaskEnd, TaskRecord};
+use crate::engine::state::task_record::{RecordedUndo, TaskAttempt, TaskEnd, TaskRecord};
+use crate::engine::task::{OnFailure, TaskAction, TaskWork};
+use crate::engine::value::Value;
 use crate::kinds::builtin;
 
 const US: &[&str] = &["linode:us-east"];
@@ -142,9 +145,14 @@ fn midway(state: &mut State, tasks: &[(&str, i64, Option<TaskEnd>)]) {
         failures: BTreeMap::new(),
     });
     for (name, switch, end) in tasks {
-        let run =
-            TaskAttempt { switch: *switch, plan: "sha256:0".into(), began: 600, end: end.clone() };
-        state.tasks.insert((*name).into(), TaskRecord { run, undo: None });
+        let run = TaskAttempt {
+            switch: *switch,
+            plan: "sha256:0".into(),
+            began: 600,
+            asks: None,
+            end: end.clone(),
+        };
+        state.tasks.insert((*name).into(), TaskRecord { run, undo: None, takes_back: None });
     }
 }
 
@@ -210,6 +218,103 @@ fn tasks_with_undo_are_undone_on_the_way_home_and_only_if_they_ran() {
     let plan = of(&tasks, &case);
     insta::assert_snapshot!(told(&plan));
     assert!(plan.steps.iter().any(|it| it.call == StepCall::Task { undo: true }));
+}
+
+/// What takes `name` back, recorded when it ran.
+fn recorded(state: &mut State, name: &str, argument: Value) {
+    let command = vec![Value::text("./start"), argument];
+    let work = TaskWork { action: TaskAction::Exec { command, env: Vec::new() }, within: 60 };
+    let undo = RecordedUndo {
+        work,
+        after: Vec::new(),
+        before: vec![Address::one("shop")],
+        on_failure: OnFailure::Stop,
+        place: "eu.yaml:7".into(),
+    };
+    state.tasks.get_mut(name).unwrap().takes_back = Some(undo);
+}
+
+/// What takes each task back.
+fn undos(plan: &Plan) -> Vec<String> {
+    let undone = plan.tasks.iter().filter(|it| it.is_undo());
+    undone
+        .map(|it| format!("{} ({}): {:?}", it.name, it.place, it.work().unwrap().action.parts()))
+        .collect()
+}
+
+/// Home may declare a task otherwise by now, or not at all. What is not recorded whole is run as it is declared, or told.
+#[test]
+fn tasks_are_undone_as_it_was_recorded_when_they_ran() {
+    let tasks = format!(
+        "  both: {{ on: [planned], undo: {{ exec: [./start, declared] }}, {OTHERS} }}
+  secret: {{ on: [planned], undo: {{ exec: [./start, declared] }}, {OTHERS} }}
+"
+    );
+    let change = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+        let done = || Some(TaskEnd::Done { at: 650 });
+        let all = ["both", "secret", "only_there", "unknown_there", "undone"];
+        midway(state, &all.map(|it| (it, 500, done())));
+        recorded(state, "both", Value::text("recorded"));
+        recorded(state, "secret", Value::Open);
+        recorded(state, "only_there", Value::text("recorded"));
+        recorded(state, "unknown_there", Value::Open);
+        recorded(state, "undone", Value::text("recorded"));
+        let undone = state.tasks.get_mut("undone").unwrap();
+        undone.undo = Some(TaskAttempt { end: done(), ..undone.run.clone() });
+        (state.phase, state.switch) = (Phase::Settled, None);
+    };
+    let active = Some(FAILOVER);
+    let case = SwitchCase { active, to: None, change: &change, ..SwitchCase::default() };
+    let plan = of(&tasks, &case);
+    assert_eq!(
+        undos(&plan),
+        [
+            "both (eu.yaml:7): [\"./start\", \"recorded\"]",
+            "secret (stack.yaml:19): [\"./start\", \"declared\"]",
+            "only_there (eu.yaml:7): [\"./start\", \"recorded\"]",
+        ]
+    );
+    let told = told(&plan);
+    assert!(told.contains("task_stays_in_force the task `unknown_there` stays in force"), "{told}");
+    let shift = plan.steps.iter().find(|it| it.shift.is_some()).unwrap();
+    let undo = plan.steps.iter().find(|it| it.address == Address::one("only_there")).unwrap();
+    assert!(shift.waits.contains(&undo.id), "in the place that was recorded");
+}
+
+/// Before anything of a workspace is deleted what ran there is undone, the last one first; the plain stack is no rehearsal.
+#[test]
+fn tasks_of_a_workspace_are_undone_before_it_is_destroyed() {
+    for workspace in [Some("drill".to_owned()), None] {
+        let change = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+            let done = || Some(TaskEnd::Done { at: 650 });
+            midway(
+                state,
+                &[("first", 500, done()), ("second", 500, done()), ("plain", 500, done())],
+            );
+            recorded(state, "first", Value::text("1"));
+            recorded(state, "second", Value::text("2"));
+            state.tasks.get_mut("second").unwrap().run.began = 700;
+            state.instance.clone_from(&workspace);
+        };
+        let intent = Intent::Destroy;
+        let plan =
+            of("", &SwitchCase { to: None, intent, change: &change, ..SwitchCase::default() });
+        let undone: Vec<String> = plan.tasks.iter().map(|it| it.name.to_string()).collect();
+        let Some(_) = &workspace else {
+            assert!(undone.is_empty(), "{undone:?}");
+            continue;
+        };
+        assert_eq!(undone, ["second", "first"]);
+        let (undos, deletes): (Vec<_>, Vec<_>) =
+            plan.steps.iter().partition(|it| matches!(it.call, StepCall::Task { undo: true }));
+        let ids: Vec<usize> = undos.iter().map(|it| it.id).collect();
+        assert!(undos[1].waits == [ids[0]] && undos[0].waits.is_empty(), "{undos:?}");
+        assert!(!deletes.is_empty());
+        for delete in deletes {
+            assert!(ids.iter().all(|it| delete.waits.contains(it)), "{delete:?}");
+        }
+        assert!(plan.tasks.iter().all(|it| it.spec.on_failure == OnFailure::Continue));
+    }
 }
 
 /// What could not be read is neither done nor unchanged, and who comes after somebody that waits, waits.
