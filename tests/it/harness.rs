@@ -149,6 +149,12 @@ impl Home {
         Running { home: self, said: arguments.join(" "), child, heard: None, shown: None }
     }
 
+    /// Starts it with one more variable, and lets it run.
+    pub(crate) fn start_with(&self, variable: (&str, &str), arguments: &[&str]) -> Running<'_> {
+        let child = self.command(arguments).env(variable.0, variable.1).spawn().unwrap();
+        Running { home: self, said: arguments.join(" "), child, heard: None, shown: None }
+    }
+
     fn output(&self, arguments: &[&str], output: std::process::Output) -> Output {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it speaks UTF-8");
         let (stdout, stderr) = (text(output.stdout), text(output.stderr));
@@ -404,6 +410,11 @@ impl Running<'_> {
         // It may have ended by itself a moment ago.
         self.child.kill().ok();
         self.child.wait().unwrap();
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn goes_on(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -22,7 +22,7 @@ const REQUESTS_MAX: usize = 500;
 const DRAWN: usize = 3;
 
 /// Whether a run is to be killed after its k-th request; the first and those past the usual length always.
-fn is_drawn(k: usize, least: usize) -> bool {
+pub(crate) fn is_drawn(k: usize, least: usize) -> bool {
     let number = |name| std::env::var(name).ok()?.parse::<usize>().ok();
     let seed = number("PROPTEST_RNG_SEED").unwrap_or_default();
     let all = std::env::var("LIFEBOAT_CUTS").is_ok_and(|it| it == "all");

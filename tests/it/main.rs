@@ -35,6 +35,7 @@ mod region_losses;
 mod remembered_variables;
 mod quorum;
 mod tasks;
+mod task_cuts;
 mod where_to;
 mod live;
 mod gates;

@@ -16,4 +16,5 @@ pub mod begin_step;
 pub mod timing;
 pub mod finish;
 pub mod phases;
+pub mod append_entries;
 pub mod run;

@@ -16,6 +16,7 @@ use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold, replay};
 use crate::engine::state::record::{LostDomain, Record, State};
 use crate::engine::value::LineageKey;
+use crate::ops::apply::append_entries::append;
 use crate::ops::apply::executor::Executor;
 use crate::ops::apply::finish::{RunRequest, RunResult, record_metadata_updates};
 use crate::ops::apply::mutations::take_outputs;
@@ -26,7 +27,6 @@ use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::plan::make::Proposed;
 use crate::ops::tasks::approval::Approvals;
-use crate::store::error::StoreError;
 use crate::store::keep_alive::LeaseGuard;
 use crate::store::lease::Lease;
 
@@ -182,7 +182,7 @@ fn open_run(
         fold(&mut state, entry);
     }
     entries.extend(fresh);
-    lease.append(&entries)?;
+    append(lease, &entries)?;
     Ok(state)
 }
 
@@ -262,7 +262,7 @@ fn hold_pen(mut lease: Lease) -> (JournalWriter, oneshot::Receiver<Lease>) {
             }
             let all: Vec<JournalEntry> =
                 waiting.iter().flat_map(|(it, _)| it.iter().cloned()).collect();
-            let written = lease.append(&all).map(|_| ()).map_err(|why: StoreError| why.to_string());
+            let written = append(&mut lease, &all).map_err(|why| why.to_string());
             for (entries, done) in waiting {
                 if written.is_ok() {
                     known.note(&entries);
