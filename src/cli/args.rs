@@ -18,7 +18,7 @@ pub use crate::cli::args::sandbox::{
     AppCommand, FaultArgs, HowArg, HowBroken, LogWhat, RestrictArgs, SandboxCommand,
 };
 pub use crate::cli::args::stack::{
-    AllowArgs, Format, LayerArgs, LossArgs, Plain, ShapeArgs, Speed, TargetArgs, Words, WorldArgs,
+    AllowArgs, Format, LayerArgs, LossArgs, Plain, RunArgs, ShapeArgs, TargetArgs, Words, WorldArgs,
 };
 pub use crate::cli::args::state::{ApproveArgs, StateArgs, StateCommand};
 use crate::cli::args::status::StatusArgs;
@@ -130,7 +130,7 @@ pub enum CliCommand {
         #[command(flatten)]
         world: WorldArgs,
         #[command(flatten)]
-        speed: Speed,
+        run: RunArgs,
         #[command(flatten)]
         allow: AllowArgs,
         #[command(flatten)]
@@ -152,7 +152,7 @@ pub enum CliCommand {
         #[command(flatten)]
         world: WorldArgs,
         #[command(flatten)]
-        speed: Speed,
+        run: RunArgs,
         /// Skip interactive approval
         #[arg(long)]
         yes: bool,
@@ -185,7 +185,7 @@ pub enum CliCommand {
         #[command(flatten)]
         world: WorldArgs,
         #[command(flatten)]
-        speed: Speed,
+        run: RunArgs,
         /// Skip interactive approval
         #[arg(long)]
         yes: bool,
@@ -208,7 +208,7 @@ pub enum CliCommand {
         #[command(flatten)]
         world: WorldArgs,
         #[command(flatten)]
-        speed: Speed,
+        run: RunArgs,
         /// Skip interactive approval
         #[arg(long)]
         yes: bool,
@@ -227,7 +227,7 @@ pub enum CliCommand {
         #[command(flatten)]
         world: WorldArgs,
         #[command(flatten)]
-        speed: Speed,
+        run: RunArgs,
         /// Only delete the resources that an earlier drill left running
         #[arg(long)]
         cleanup: bool,
@@ -301,15 +301,27 @@ impl CliCommand {
         None
     }
 
-    /// How a run is to go, and where its events are told.
-    pub fn speed(&self) -> Cow<'_, Speed> {
+    /// How a run is to go, and where it is told.
+    pub fn run_args(&self) -> Cow<'_, RunArgs> {
         match self {
-            Self::Apply { speed, .. }
-            | Self::Destroy { speed, .. }
-            | Self::Failover { speed, .. }
-            | Self::Failback { speed, .. }
-            | Self::Drill { speed, .. } => Cow::Borrowed(speed),
+            Self::Apply { run, .. }
+            | Self::Destroy { run, .. }
+            | Self::Failover { run, .. }
+            | Self::Failback { run, .. }
+            | Self::Drill { run, .. } => Cow::Borrowed(run),
             _ => Cow::default(),
+        }
+    }
+
+    /// The word of a command that runs steps, and the stack that it was given.
+    pub fn run_of(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Apply { layers, .. } => Some(("apply", &layers.stack)),
+            Self::Destroy { layers, .. } => Some(("destroy", &layers.stack)),
+            Self::Failover { target, .. } => Some(("failover", &target.stack)),
+            Self::Failback { target, .. } => Some(("failback", &target.stack)),
+            Self::Drill { target, .. } => Some(("drill", &target.stack)),
+            _ => None,
         }
     }
 

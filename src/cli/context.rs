@@ -5,12 +5,14 @@ use std::sync::Arc;
 use crate::cli::args::Arguments;
 use crate::cli::events::EventLog;
 use crate::cli::out::wants_color;
+use crate::cli::run_document::RunDocument;
 use crate::cli::{open, out};
 use crate::engine::retry::Pacing;
 use crate::engine::text::plain::escape_control;
 use crate::engine::text::redact::redactor;
 use crate::ops::error::OpsError;
 use crate::ops::watch::target::{Targets, shown};
+use crate::render::run::RunFacts;
 
 /// What every command is given.
 pub struct CommandContext {
@@ -24,20 +26,30 @@ pub struct CommandContext {
     pub events: Option<Arc<EventLog>>,
     /// What is looked at from outside once users have moved.
     pub outside: Option<Targets>,
+    /// What programs are told at the end.
+    document: Option<Arc<RunDocument>>,
 }
 
 impl CommandContext {
-    pub fn of(arguments: &Arguments) -> Result<Self, OpsError> {
+    pub fn of(arguments: &Arguments, document: Option<Arc<RunDocument>>) -> Result<Self, OpsError> {
         let given = arguments.directory.as_ref().map(|it| it.display().to_string());
         out::act_in(arguments.command.is_in_sandbox(), given);
         Ok(Self {
             directory: open::directory(arguments)?,
             color: wants_color(arguments.no_color),
             command: typed(),
-            pace: arguments.command.speed().pace()?,
-            events: arguments.command.speed().log()?,
+            pace: arguments.command.run_args().pace()?,
+            events: arguments.command.run_args().log()?,
             outside: arguments.command.outside()?,
+            document,
         })
+    }
+
+    /// Notes something for the document, where one is wanted.
+    pub fn note(&self, take: impl FnOnce(&mut RunFacts)) {
+        if let Some(document) = &self.document {
+            document.note(take);
+        }
     }
 }
 

@@ -43,6 +43,20 @@ impl Exit {
             Self::Signal(number) => 128 + number,
         }
     }
+
+    /// One word for it, for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Changes => "changes",
+            Self::Refused => "refused",
+            Self::Held => "held",
+            Self::Unseen => "unreachable",
+            Self::Usage => "usage",
+            Self::Signal(_) => "interrupted",
+        }
+    }
 }
 
 impl From<Completion> for Exit {

@@ -14,14 +14,18 @@ pub mod progress;
 pub mod signals;
 pub mod ending;
 pub mod open;
+pub mod run_document;
 pub mod context;
 pub mod commands;
+
+use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use tracing::Instrument as _;
 
 use crate::cli::args::Arguments;
 use crate::cli::exit::{Exit, USAGE};
+use crate::cli::run_document::RunDocument;
 use crate::ops::tasks::supervise::{SUPERVISE, supervise};
 
 /// Reads the arguments, runs the command, says what went wrong.
@@ -46,9 +50,14 @@ pub fn main() -> u8 {
             return if out::is_unwritten() { Exit::Failed.code() } else { 0 };
         }
     };
+    let document = RunDocument::wanted(&arguments.command).map(Arc::new);
     if let Err(why) = logs::begin(arguments.verbose) {
         report::error(&why, out::wants_color(arguments.no_color));
-        return Exit::from(&why).code();
+        let exit = Exit::from(&why);
+        if let Some(document) = document {
+            document.write(exit, Some(&why));
+        }
+        return exit.code();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -64,15 +73,19 @@ pub fn main() -> u8 {
     };
     let color = out::wants_color(arguments.no_color);
     let run = tracing::info_span!("run", command = context::typed());
-    let ended = runtime.block_on(commands::run(arguments).instrument(run));
+    let ended = runtime.block_on(commands::run(arguments, document.clone()).instrument(run));
     out::end_bars();
-    let code = match ended {
-        Ok(exit) => exit.code(),
+    let exit = match &ended {
+        Ok(exit) => *exit,
         Err(why) => {
-            report::error(&why, color);
-            Exit::from(&why).code()
+            report::error(why, color);
+            Exit::from(why)
         }
     };
+    if let Some(document) = document {
+        document.write(exit, ended.as_ref().err());
+    }
+    let code = exit.code();
     let code = if code == 0 && out::is_unwritten() { Exit::Failed.code() } else { code };
     // Calls that were given up must not keep the process, which is about to end. Dropping the runtime would detach its threads one
     // by one, and glibc 2.36 seems to read the memory of one that ends meanwhile: a plan in our tests died in `pthread_detach`

@@ -1,4 +1,6 @@
 //! stdout is data, stderr is talk; a closed stdout ends the command without a word.
+//!
+//! Where a command writes one document for programs, that is all its data: what it shows people besides goes to stderr.
 
 use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
@@ -16,11 +18,33 @@ use crate::engine::text::plain::{colored, json, lines};
 use crate::engine::text::redact::redactor;
 use crate::ops::notify::TellProblem;
 
+/// From now on stdout is for one document alone.
+pub fn keep_for_document() {
+    ONE_DOCUMENT.store(true, Relaxed);
+}
+
+static ONE_DOCUMENT: AtomicBool = AtomicBool::new(false);
+
+fn is_for_document() -> bool {
+    ONE_DOCUMENT.load(Relaxed)
+}
+
 /// Writes data. A reader that went away (`plan | head`) is no mistake.
 pub fn data(text: &str) {
     let text = redactor().hide(text);
+    if is_for_document() {
+        return write_above(shown(&text).trim_end_matches('\n'));
+    }
     // JSON has escapes of its own; no text of ours for people begins so.
-    let text = &if text.starts_with(['{', '[']) { json(&text) } else { shown(&text) };
+    write_data(&if text.starts_with(['{', '[']) { json(&text) } else { shown(&text) });
+}
+
+/// Writes the one document for which stdout was kept.
+pub fn document(text: &str) {
+    write_data(&json(&redactor().hide(text)));
+}
+
+fn write_data(text: &str) {
     let mut out = std::io::stdout().lock();
     let ended = if text.ends_with('\n') { "" } else { "\n" };
     let written = write!(out, "{text}{ended}").and_then(|()| out.flush());
@@ -148,7 +172,12 @@ static COLORED: AtomicBool = AtomicBool::new(false);
 
 /// Color, unless it is switched off or nobody would see it.
 pub fn wants_color(off: bool) -> bool {
-    let wanted = !off && !is_plain() && std::io::stdout().is_terminal();
+    let is_seen = if is_for_document() {
+        std::io::stderr().is_terminal()
+    } else {
+        std::io::stdout().is_terminal()
+    };
+    let wanted = !off && !is_plain() && is_seen;
     COLORED.fetch_or(wanted, Relaxed);
     wanted
 }
@@ -170,6 +199,9 @@ const WIDTH_MIN: usize = 40;
 
 /// How wide data may be.
 pub fn width() -> usize {
+    if is_for_document() {
+        return talk_width();
+    }
     wide(terminal_size_of(std::io::stdout()).map(|it| it.0))
 }
 

@@ -36,6 +36,8 @@ mod remembered_variables;
 mod quorum;
 mod tasks;
 mod task_cuts;
+mod task_undos;
+mod run_documents;
 mod where_to;
 mod live;
 mod gates;

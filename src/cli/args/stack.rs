@@ -71,8 +71,9 @@ pub struct LossArgs {
     pub include_pending: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Plain {
+    #[default]
     Text,
     Json,
 }
@@ -127,9 +128,12 @@ pub struct AllowArgs {
     pub because: Option<String>,
 }
 
-/// How fast a run goes.
+/// How fast a run goes, and how it is told.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Speed {
+pub struct RunArgs {
+    /// Output format; as JSON, stdout is one document about the run, and all else goes to stderr
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Plain,
     /// Maximum concurrent steps per provider [default: 10 for Linode, 4 for DynamoDB]
     #[arg(help_heading = "General options", long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub parallel: Option<u16>,
@@ -141,7 +145,7 @@ pub struct Speed {
     pub events: Option<PathBuf>,
 }
 
-impl Speed {
+impl RunArgs {
     /// Where events are told, if anywhere.
     pub fn log(&self) -> Result<Option<Arc<EventLog>>, OpsError> {
         self.events.as_deref().map(EventLog::open).transpose().map(|it| it.map(Arc::new))

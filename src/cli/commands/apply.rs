@@ -11,6 +11,7 @@ use crate::cli::commands::status::pending;
 use crate::cli::context::CommandContext;
 use crate::cli::events::RunEvents;
 use crate::cli::exit::Exit;
+use crate::cli::run_document::{about, found, planned, ran};
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::plan::format::codec::plan_digest;
 use crate::engine::plan::format::same_as_planned::differences;
@@ -68,7 +69,9 @@ pub async fn apply(
     ask.include_pending = losing.include_pending;
     ask.replace = open::addresses(replace)?;
     let session = open::session(&ask.place.root, world).await?;
+    context.note(|it| about(it, &ask.place, &session));
     let (lease, state) = open::lease(&session, &ask.place, &context.command)?;
+    context.note(|it| found(it, state.as_ref(), None));
     if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
         let asked = overlays_of(Some(asked), None);
         if asked != state.active && !state.records.is_empty() && !consent.switch {
@@ -113,8 +116,7 @@ pub async fn settled_with(
         return Ok(Went { exit: ending.into(), ending });
     }
     if !consent.yes && !confirm(question, "yes") {
-        out::talk("nothing changed");
-        return Ok(Went { exit: Exit::Refused, ending: Completion::Undone });
+        return Ok(Went { exit: declined(context), ending: Completion::Undone });
     }
     carry_out(context, session, lease, proposed, ask).await
 }
@@ -161,6 +163,7 @@ async fn saved(
         last_good: None,
     };
     let session = open::session(&ask.place.root, world).await?;
+    context.note(|it| about(it, &ask.place, &session));
     if plan.bindings.target != session.target.word() {
         let (made_for, this) = (&plan.bindings.target, session.target.word());
         let what =
@@ -168,6 +171,7 @@ async fn saved(
         return Err(OpsError::refused(what, "check the --sandbox flag; no cloud was called"));
     }
     let (lease, state) = open::lease(&session, &ask.place, &context.command)?;
+    context.note(|it| found(it, state.as_ref(), None));
     let fresh = plan_on(&session, &ask, state.clone()).await?;
     let accounts = fresh.plan.bindings.accounts.clone();
     let now = bindings(&session, ask.intent, &fresh.desired.stack, state.as_ref(), accounts);
@@ -194,8 +198,7 @@ async fn saved(
         ));
     }
     if !consent.yes && !confirm("Apply this plan? Only `yes` is accepted:", "yes") {
-        out::talk("nothing changed");
-        return Ok(Exit::Refused);
+        return Ok(declined(context));
     }
     let proposed = Proposed { plan, ..fresh };
     Ok(carry_out(context, &session, lease, proposed, &ask).await?.exit)
@@ -212,7 +215,9 @@ pub async fn destroy(
     let allow = AllowArgs { allow_delete, ..AllowArgs::default() };
     let ask = open::ask(&context.directory, layers, &allow, Intent::Destroy)?;
     let session = open::session(&ask.place.root, world).await?;
+    context.note(|it| about(it, &ask.place, &session));
     let (lease, state) = open::lease(&session, &ask.place, &context.command)?;
+    context.note(|it| found(it, state.as_ref(), None));
     let proposed = plan_on(&session, &ask, state).await?;
     report::all(&proposed.desired.warnings, &proposed.desired.stack.sources, context.color);
     show(context, &proposed.plan);
@@ -234,14 +239,14 @@ pub async fn destroy(
         let stays = !completion::open(&proposed.plan).is_empty();
         out::talk(if stays { "nothing can be destroyed right now" } else { "nothing to destroy" });
     } else if !consents(&session, &ask, consent, !data.is_empty())? {
-        out::talk("nothing changed");
-        return Ok(Exit::Refused);
+        return Ok(declined(context));
     }
     Ok(carry_out(context, &session, lease, proposed, &ask).await?.exit)
 }
 
 pub fn show<'a>(context: &CommandContext, shown: impl Into<ShownPlan<'a>>) {
     let shown = shown.into();
+    context.note(|it| planned(it, shown.plan));
     let plan = typed_here(shown.plan);
     let shown = ShownPlan { plan: &plan, ..shown };
     out::data(&text(
@@ -303,6 +308,13 @@ pub fn may(question: &str, yes: bool) -> Result<bool, OpsError> {
         out::talk("nothing changed");
     }
     Ok(agreed)
+}
+
+/// Somebody was asked, and said no.
+pub fn declined(context: &CommandContext) -> Exit {
+    out::talk("nothing changed");
+    context.note(|it| it.stopped = Some("the prompt was declined; nothing changed".into()));
+    Exit::Refused
 }
 
 pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
@@ -383,11 +395,13 @@ async fn carry_out(
     out::end_bars();
     let report = report?;
     events.ended(&report);
+    context.note(|it| ran(it, (None, switching.is_some()), &report));
     ending::tell(&report, ask.intent, &recorded);
-    if let Some(left) = left {
-        out::talk(&left);
+    for told in left.into_iter().chain(ending::in_force(&report, &name)) {
+        out::talk(&told);
     }
     if let Some(switching) = &switching {
+        context.note(|it| it.switch = Some((switching.from.clone(), switching.to.clone())));
         let seen = observers.end(context, session, &events, signals.stop.clone()).await;
         reports::conclude(context, session, &ask.place, switching, &report, seen);
         if report.is_over() {

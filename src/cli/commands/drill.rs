@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cli::args::{AllowArgs, LossArgs, TargetArgs, WorldArgs};
-use crate::cli::commands::apply::{Consent, confirm, refuse, require_terminal, show};
+use crate::cli::commands::apply::{Consent, confirm, declined, refuse, require_terminal, show};
+use crate::cli::commands::drill_end::{ended, told};
 use crate::cli::commands::plan::warn;
 use crate::cli::commands::reports;
 use crate::cli::context::CommandContext;
 use crate::cli::events::RunEvents;
 use crate::cli::exit::Exit;
+use crate::cli::run_document::{about, ran};
 use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
 use crate::engine::lang::model::Stack;
@@ -19,10 +21,10 @@ use crate::engine::recovery::completion::{self, Completion};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::apply::finish::RunResult;
 use crate::ops::apply::step_inputs::Progress;
-use crate::ops::drill::cleanup::{Cleaned, clean_up};
+use crate::ops::drill::cleanup::clean_up;
 use crate::ops::drill::crashed::cut_off;
 use crate::ops::drill::preview::{DrillPreview, foresight};
-use crate::ops::drill::rehearsal::{DrillRun, rehearse};
+use crate::ops::drill::rehearsal::rehearse;
 use crate::ops::drill::spec::{DrillObserver, DrillPhase, DrillSpec};
 use crate::ops::error::OpsError;
 use crate::ops::load::layers;
@@ -60,6 +62,7 @@ pub async fn drill(
     let session = open::session(&ask.place.root, world).await?;
     let stack = drilled(&session, &ask.place, wanted)?;
     let script = spec(context, wanted, ask, &stack)?;
+    context.note(|it| about(it, &script.ask.place, &session));
     let drill = RequestedDrill { context, session: &session, script: &script };
     if wanted.cleanup { drill.clean_up(&stack).await } else { drill.run(wanted.yes).await }
 }
@@ -103,10 +106,11 @@ impl RequestedDrill<'_> {
         let cut_off = cut_off(session, script)?;
         let observer = ConsoleObserver::new(context, session, script);
         let cleaned = clean_up(session, script, &observer).await?;
-        let exit = told(&cleaned);
+        context.note(|it| it.remaining.clone_from(&cleaned.leftovers));
+        let exit = told(script, &cleaned);
         if let Some(cut_off) = cut_off {
             let report = cut_off.report(session, script, goals(stack), &cleaned.report);
-            reports::tell_and_keep(session, &script.ask.place, &report);
+            reports::tell_and_keep(context, session, &script.ask.place, &report);
         }
         observer.finish().await;
         Ok(exit)
@@ -128,8 +132,7 @@ impl RequestedDrill<'_> {
             return Ok(exit);
         }
         if !yes && !confirm("Rehearse it? Only `yes` is accepted:", "yes") {
-            out::talk("nothing changed");
-            return Ok(Exit::Refused);
+            return Ok(declined(context));
         }
         self.rehearse(lease, proposed, &foresight).await
     }
@@ -182,9 +185,13 @@ impl RequestedDrill<'_> {
                 return Ok(signals.number().map_or(Exit::Failed, Exit::Signal));
             }
         };
-        let exit = ended(&rehearsal);
+        let exit = ended(context, script, &rehearsal);
         let report = rehearsal.report(session, script);
-        reports::tell_and_keep(session, place, &report);
+        context.note(|it| {
+            it.phase = Some(report.phase);
+            it.remaining.clone_from(&rehearsal.cleaned.leftovers);
+        });
+        reports::tell_and_keep(context, session, place, &report);
         observer.finish().await;
         // What a drill is for: an objective that is missed fails it.
         let exit = if exit == Exit::Done && !report.passed() { Exit::Failed } else { exit };
@@ -400,8 +407,8 @@ struct ConsoleObserver<'a> {
     session: &'a Arc<Session>,
     stack: String,
     hooks: Option<Arc<Notifier>>,
-    /// Of the part that began last.
-    events: Mutex<RunEvents>,
+    /// The part that began last, and its events.
+    part: Mutex<(DrillPhase, RunEvents)>,
 }
 
 impl<'a> ConsoleObserver<'a> {
@@ -409,7 +416,8 @@ impl<'a> ConsoleObserver<'a> {
         let stack = script.ask.place.name();
         let hooks = Notifier::read(session, &script.ask, &out::problems());
         let events = RunEvents::new(None, None, session, &stack, None);
-        Self { context, session, stack, hooks, events: Mutex::new(events) }
+        let part = Mutex::new((DrillPhase::Apply, events));
+        Self { context, session, stack, hooks, part }
     }
 
     /// After everything else: what is not posted yet gets a moment.
@@ -419,24 +427,19 @@ impl<'a> ConsoleObserver<'a> {
         }
     }
 
-    fn events(&self) -> MutexGuard<'_, RunEvents> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    fn part(&self) -> MutexGuard<'_, (DrillPhase, RunEvents)> {
+        self.part.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl DrillObserver for ConsoleObserver<'_> {
     fn begins(&self, part: DrillPhase, plan: &Plan) {
         out::end_bars();
-        let name = match part {
-            DrillPhase::Apply => "apply",
-            DrillPhase::Switch => "switch",
-            DrillPhase::Cleanup => "cleanup",
-        };
         let log = self.context.events.as_ref();
         let hooks = self.hooks.as_ref();
-        let mut events = RunEvents::new(log, hooks, self.session, &self.stack, Some(name));
+        let mut events = RunEvents::new(log, hooks, self.session, &self.stack, Some(part.word()));
         events.began(&self.context.command, plan, None, None);
-        *self.events() = events;
+        *self.part() = (part, events);
         match part {
             DrillPhase::Apply => out::talk("apply: creating home as it is before the disaster"),
             DrillPhase::Switch => {
@@ -456,58 +459,13 @@ impl DrillObserver for ConsoleObserver<'_> {
     }
 
     fn listener(&self, plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
-        self.events().listener(plan, progress::listener(plan))
+        self.part().1.listener(plan, progress::listener(plan))
     }
 
     fn ended(&self, report: &RunResult) {
-        self.events().ended(report);
+        let part = self.part();
+        part.1.ended(report);
+        let (name, is_switch) = (part.0.word(), part.0 == DrillPhase::Switch);
+        self.context.note(|it| ran(it, (Some(name), is_switch), report));
     }
-}
-
-fn ended(it: &DrillRun) -> Exit {
-    out::end_bars();
-    ending::part("apply", &it.applied);
-    if let Some(switched) = &it.switched {
-        ending::part("switch", switched);
-    }
-    if let Some(why) = &it.refused {
-        out::talk(&format!("the switch was not carried out: {why}"));
-    }
-    for (address, took) in &it.replicated {
-        match took {
-            Ok(took) => out::talk(&format!(
-                "replication: verified at {address} after {:.1} s",
-                took.as_secs_f64()
-            )),
-            Err(why) => out::talk(&format!("replication: {address}: {why}")),
-        }
-    }
-    let named = |addresses: &[Address]| {
-        addresses.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
-    };
-    for (what, addresses) in [
-        ("deleted, but not in the preview", &it.surprises.unforeseen),
-        ("in the preview, but not deleted", &it.surprises.undeleted),
-    ] {
-        if !addresses.is_empty() {
-            out::talk(&format!(
-                "the cleanup differed from the preview: {what}: {}",
-                named(addresses)
-            ));
-        }
-    }
-    told(&it.cleaned);
-    it.ending().into()
-}
-
-fn told(cleaned: &Cleaned) -> Exit {
-    out::end_bars();
-    ending::part("cleanup", &cleaned.report);
-    if cleaned.leftovers.is_empty() {
-        out::talk("no resources remain");
-    }
-    for it in &cleaned.leftovers {
-        out::talk(&format!("remaining: {it}"));
-    }
-    cleaned.ending().into()
 }

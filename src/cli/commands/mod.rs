@@ -11,6 +11,7 @@ pub mod status;
 pub mod apply;
 pub mod switch;
 pub mod where_to;
+pub mod drill_end;
 pub mod drill;
 pub mod explain;
 pub mod init;
@@ -20,15 +21,21 @@ pub mod state;
 pub mod sandbox;
 pub mod watch;
 
+use std::sync::Arc;
+
 use crate::cli::args::{Arguments, CliCommand as Command};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
+use crate::cli::run_document::RunDocument;
 use crate::ops::error::OpsError;
 use crate::ops::load::layers::is_overlay_name;
 
 /// Runs the command.
-pub async fn run(arguments: Arguments) -> Result<Exit, OpsError> {
-    let context = CommandContext::of(&arguments)?;
+pub async fn run(
+    arguments: Arguments,
+    document: Option<Arc<RunDocument>>,
+) -> Result<Exit, OpsError> {
+    let context = CommandContext::of(&arguments, document)?;
     file_is_no_overlay(&arguments.command)?;
     match arguments.command {
         Command::Init { dir } => init::init(&context, dir),

@@ -121,11 +121,17 @@ pub fn conclude(
     let mut report = recovery_reports::report(session, place, switching, &context.command, run);
     report.take_answers(seen.answered.as_slice());
     report.heartbeats = seen.heartbeats;
-    tell_and_keep(session, place, &report);
+    tell_and_keep(context, session, place, &report);
 }
 
 /// A report that cannot be kept does not undo what was done.
-pub fn tell_and_keep(session: &Session, place: &StackRef, report: &SwitchReport) {
+pub fn tell_and_keep(
+    context: &CommandContext,
+    session: &Session,
+    place: &StackRef,
+    report: &SwitchReport,
+) {
+    context.note(|it| it.report = Some(report.clone()));
     out::talk(&render::report::paragraph(report));
     match recovery_reports::keep(session, place, report) {
         Ok(file) => out::talk(&format!("  saved in {}", place.shown(&file))),

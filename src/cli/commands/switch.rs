@@ -10,6 +10,7 @@ use crate::cli::commands::status::pending;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
+use crate::cli::run_document::{about, found};
 use crate::cli::{open, out, signals};
 use crate::engine::lang::merge::variables::GivenVariable;
 use crate::engine::lang::model::Variable;
@@ -29,6 +30,7 @@ use crate::ops::load::switch_target::{Losses, is_made};
 use crate::ops::plan::make::{plan_on, state_is_missing};
 use crate::ops::plan::refresh;
 use crate::ops::recovered;
+use crate::render::run::UsersAre;
 use crate::store::lease::Lease;
 
 /// What every switch is given.
@@ -70,7 +72,9 @@ pub async fn failover(
         include_pending: losing.include_pending,
         ..ask
     };
-    ask.overlays = Some([known.home.clone(), vec![to.to_owned()]].concat());
+    let to_overlays = [known.home.clone(), vec![to.to_owned()]].concat();
+    context.note(|it| found(it, Some(&known), Some(&to_overlays)));
+    ask.overlays = Some(to_overlays.clone());
     // Before anything is asked or advised: what is made for a drill is nowhere to fail over to.
     if let Ok(overlay) = crate::ops::load::layers::instance_of(&ask.place, to) {
         crate::ops::load::workspace::belongs(&ask.place, &overlay)?;
@@ -80,10 +84,9 @@ pub async fn failover(
         assume_on_the_way(&mut ask, &known, to)?;
     }
     let lost = check(&session, &ask, &known)?;
-    let to_overlays = ask.overlays.clone().unwrap_or_default();
     if is_made(&known, &to_overlays, &ask.losses) && !is_left(&session, &ask, &to_overlays)? {
         takes_no_variable(&session, &ask, &known)?;
-        return there_already(&session, &ask, &known, Some(to)).await;
+        return there_already(context, &session, &ask, &known, Some(to)).await;
     }
     let asks = !wanted.yes;
     let BegunSwitch::Open { lease, state } = take(context, &session, &ask, &known, &lost, asks)?
@@ -114,6 +117,7 @@ pub async fn failback(
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
     require_terminal(consent)?;
     let (ask, session, known) = begin(context, target, wanted).await?;
+    context.note(|it| found(it, Some(&known), Some(&known.home)));
     let ask = PlanRequest {
         overlays: Some(known.home.clone()),
         losses: Losses::Only(back.lost),
@@ -124,7 +128,7 @@ pub async fn failback(
     let lost = check(&session, &ask, &known)?;
     if is_made(&known, &known.home, &ask.losses) && !is_left(&session, &ask, &known.home)? {
         takes_no_variable(&session, &ask, &known)?;
-        return there_already(&session, &ask, &known, None).await;
+        return there_already(context, &session, &ask, &known, None).await;
     }
     must_answer(&session, &ask, &known).await?;
     let asks = !wanted.yes;
@@ -262,6 +266,7 @@ async fn begin(
     let ask = open::ask(&context.directory, &layers, &wanted.allow, Intent::Apply)?;
     let ask = PlanRequest { only_switch: true, last_good: wanted.last_good, ..ask };
     let session = open::session(&ask.place.root, &wanted.world).await?;
+    context.note(|it| about(it, &ask.place, &session));
     let known = session.store(&ask.place).load()?.filter(|it| !it.records.is_empty());
     let Some(known) = known else {
         if session.store(&ask.place).load()?.is_none() {
@@ -354,6 +359,7 @@ fn nothing_yet(place: &StackRef) -> OpsError {
 
 /// Nothing to switch, and nothing of a switch is left: what is pending is not made by the way.
 async fn there_already(
+    context: &CommandContext,
     session: &Session,
     ask: &PlanRequest,
     state: &State,
@@ -367,6 +373,10 @@ async fn there_already(
             let remedy = it.remedy.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
             format!("{}{remedy}", it.sentence())
         };
+        context.note(|it| {
+            it.users = Some(UsersAre::Unconfirmed);
+            it.open.clone_from(&astray);
+        });
         let astray: Vec<String> = astray.iter().map(told).collect();
         out::talk(&format!(
             "{site} is active in {name}, but users could not be confirmed there: {}; run {} to see what exists",

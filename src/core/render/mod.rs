@@ -13,6 +13,7 @@ pub mod audit;
 pub mod sarif;
 pub mod status;
 pub mod report;
+pub mod run;
 pub mod watch;
 #[cfg(test)]
 mod tests;

@@ -42,6 +42,16 @@ pub enum DrillPhase {
     Cleanup,
 }
 
+impl DrillPhase {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Switch => "switch",
+            Self::Cleanup => "cleanup",
+        }
+    }
+}
+
 /// What is rehearsed.
 pub struct DrillSpec {
     /// Of the instance, under the drill's overlay.
