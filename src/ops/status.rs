@@ -57,7 +57,8 @@ pub fn status(
         }
         other => other.to_string(),
     });
-    let is_held = store.lease_status()?.is_some_and(|it| it.is_alive);
+    // Who took over and has written nothing yet is not the run that the journal tells of.
+    let is_held = store.lease_status()?.is_some_and(|it| it.is_alive && it.epoch == state.epoch);
     // Without its journal less is known, and nothing else is wrong.
     let entries = if is_held { store.entries(0).unwrap_or_default() } else { Vec::new() };
     let run = runs(&entries).pop().filter(|it| !it.is_ended);

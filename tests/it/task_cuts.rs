@@ -78,12 +78,13 @@ impl CutTask {
             task.is_some_and(|it| it.run.open_question().is_some())
         };
         while self.does == Does::Confirm && running.until(is_asked) {
-            // Who died meanwhile is asked nothing any more.
+            // Who died meanwhile is asked nothing any more, and who takes over asks anew.
             let approved = self.home.sandbox(&["approve", "site", "work"]);
-            if approved.code == Some(0) || !running.goes_on() {
+            let is_given = approved.code == Some(0);
+            approved.done();
+            if is_given || !running.goes_on() {
                 break;
             }
-            approved.done();
         }
         running.end()
     }

@@ -21,8 +21,10 @@ pub fn approve(store: &StateStore, it: ApproveArgs, at: i64) -> Result<Exit, Ops
     let ApproveArgs { task, plan, because } = it;
     let state = store.load()?.ok_or_else(|| nothing_waits(&task, "the stack has no state"))?;
     let (undo, attempt) = waiting(&state, &task)?;
-    let held = store.lease_status()?.is_some_and(|it| it.is_alive);
-    if !held {
+    // Who took over and has not asked yet will ask of a plan of its own.
+    let held = store.lease_status()?.is_some_and(|it| it.is_alive && it.epoch == state.epoch);
+    let has_asked = state.last_run.as_ref().is_none_or(|it| it.at <= attempt.began);
+    if !held || !has_asked {
         return Err(nothing_waits(&task, "the run that asked has ended"));
     }
     if let Some(named) = plan.filter(|it| !is_digest(&attempt.plan, it)) {

@@ -305,8 +305,10 @@ fn open_tasks<'a>(facts: &StatusFacts<'a>) -> Vec<(&'a String, String)> {
 
 /// The questions that the run which goes on has put to a person.
 fn questions<'a>(facts: &StatusFacts<'a>) -> Vec<(&'a String, &'a str)> {
-    let asked = facts.state.tasks.iter().filter(|_| facts.run.is_some());
-    asked.filter_map(|(name, it)| Some((name, it.last().open_question()?))).collect()
+    let Some(run) = facts.run else { return Vec::new() };
+    let asked = facts.state.tasks.iter().map(|(name, it)| (name, it.last()));
+    let asked = asked.filter(|(_, it)| it.began >= run.began);
+    asked.filter_map(|(name, it)| Some((name, it.open_question()?))).collect()
 }
 
 /// What a task that ran has left, and how that is taken back.
