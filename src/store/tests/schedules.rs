@@ -364,5 +364,5 @@ fn at_most_one_of_three_writers_acts_and_nothing_acknowledged_is_lost() {
         acknowledged += kept;
     }
     // They do get somewhere.
-    assert!(calls > 5_000 && acknowledged > calls, "{calls} calls, {acknowledged} entries");
+    assert!(calls > 2_000 && acknowledged > calls, "{calls} calls, {acknowledged} entries");
 }
