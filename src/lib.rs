@@ -75,7 +75,8 @@
 //!    ([`ops::plan::recover`]).
 //! 4. One writer: nothing is written without a [`store::lease::Lease`], and no call leaves without a fresh heartbeat
 //!    ([`store::keep_alive::LeaseGuard`]); epochs only grow ([`store::lock_record`]). A switch may preempt what is no switch
-//!    ([`store::preempt`]).
+//!    ([`store::preempt`]). A store behind a network keeps a lease only after its conditional puts were raced
+//!    ([`store::remote::probe`]).
 //! 5. A reader never sees a torn, empty or outdated state ([`store::state_store`], [`store::known_serials`]). What is durable when is
 //!    said once, at the seam between what is remembered and where ([`store::backend`]).
 //! 6. What validates can be applied, and the second run is empty: what the server rewrites is normalized before it is compared

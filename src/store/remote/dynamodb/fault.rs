@@ -107,8 +107,7 @@ fn refusal(table: &str, status: u16, code: Option<&str>, message: &str) -> Faile
         }
         "ValidationException" if is_about_keys(message) => {
             no(RemoteFault::Rejected).advice(format!(
-                "use a table with {}",
-                KEYS_IN_WORDS
+                "use a table with {KEYS_IN_WORDS}"
             ))
         }
         "" if status < 500 => no(RemoteFault::Malformed),
@@ -133,8 +132,7 @@ fn is_about_keys(message: &str) -> bool {
 /// A whole description: nothing of it has to be looked up.
 pub(super) fn missing_advice(table: &str) -> String {
     format!(
-        "create the table `{table}` with {}, billed on demand, or correct its name or region",
-        KEYS_IN_WORDS
+        "create the table `{table}` with {KEYS_IN_WORDS}, billed on demand, or correct its name or region"
     )
 }
 

@@ -386,3 +386,47 @@ impl BadEnd {
         self.refusal.as_ref().is_some_and(S3Refusal::is_no_such_key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ReadObject, S3Put};
+    use crate::store::backend::{ObjectVersion, PutCondition, PutOutcome, StoredObject};
+    use crate::store::key::JOURNAL;
+
+    fn found(bytes: &[u8], version: &str, put_id: Option<&str>) -> Option<ReadObject> {
+        let object = StoredObject { bytes: bytes.to_vec(), version: ObjectVersion(version.into()) };
+        Some(ReadObject { object, put_id: put_id.map(Into::into) })
+    }
+
+    #[test]
+    fn became_is_decided_by_what_is_there_alone() {
+        let before = ObjectVersion("before".into());
+        let written = Some(PutOutcome::Written(ObjectVersion("now".into())));
+        for condition in
+            [PutCondition::Always, PutCondition::Absent, PutCondition::Version(&before)]
+        {
+            let put = S3Put::new(JOURNAL.clone(), b"mine", condition);
+            let id = put.id.as_str();
+            assert_eq!(put.became(found(b"mine", "now", Some(id))), written, "{condition:?}");
+            assert_eq!(put.became(found(b"mine", "now", None)), written, "metadata is dropped");
+            // Equal bytes of somebody else, and what somebody else made of ours.
+            for other in [
+                found(b"mine", "now", Some("other")),
+                found(b"other", "now", Some("other")),
+                found(b"other", "now", None),
+            ] {
+                let expected = match condition {
+                    PutCondition::Always => None,
+                    _ => Some(PutOutcome::Refused),
+                };
+                assert_eq!(put.became(other), expected, "{condition:?}");
+            }
+        }
+        let again = |condition, found| {
+            S3Put::new(JOURNAL.clone(), b"mine", condition).became(found).is_none()
+        };
+        assert!(again(PutCondition::Absent, None), "a 409, or it never arrived");
+        assert!(again(PutCondition::Version(&before), found(b"old", "before", None)));
+        assert!(!again(PutCondition::Version(&before), None), "it was removed");
+    }
+}
