@@ -76,7 +76,8 @@ impl FaultyStore {
 
     /// Whatever happens to a put that nobody contends, it is told that it was written.
     fn never_loses_against_itself(&self) {
-        for fault in QUICK.into_iter().chain([ProxyFault::Hang, ProxyFault::HangAfter]) {
+        let slow = [ProxyFault::SlowDown(Some(1)), ProxyFault::Hang, ProxyFault::HangAfter];
+        for fault in QUICK.into_iter().chain(slow) {
             let (through, direct) = self.state();
             through.put(&key("a"), b"0", PutCondition::Always).unwrap();
             self.proxy.plan(ProxyPlan::At(0, fault));

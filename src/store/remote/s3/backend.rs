@@ -393,9 +393,9 @@ mod tests {
     use crate::store::backend::{ObjectVersion, PutCondition, PutOutcome, StoredObject};
     use crate::store::key::JOURNAL;
 
-    fn found(bytes: &[u8], version: &str, put_id: Option<&str>) -> Option<ReadObject> {
+    fn found(bytes: &[u8], version: &str, put_id: Option<&str>) -> ReadObject {
         let object = StoredObject { bytes: bytes.to_vec(), version: ObjectVersion(version.into()) };
-        Some(ReadObject { object, put_id: put_id.map(Into::into) })
+        ReadObject { object, put_id: put_id.map(Into::into) }
     }
 
     #[test]
@@ -407,8 +407,12 @@ mod tests {
         {
             let put = S3Put::new(JOURNAL.clone(), b"mine", condition);
             let id = put.id.as_str();
-            assert_eq!(put.became(found(b"mine", "now", Some(id))), written, "{condition:?}");
-            assert_eq!(put.became(found(b"mine", "now", None)), written, "metadata is dropped");
+            assert_eq!(put.became(Some(found(b"mine", "now", Some(id)))), written, "{condition:?}");
+            assert_eq!(
+                put.became(Some(found(b"mine", "now", None))),
+                written,
+                "metadata is dropped"
+            );
             // Equal bytes of somebody else, and what somebody else made of ours.
             for other in [
                 found(b"mine", "now", Some("other")),
@@ -419,14 +423,14 @@ mod tests {
                     PutCondition::Always => None,
                     _ => Some(PutOutcome::Refused),
                 };
-                assert_eq!(put.became(other), expected, "{condition:?}");
+                assert_eq!(put.became(Some(other)), expected, "{condition:?}");
             }
         }
         let again = |condition, found| {
             S3Put::new(JOURNAL.clone(), b"mine", condition).became(found).is_none()
         };
         assert!(again(PutCondition::Absent, None), "a 409, or it never arrived");
-        assert!(again(PutCondition::Version(&before), found(b"old", "before", None)));
+        assert!(again(PutCondition::Version(&before), Some(found(b"old", "before", None))));
         assert!(!again(PutCondition::Version(&before), None), "it was removed");
     }
 }
