@@ -11,6 +11,7 @@ use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::nearest;
 use crate::kinds::{builtin, example};
 use crate::ops::error::OpsError;
+use crate::store::remote::schema::state_schema;
 
 pub fn kinds(kind: Option<&str>) -> Result<Exit, OpsError> {
     let catalog = builtin();
@@ -123,7 +124,7 @@ fn line(name: &str, attribute: &Attribute) -> String {
 }
 
 pub fn schema() -> Exit {
-    let schema = json_schema(&builtin());
+    let schema = json_schema(&builtin(), state_schema());
     out::data(&serde_json::to_string_pretty(&schema).expect("JSON prints"));
     Exit::Done
 }

@@ -43,7 +43,7 @@ pub async fn status(context: &CommandContext, arguments: &StatusArgs) -> Result<
         Plain::Text => {
             out::typed_here(&render::status::text(facts, out::terminal_width())).into_owned()
         }
-        Plain::Json => render::status::json(facts),
+        Plain::Json => render::status_json::json(facts),
     })?);
     let healths = online.iter().flatten().map(|(_, it)| it.health);
     Ok(match healths.max() {
@@ -78,7 +78,7 @@ async fn follow(
             let text = told(session, place, given, looked, |facts| match format {
                 Plain::Text => out::typed_here(&render::status::text(facts, out::terminal_width()))
                     .into_owned(),
-                Plain::Json => render::status::json_line(facts),
+                Plain::Json => render::status_json::json_line(facts),
             })?;
             match format {
                 Plain::Text if draws => out::redraw(&text),

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod audit;
 pub mod sarif;
 pub mod status;
+pub mod status_json;
 pub mod report;
 pub mod run;
 pub mod watch;

@@ -1,15 +1,12 @@
-//! Where a stack stands: for people, and as JSON.
-
-use serde_json::{Value as Json, json};
+//! Where a stack stands, for people.
 
 use crate::engine::plan::model::change::{Action, Change, Plan};
 use crate::engine::recovery::report::journaled::JournaledSwitch;
 use crate::engine::recovery::user_routes::UserRoute;
-use crate::engine::state::record::{MutatingCall, Phase, State, SwitchRecord};
+use crate::engine::state::record::{Phase, State, SwitchRecord};
 use crate::engine::state::task_record::{TaskAttempt, TaskRecord};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
-use crate::engine::value::Value;
 use crate::render::words::{count, duration, escape_control, failed, inline, moment, wrap};
 
 /// Everything a status is told from.
@@ -52,7 +49,7 @@ pub enum Health {
 }
 
 impl Health {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Answers => "answers",
             Self::NotAsked => "not asked",
@@ -131,7 +128,8 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
         None => "last run: none".into(),
     });
     lines.push(format!("lease: {}", facts.lease.as_deref().map_or("free".into(), escape_control)));
-    let kept = facts.store.as_deref().map_or_else(String::new, |it| format!(" in {}", escape_control(it)));
+    let kept =
+        facts.store.as_deref().map_or_else(String::new, |it| format!(" in {}", escape_control(it)));
     lines.push(format!("state: serial {}{kept}", state.serial));
     lines.push(format!("resources: {}", state.records.len()));
     let mut lines: Vec<String> = lines.iter().flat_map(|it| wrap(it, "  ", width)).collect();
@@ -252,14 +250,14 @@ fn recovery(facts: &StatusFacts<'_>) -> Option<String> {
 }
 
 /// The time of a switch that has not ended, in seconds.
-struct UsedTime {
-    used: u64,
+pub(super) struct UsedTime {
+    pub used: u64,
     /// Users have moved: then that is how long it took, and so long others may still answer the old way.
-    has_moved: bool,
-    dns_bound: u64,
+    pub has_moved: bool,
+    pub dns_bound: u64,
 }
 
-fn used(facts: &StatusFacts<'_>) -> Option<UsedTime> {
+pub(super) fn used(facts: &StatusFacts<'_>) -> Option<UsedTime> {
     let switch = facts.state.unfinished_switch()?;
     let began = switch.last_good.unwrap_or(switch.since).min(switch.since);
     let moved = switch.moved.filter(|_| facts.state.phase == Phase::Degraded);
@@ -292,7 +290,7 @@ fn running(facts: &StatusFacts<'_>) -> Vec<String> {
 
 /// The tasks of the switch that goes on of which it is not known that they are done; what runs now is told by its run, and a
 /// question that nobody answered is asked again.
-fn open_tasks<'a>(facts: &StatusFacts<'a>) -> Vec<(&'a String, String)> {
+pub(super) fn open_tasks<'a>(facts: &StatusFacts<'a>) -> Vec<(&'a String, String)> {
     let here = facts.state.unfinished_switch().map(SwitchRecord::identity);
     let is_over = |it: &&TaskAttempt| it.end.is_some() || facts.run.is_none();
     let open = facts.state.tasks.iter().filter_map(|(name, it)| {
@@ -304,7 +302,7 @@ fn open_tasks<'a>(facts: &StatusFacts<'a>) -> Vec<(&'a String, String)> {
 }
 
 /// The questions that the run which goes on has put to a person.
-fn questions<'a>(facts: &StatusFacts<'a>) -> Vec<(&'a String, &'a str)> {
+pub(super) fn questions<'a>(facts: &StatusFacts<'a>) -> Vec<(&'a String, &'a str)> {
     let Some(run) = facts.run else { return Vec::new() };
     let asked = facts.state.tasks.iter().map(|(name, it)| (name, it.last()));
     let asked = asked.filter(|(_, it)| it.began >= run.began);
@@ -312,13 +310,13 @@ fn questions<'a>(facts: &StatusFacts<'a>) -> Vec<(&'a String, &'a str)> {
 }
 
 /// What a task that ran has left, and how that is taken back.
-struct TaskInForce<'a> {
-    task: &'a String,
-    since: i64,
-    way: WayBack,
+pub(super) struct TaskInForce<'a> {
+    pub task: &'a String,
+    pub since: i64,
+    pub way: WayBack,
 }
 
-enum WayBack {
+pub(super) enum WayBack {
     /// The run that goes on, or this command.
     Command(String),
     /// Nothing of lifeboat does.
@@ -328,7 +326,7 @@ enum WayBack {
 }
 
 /// The tasks that ran, or may have, and were not taken back; of those that nothing takes back the ones of this switch.
-fn tasks_in_force<'a>(facts: &StatusFacts<'a>) -> Vec<TaskInForce<'a>> {
+pub(super) fn tasks_in_force<'a>(facts: &StatusFacts<'a>) -> Vec<TaskInForce<'a>> {
     let (state, stack) = (facts.state, &facts.name);
     let here = state.unfinished_switch().map(SwitchRecord::identity);
     let way = |it: &TaskRecord| match &it.takes_back {
@@ -426,7 +424,7 @@ fn few(changes: &[&Change], word: &str) -> String {
 }
 
 /// What a switch whose users have moved has still to do itself.
-fn is_of_switch(plan: &Plan, change: &Change) -> bool {
+pub(super) fn is_of_switch(plan: &Plan, change: &Change) -> bool {
     plan.rest.as_ref().is_some_and(|it| it.changes.contains(&change.address))
 }
 
@@ -442,12 +440,12 @@ fn failures(facts: &StatusFacts<'_>) -> Vec<String> {
 }
 
 /// A part of it may be held all the same.
-fn is_pending(change: &Change) -> bool {
+pub(super) fn is_pending(change: &Change) -> bool {
     change.action != Action::NoOp
 }
 
 /// What the layers want is no news of a stack of which nothing was made, or nothing is left.
-fn nothing_is_applied(facts: &StatusFacts<'_>) -> bool {
+pub(super) fn nothing_is_applied(facts: &StatusFacts<'_>) -> bool {
     facts.state.records.is_empty() && facts.state.pending.is_empty()
 }
 
@@ -457,160 +455,5 @@ fn stale_since(facts: &StatusFacts<'_>, output: &str) -> String {
     stale.map_or_else(String::new, |it| {
         let since = it.since.map_or_else(String::new, |it| format!(" since {}", moment(it)));
         format!("  (stale: {} is lost{since})", escape_control(&it.fault_domain))
-    })
-}
-
-/// The same for programs; additions do not change the version.
-pub fn json(facts: &StatusFacts<'_>) -> String {
-    serde_json::to_string_pretty(&value(facts)).expect("plain data serialises")
-}
-
-/// The same on one line, for `--follow`.
-pub fn json_line(facts: &StatusFacts<'_>) -> String {
-    value(facts).to_string()
-}
-
-fn value(facts: &StatusFacts<'_>) -> Json {
-    let state = facts.state;
-    let change = |it: &Change| {
-        json!({
-            "address": it.address.to_string(),
-            "action": it.deferred.as_ref().map_or(it.action, |it| it.action).word(),
-            "why": it.deferred.as_ref().map(|it| it.why.clone()),
-        })
-    };
-    let chosen = |wanted: &dyn Fn(&Change) -> bool| -> Vec<Json> {
-        let changes = facts.plan.into_iter().flat_map(|it| &it.changes);
-        changes.filter(|it| wanted(it)).map(change).collect()
-    };
-    json!({
-        "version": 2,
-        "stack": facts.name,
-        "target": state.target,
-        "active": state.active,
-        "home": state.home,
-        "phase": state.phase.word(),
-        "switch": switch(state),
-        "users": facts.ways.iter().map(|it| json!({
-            "address": it.address.to_string(),
-            "target": it.target,
-            "to": it.to.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "fault_domain": it.fault_domain,
-            "lost": it.is_lost,
-            "to_move": it.is_to_move,
-            "shut": it.shut,
-            "backends": it.backends.map(|it| json!({ "recorded": it.recorded, "wanted": it.wanted })),
-        })).collect::<Vec<_>>(),
-        "online": facts.online.map(answers),
-        "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
-        "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),
-        "questions": asked(facts),
-        "tasks_in_force": in_force(facts),
-        "tasks": unknown_tasks(facts),
-        "deferred": chosen(&|it| it.deferred.is_some() && !it.is_orphaned()),
-        "orphaned": chosen(&Change::is_orphaned),
-        "pending": pending(facts),
-        "trouble": facts.trouble,
-        "last_run": state.last_run.as_ref().map(|it| json!({ "who": it.who, "command": it.command, "at": it.at, "finished": it.finished })),
-        "store": facts.store,
-        "lease": facts.lease,
-        "recovery": used(facts).map(|it| json!({
-            "seconds": it.used,
-            "shifted": it.has_moved,
-            "dns_bound": it.dns_bound,
-            "objective": facts.objective,
-            "estimate": facts.estimate,
-        })),
-        "run": facts.run.map(|it| json!({
-            "ended": it.ended(),
-            "steps": Some(it.planned).filter(|it| *it > 0),
-            "in_progress": it.open().map(|it| json!({
-                "address": it.address.to_string(),
-                "call": it.call,
-                "since": it.started,
-            })).collect::<Vec<_>>(),
-        })),
-        "serial": state.serial,
-        "resources": state.records.len(),
-        "outputs": outputs(facts),
-    })
-}
-
-/// The switch that goes on, and why steps of it failed; null: there is none.
-fn switch(state: &State) -> Json {
-    let Some(it) = &state.switch else { return Json::Null };
-    let failures = it.failures.iter().map(|(address, it)| {
-        json!({
-            "address": address.to_string(),
-            "call": it.call.map(MutatingCall::word),
-            "class": it.class,
-            "why": it.why,
-            "at": it.at,
-        })
-    });
-    json!({
-        "from": it.from,
-        "since": it.since,
-        "by": it.by,
-        "users": if state.phase == Phase::Degraded { "moved" } else { "not moved" },
-        "failures": failures.collect::<Vec<_>>(),
-    })
-}
-
-fn answers(all: &[(String, OnlineAnswer)]) -> Vec<Json> {
-    let told = all.iter().map(
-        |(domain, it)| json!({ "fault_domain": domain, "health": it.health.word(), "why": it.why }),
-    );
-    told.collect()
-}
-
-fn asked(facts: &StatusFacts<'_>) -> Vec<Json> {
-    let told = questions(facts).into_iter().map(|(task, question)| {
-        let approve = AdvisedCommand::Approve { stack: &facts.name, task }.to_string();
-        json!({ "task": task, "question": question, "approve": bare(facts, &approve) })
-    });
-    told.collect()
-}
-
-fn in_force(facts: &StatusFacts<'_>) -> Vec<Json> {
-    let undo = |it: &TaskInForce<'_>| match &it.way {
-        WayBack::Command(command) => Some(bare(facts, command)),
-        WayBack::ByHand | WayBack::NoUndo => None,
-    };
-    let told = tasks_in_force(facts).into_iter();
-    told.map(|it| json!({ "task": it.task, "since": it.since, "undo": undo(&it) })).collect()
-}
-
-fn unknown_tasks(facts: &StatusFacts<'_>) -> Vec<Json> {
-    let open = open_tasks(facts).into_iter();
-    open.map(|(task, why)| json!({ "task": task, "why": why })).collect()
-}
-
-/// A command for programs: as it is typed here, without the backticks that set it apart in a sentence.
-fn bare(facts: &StatusFacts<'_>, command: &str) -> String {
-    (facts.typed)(command).trim_matches('`').to_owned()
-}
-
-fn pending(facts: &StatusFacts<'_>) -> Vec<Json> {
-    let changes = facts.plan.into_iter().flat_map(|it| &it.changes);
-    let changes = changes.filter(|it| is_pending(it) && !nothing_is_applied(facts));
-    let told = |it: &Change| {
-        let of_switch = facts.plan.is_some_and(|plan| is_of_switch(plan, it));
-        json!({ "address": it.address.to_string(), "action": it.action.word(), "why": null, "of_switch": of_switch })
-    };
-    changes.map(told).collect()
-}
-
-fn outputs(facts: &StatusFacts<'_>) -> serde_json::Map<String, Json> {
-    let all = facts.state.outputs.iter();
-    all.map(|(name, value)| (name.clone(), output(facts, name, value))).collect()
-}
-
-fn output(facts: &StatusFacts<'_>, name: &str, value: &Value) -> Json {
-    let what = format!("output {name}");
-    let stale = facts.plan.into_iter().flat_map(|it| &it.stale).find(|it| it.what == what);
-    json!({
-        "value": value.json(),
-        "stale": stale.map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since })),
     })
 }

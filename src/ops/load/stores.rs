@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::lang::load::{Loaded, STATE};
-use crate::engine::lang::yaml::node::Node;
+use crate::engine::lang::yaml::node::{MapEntry, Node};
 use crate::engine::lang::yaml::reader::{BYTES_MAX, parse};
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Sources};
@@ -64,7 +64,7 @@ pub fn site(place: &StackRef, is_sandbox: bool) -> Result<StateSite, (u32, Locat
     let mut sources = Sources::default();
     let (node, _) = parse("stack.yaml", &bytes, &mut sources);
     let Some(state) = node.as_ref().and_then(state_of) else { return Ok(folder) };
-    let stores = declared(state).map_err(|why| (state.span.line, why))?;
+    let stores = declared(&state.node).map_err(|why| (state.key.line, why))?;
     Ok(StateSite::Remote(stores.primary))
 }
 
@@ -81,16 +81,16 @@ pub fn described(place: &StackRef, is_sandbox: bool) -> Option<String> {
 /// What is wrong with `state:` in these layers.
 pub fn check(loaded: &Loaded) -> Option<Diagnostic> {
     let state = state_of(loaded.layers.first()?)?;
-    let LocationError { what, remedy } = declared(state).err()?;
+    let LocationError { what, remedy } = declared(&state.node).err()?;
     let mut letters = what.chars();
     let opening = letters.next().map(|it| it.to_uppercase().to_string()).unwrap_or_default();
     let summary = format!("{opening}{}", letters.as_str());
     let wrong = Diagnostic::error(DiagnosticCode::BadStore, summary);
-    Some(wrong.at(state.span, "where the state is kept").help(remedy))
+    Some(wrong.at(state.node.span, "where the state is kept").help(remedy))
 }
 
-fn state_of(stack: &Node) -> Option<&Node> {
-    stack.as_map()?.get(STATE).map(|it| &it.node)
+fn state_of(stack: &Node) -> Option<&MapEntry> {
+    stack.as_map()?.get(STATE)
 }
 
 fn declared(state: &Node) -> Result<DeclaredStores, LocationError> {
@@ -149,5 +149,73 @@ impl Backend for UnknownStore {
 
     fn root(&self) -> &Path {
         &self.file
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{StateSite, backend, check, site};
+    use crate::engine::lang::load::Loaded;
+    use crate::engine::lang::yaml::reader::parse;
+    use crate::ops::load::stack_ref::StackRef;
+    use crate::store::error::StoreError;
+    use crate::store::key::KeyPrefix;
+
+    /// A stack file with this block, and its place.
+    fn stack(block: &str) -> (tempfile::TempDir, StackRef) {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("stacks/shop");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("stack.yaml"), format!("stack: shop\n{block}")).unwrap();
+        let place = StackRef::find("shop", root.path()).unwrap();
+        (root, place)
+    }
+
+    #[test]
+    fn site_is_the_folder_unless_the_stack_says_otherwise() {
+        let (_root, place) = stack("");
+        assert_eq!(site(&place, false).unwrap(), StateSite::Folder(place.state(false)));
+        let (_root, place) = stack("state: { s3: { bucket: shop-state, region: eu-central-1 } }");
+        let StateSite::Remote(remote) = site(&place, false).unwrap() else { panic!("a bucket") };
+        assert_eq!(remote.name(), "s3://shop-state");
+        // The sandbox's states lie beside its world.
+        assert_eq!(site(&place, true).unwrap(), StateSite::Folder(place.state(true)));
+    }
+
+    #[test]
+    fn check_and_backend_refuse_what_names_no_store() {
+        let mut said = Vec::new();
+        for block in [
+            "state: s3",
+            "state: []",
+            "state: {}",
+            "state: { s4: { bucket: shop-state, region: eu-west-1 } }",
+            "state: { s3: { bucket: shop-state } }",
+            "state: { s3: { bucket: '${vars.x}', region: eu-west-1 } }",
+            "state: { s3: { bucket: shop-state, region: eu-west-1, prefixx: a } }",
+            "state: { s3: { bucket: shop-state, region: 7 } }",
+            "state:\n  s3: { bucket: shop-state, region: eu-west-1 }\n  mirror: { dynamodb: { table: shop-state, region: us-west-2 } }",
+        ] {
+            let (_root, place) = stack(block);
+            let mut loaded = Loaded::default();
+            let text = format!("stack: shop\n{block}");
+            loaded.layers.extend(parse("stack.yaml", text.as_bytes(), &mut loaded.sources).0);
+            let wrong = check(&loaded).unwrap_or_else(|| panic!("{block}"));
+            assert_eq!(wrong.code.as_str(), "bad_store");
+            let refused = backend(&place, false).list(&KeyPrefix::ROOT).unwrap_err();
+            assert!(matches!(refused, StoreError::Undeclared { line: 2, .. }), "{refused}");
+            said.push(format!("{}: {}", wrong.summary, refused.advice()));
+        }
+        insta::assert_snapshot!(said.join("\n"), @r#"
+`state` must be a map, and this is text: write `state: { s3: { bucket: NAME, region: REGION } }`, or leave `state` out to keep it in its folder
+`state` must be a map, and this is a list: write `state: { s3: { bucket: NAME, region: REGION } }`, or leave `state` out to keep it in its folder
+A store is one of `s3` and `dynamodb`: write `s3: { bucket: …, region: … }` or `dynamodb: { table: …, region: … }`
+`state` has no key `s4`: did you mean `s3`?
+It is not said in which region the bucket is: add `region`
+`${vars.x}` is no name of a bucket: a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`
+`s3` has no key `prefixx`: did you mean `prefix`?
+Invalid type: integer `7`, expected a string: write plain texts: no numbers, no lists, no `${…}`
+This version of lifeboat keeps a state in one store: leave out `mirror` and `witness`
+"#);
     }
 }

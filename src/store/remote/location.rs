@@ -23,7 +23,7 @@ pub enum StoreProtocol {
 }
 
 impl StoreProtocol {
-    const ALL: [Self; 2] = [Self::S3, Self::DynamoDb];
+    pub(super) const ALL: [Self; 2] = [Self::S3, Self::DynamoDb];
 
     /// As it stands in an address and in `state:`.
     pub fn as_str(self) -> &'static str {
@@ -104,7 +104,7 @@ fn wrong(what: impl Into<String>, remedy: impl Into<String>) -> LocationError {
 }
 
 /// The keys of `state:` beside the bucket or the table.
-const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 9] = [
     "access_key_env",
     "endpoint",
     "fault_domain",

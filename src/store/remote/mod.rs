@@ -6,6 +6,7 @@
 
 mod names;
 pub mod location;
+pub mod schema;
 mod attempts;
 mod credentials;
 mod runtime;

@@ -4,9 +4,11 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::schema::{Attribute, Catalog, Kind, Type};
 
-/// The schema of a stack file; a file with `overlay:` is an overlay.
-pub fn json_schema(catalog: &Catalog) -> Value {
+/// The schema of a stack file; a file with `overlay:` is an overlay. What says where the state is kept comes from whoever opens
+/// stores.
+pub fn json_schema(catalog: &Catalog, state: Value) -> Value {
     let mut defs = definitions();
+    defs.insert("state".into(), state);
     for kind in catalog.kinds.values() {
         defs.insert(kind.kind.clone(), of_kind(kind, false));
         defs.insert(format!("{} in an overlay", kind.kind), of_kind(kind, true));
@@ -109,36 +111,6 @@ fn object(made: Value) -> Map<String, Value> {
     }
 }
 
-/// Where the state is kept: values are plain texts, since they are read before anything else is.
-fn state_stores() -> Value {
-    let text = json!({ "type": "string" });
-    let kept_in = |container: &str| {
-        let mut keys = Map::new();
-        for key in [
-            container,
-            "prefix",
-            "region",
-            "endpoint",
-            "fault_domain",
-            "profile",
-            "role_arn",
-            "access_key_env",
-            "secret_key_env",
-            "session_token_env",
-        ] {
-            keys.insert(key.into(), text.clone());
-        }
-        json!({ "type": "object", "required": [container], "additionalProperties": false, "properties": keys })
-    };
-    json!({
-        "type": "object",
-        "description": "Where the state is kept; without it, in the folder `state`.",
-        "additionalProperties": false,
-        "minProperties": 1,
-        "properties": { "s3": kept_in("bucket"), "dynamodb": kept_in("table") },
-    })
-}
-
 /// Webhooks that events are posted to.
 fn notify() -> Value {
     json!({
@@ -217,7 +189,6 @@ fn blocks() -> Map<String, Value> {
             },
         },
         "notify": notify(),
-        "state": state_stores(),
         "gate": gate(),
         "gates": {
             "anyOf": [{ "$ref": "#/$defs/gate" }, { "type": "array", "minItems": 1, "maxItems": 16, "items": { "$ref": "#/$defs/gate" } }],
@@ -436,7 +407,8 @@ mod tests {
     use super::json_schema;
 
     fn wrong(text: &str) -> Vec<String> {
-        let schema = json_schema(&crate::kinds::builtin());
+        let state = serde_json::json!({ "type": "object" });
+        let schema = json_schema(&crate::kinds::builtin(), state);
         let validator = jsonschema::validator_for(&schema).expect("the schema is a schema");
         let stack: serde_json::Value = serde_yaml::from_str(text).expect("the tests write YAML");
         validator.iter_errors(&stack).map(|it| it.instance_path().to_string()).collect()
