@@ -113,8 +113,34 @@ pub fn block(site: &StateSite) -> Option<String> {
 
 /// A text as YAML reads it back as a text.
 fn scalar(text: &str) -> String {
-    let is_plain = text.starts_with(|it: char| it.is_ascii_lowercase())
+    let is_plain = text.starts_with(|it: char| it.is_ascii_alphabetic())
         && text.chars().all(|it| it.is_ascii_alphanumeric() || "-_./".contains(it))
-        && !matches!(text, "true" | "false" | "null" | "yes" | "no" | "on" | "off");
+        // In any case: readers of YAML 1.1 take these for something else.
+        && !WORDS.iter().any(|it| it.eq_ignore_ascii_case(text));
     if is_plain { text.into() } else { serde_json::Value::from(text).to_string() }
+}
+
+/// Words that some readers of YAML take for no text.
+const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+
+#[cfg(test)]
+mod tests {
+    use super::scalar;
+
+    #[test]
+    fn scalar_quotes_what_yaml_does_not_read_back_as_text() {
+        let written = |text: &str| scalar(text);
+        for plain in ["S3_KEY", "shop-state", "eu-west-1", "a/b.c_d", "None"] {
+            assert_eq!(written(plain), plain);
+        }
+        for quoted in
+            ["", "7", "-x", ".x", "/a", "a b", "a: b", "http://x:1", "True", "NO", "y", "null"]
+        {
+            assert_eq!(written(quoted), serde_json::json!(quoted).to_string());
+        }
+        for text in ["S3_KEY", "True", "NO", "7", "1e3", "a#b"] {
+            let read: serde_json::Value = serde_yaml::from_str(&scalar(text)).unwrap();
+            assert_eq!(read, text);
+        }
+    }
 }

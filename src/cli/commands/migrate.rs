@@ -12,6 +12,7 @@ use crate::engine::lang::yaml::block::with_block;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::stores::StateSite;
 use crate::ops::migrate::{MigrationOrder, address, block, destination, migrate};
 use crate::store::lock_record::wall;
 
@@ -64,8 +65,18 @@ pub fn run(
     if moved.is_empty() {
         out::talk(&format!("{} has no state yet; its first apply makes it there", place.stack));
     }
+    let says = match &target {
+        StateSite::Folder(folder) => format!(
+            "names no store any more: the state is on this machine alone, in {}, and no other checkout or pipeline has it",
+            place.shown(folder)
+        ),
+        StateSite::Remote(_) => {
+            "names the new store; every checkout and every pipeline uses it once it is committed"
+                .into()
+        }
+    };
     out::talk(&format!(
-        "{shown} names the new store; commit it, so that every checkout and every pipeline uses it: `git add {shown}`, then {} shows what is there",
+        "{shown} {says}; commit it: `git add {shown}`, then {} shows what is there",
         AdvisedCommand::Status { stack: &place.stack }
     ));
     Ok(Exit::Done)
