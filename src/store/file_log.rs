@@ -304,7 +304,13 @@ mod tests {
     fn open(files: &Arc<FolderBackend>, heart: &KeepAlive, epoch: u64) -> Box<dyn LogWriter> {
         let log = FileLog::new(Arc::clone(files) as Arc<dyn FileBackend>);
         let read = LoadedState { state: None, end: LogEnd::Text(b"whole\n".to_vec()) };
-        let opening = JournalEntry::Leased { epoch, owner: "a".into(), at: 0, preempted: None };
+        let opening = JournalEntry::Leased {
+            epoch,
+            owner: "a".into(),
+            command: None,
+            at: 0,
+            preempted: None,
+        };
         let guard = Arc::clone(&heart.pulse);
         log.open(NewHolder { epoch, guard, opening, read: &read }).unwrap().unwrap().writer
     }

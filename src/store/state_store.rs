@@ -311,8 +311,13 @@ impl StateStore {
             heart.pulse.knows(RenewalState { sequence, serial });
             claims.sweep(epoch)?;
             let preempts = preempted.as_ref().map(ToString::to_string);
-            let opening =
-                JournalEntry::Leased { epoch, owner: owner.into(), at, preempted: preempts };
+            let opening = JournalEntry::Leased {
+                epoch,
+                owner: owner.into(),
+                command: Some(command.into()),
+                at,
+                preempted: preempts,
+            };
             let guard = Arc::clone(&heart.pulse);
             let holder = NewHolder { epoch, guard, opening, read: &loaded };
             let Some(open) = self.log.open(holder)? else { return Ok(None) };

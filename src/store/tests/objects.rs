@@ -118,8 +118,13 @@ fn append_of_a_late_holder_is_seen_by_the_new_one_or_refused() {
     let read = log.read().unwrap();
     late.append(&[bound("before")]).unwrap();
     let other = take(&shop().store, "nobody");
-    let opening =
-        |epoch| JournalEntry::Leased { epoch, owner: "bob".into(), at: 0, preempted: None };
+    let opening = |epoch| JournalEntry::Leased {
+        epoch,
+        owner: "bob".into(),
+        command: None,
+        at: 0,
+        preempted: None,
+    };
     let holder = NewHolder { epoch: 9, guard: other.pulse(), opening: opening(9), read: &read };
     assert!(log.open(holder).unwrap().is_none(), "it has to read again");
     let read = log.read().unwrap();

@@ -31,6 +31,9 @@ pub enum JournalEntry {
     Leased {
         epoch: u64,
         owner: String,
+        /// What the holder does with it. Unknown to journals of before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<String>,
         at: i64,
         /// From whom it was taken, and how.
         #[serde(default, skip_serializing_if = "Option::is_none")]

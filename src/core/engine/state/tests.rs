@@ -107,9 +107,14 @@ fn entry() -> impl Strategy<Value = JournalEntry> {
         }),
         (sample::text(), sample::text())
             .prop_map(|(cloud, account)| JournalEntry::Bound { cloud, account }),
-        (any::<u64>(), sample::text(), option::of(sample::text())).prop_map(
-            |(epoch, owner, preempted)| JournalEntry::Leased { epoch, owner, at: 4, preempted }
-        ),
+        (any::<u64>(), sample::text(), option::of(sample::text()), option::of(sample::text()))
+            .prop_map(|(epoch, owner, command, preempted)| JournalEntry::Leased {
+                epoch,
+                owner,
+                command,
+                at: 4,
+                preempted
+            }),
         (sample::text(), sample::text(), any::<i64>(), any::<bool>(), option::of(attributes()))
             .prop_map(|(who, command, at, destroys, variables)| {
                 let plan = "p".into();
@@ -462,8 +467,14 @@ fn encode_writes_the_oldest_version_that_can_say_it() {
 
 /// Journals from before leases could be taken over are written and read as they were.
 #[test]
-fn encode_entry_omits_preempted_of_a_free_lease() {
-    let leased = JournalEntry::Leased { epoch: 7, owner: "ann".into(), at: 4, preempted: None };
+fn encode_entry_omits_what_a_lease_of_before_did_not_say() {
+    let leased = JournalEntry::Leased {
+        epoch: 7,
+        owner: "ann".into(),
+        command: None,
+        at: 4,
+        preempted: None,
+    };
     let line = encode_entry(1, &leased);
     let expected = r#"{"leased":{"epoch":7,"owner":"ann","at":4}}}"#;
     assert!(line.trim_end().ends_with(expected), "{line}");

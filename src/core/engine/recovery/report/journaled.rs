@@ -363,6 +363,7 @@ mod tests {
         entries.push(JournalEntry::Leased {
             epoch: 2,
             owner: "bob".into(),
+            command: None,
             at: at(700),
             preempted: None,
         });
