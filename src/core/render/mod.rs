@@ -15,6 +15,8 @@ pub mod status;
 pub mod status_json;
 pub mod report;
 pub mod run;
+pub mod journal_words;
+pub mod state_log;
 pub mod watch;
 #[cfg(test)]
 mod tests;

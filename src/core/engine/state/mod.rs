@@ -6,6 +6,7 @@ mod remembered;
 pub mod journal;
 pub mod codec;
 pub mod chain;
+pub mod run_log;
 
 #[cfg(test)]
 mod tests;
