@@ -82,11 +82,16 @@ fn damaged(line: usize) -> impl FnOnce(serde_json::Error) -> CodecError {
     move |why| CodecError::Damaged { line, why: why.to_string() }
 }
 
-/// The bytes of a snapshot: a header, a line per record, a last line.
-pub fn encode_state(state: &State) -> Vec<u8> {
+/// The oldest version that can say what a state says.
+pub fn format_version(state: &State) -> u32 {
     let tells_failures = state.switch.as_ref().is_some_and(|it| !it.failures.is_empty());
     let is_new = state.phase == Phase::Degraded || !state.tasks.is_empty() || tells_failures;
-    let version = if is_new { 2 } else { 1 };
+    if is_new { 2 } else { 1 }
+}
+
+/// The bytes of a snapshot: a header, a line per record, a last line.
+pub fn encode_state(state: &State) -> Vec<u8> {
+    let version = format_version(state);
     let mut text = seal(&json(&Header { version, state }));
     for (address, record) in &state.records {
         text.push_str(&seal(&json(&RecordLine { address, record })));

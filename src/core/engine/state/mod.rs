@@ -7,6 +7,8 @@ pub mod journal;
 pub mod codec;
 pub mod chain;
 pub mod run_log;
+pub mod document;
+pub mod replaced;
 
 #[cfg(test)]
 mod tests;
