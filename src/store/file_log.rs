@@ -170,14 +170,13 @@ impl LogWriter for FileWriter {
 
     /// The old pair moves to `history/`, which keeps the last 50.
     fn replace(&mut self, snapshot: &NewSnapshot<'_>) -> Result<(), StoreError> {
-        let NewSnapshot { state, bytes, previous } = *snapshot;
+        let NewSnapshot { state, bytes, before, previous } = *snapshot;
         let files = &*self.files;
         let new = prepare(files, &SNAPSHOT, self.epoch, bytes)?;
         let empty = prepare(files, &JOURNAL, self.epoch, b"")?;
         files.ensure_prefix(&HISTORY)?;
         if previous == PreviousState::Kept {
-            let serial = state.serial.saturating_sub(1);
-            match keep(files, &SNAPSHOT, KEPT_SNAPSHOT, serial) {
+            match keep(files, &SNAPSHOT, KEPT_SNAPSHOT, before) {
                 // The first one has none before it.
                 Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
                 kept => kept?,

@@ -114,7 +114,8 @@ impl Lease {
         let read_back = decode_state(&bytes)
             .map_err(broken(self.backend.root(), self.backend.place(&SNAPSHOT)))?;
         assert_eq!(read_back, state, "what is written is what is read");
-        self.log.replace(&NewSnapshot { state: &state, bytes: &bytes, previous })?;
+        let before = self.serial;
+        self.log.replace(&NewSnapshot { state: &state, bytes: &bytes, before, previous })?;
         self.serial = state.serial;
         let reached = RenewalState { sequence: self.sequence, serial: self.serial };
         self.heart.pulse.knows(reached);

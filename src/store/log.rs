@@ -80,6 +80,8 @@ pub enum PreviousState {
 pub struct NewSnapshot<'a> {
     pub state: &'a State,
     pub bytes: &'a [u8],
+    /// The serial of the state that it takes the place of.
+    pub before: u64,
     pub previous: PreviousState,
 }
 

@@ -20,6 +20,8 @@ pub mod known_serials;
 pub mod moved;
 pub mod state_store;
 pub mod restore;
+pub mod history;
+pub mod replace;
 pub mod receive;
 pub mod preempt;
 pub mod watch;

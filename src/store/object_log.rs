@@ -331,7 +331,7 @@ impl ObjectWriter {
     }
 
     fn replaced(&mut self, snapshot: &NewSnapshot<'_>) -> Result<(), StoreError> {
-        let NewSnapshot { state, bytes, previous } = *snapshot;
+        let NewSnapshot { state, bytes, previous, .. } = *snapshot;
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let name = format!("{:08}-{:08}-{}", state.serial, self.epoch, &unique[..8]);
         let (snapshot, entries) =

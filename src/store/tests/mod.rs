@@ -6,6 +6,7 @@ pub mod objects;
 pub mod schedules;
 pub mod contract;
 pub mod outdated;
+pub mod history;
 pub mod power_cuts;
 
 use std::fmt;
@@ -347,7 +348,7 @@ fn preempt_waits_until_the_holder_finishes_and_releases() {
     let how = lease.preempted.as_ref().unwrap();
     assert_eq!(how.to_string(), "ann (lifeboat apply shop), which released it");
     assert_eq!(state.unwrap().bound.into_keys().collect::<Vec<_>>(), ["before", "in flight"]);
-    let journal = store.journal().unwrap().join("\n");
+    let journal = format!("{:?}", store.entries(0).unwrap());
     assert!(journal.contains("preempted: Some(\"ann (lifeboat apply shop), which released it\")"));
 }
 
