@@ -159,13 +159,6 @@ impl StateStore {
         }
     }
 
-    /// The entries since the last snapshot, as text for people.
-    pub fn journal(&self) -> Result<Vec<String>, StoreError> {
-        let (place, bytes) = self.log.entries()?;
-        let (entries, _) = decode_journal(&bytes).map_err(broken(self.folder(), place))?;
-        Ok(entries.iter().map(|(at, entry)| format!("{at}: {entry:?}")).collect())
-    }
-
     /// The entries since the last snapshot, and those of so many journals before it, in the order in which they were written.
     pub fn entries(&self, before: usize) -> Result<Vec<JournalEntry>, StoreError> {
         let mut old = self.log.kept()?;

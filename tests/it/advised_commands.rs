@@ -116,7 +116,9 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::Status { stack },
         AdvisedCommand::Reports { stack },
         AdvisedCommand::StateList { stack },
+        AdvisedCommand::StateLog { stack },
         AdvisedCommand::StateRestore { stack },
+        AdvisedCommand::StateRestoreSerial { stack, serial: 7 },
         AdvisedCommand::StateForget { stack, address },
         AdvisedCommand::StateRemember { stack, address },
         AdvisedCommand::StateUnprotect { stack, address },
@@ -159,7 +161,9 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::Status { .. }
         | AdvisedCommand::Reports { .. }
         | AdvisedCommand::StateList { .. }
+        | AdvisedCommand::StateLog { .. }
         | AdvisedCommand::StateRestore { .. }
+        | AdvisedCommand::StateRestoreSerial { .. }
         | AdvisedCommand::StateForget { .. }
         | AdvisedCommand::StateRemember { .. }
         | AdvisedCommand::StateUnprotect { .. }

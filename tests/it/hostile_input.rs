@@ -371,7 +371,7 @@ fn plan_and_apply_let_nothing_act_on_the_terminal() {
         home.run(&["graph", "tiny"]).code(0),
         home.sandbox(&["apply", "tiny", "--yes"]).code(0),
         home.sandbox(&["state", "list", "tiny"]).code(0),
-        home.sandbox(&["state", "log", "tiny"]).code(0),
+        home.sandbox(&["state", "log", "tiny", "--entries"]).code(0),
         home.sandbox(&["status", "tiny"]).code(0),
         home.run(&["render", "tiny"]).code(0),
         home.run(&["validate", NASTY_NAME]).code(1),

@@ -177,7 +177,8 @@ fn apply_that_is_asked_to_stop_ends_in_good_order() {
     assert_eq!(state.integrity(), Vec::<String>::new());
     assert!(state.pending.is_empty(), "what was in flight is recorded: {:?}", state.pending);
     assert!(!state.records.is_empty() && state.records.len() <= RECORDS, "it was in the middle");
-    assert!(store.journal().unwrap()[0].contains("which released it"), "{:?}", store.journal());
+    let entries = format!("{:?}", store.entries(0).unwrap());
+    assert!(entries.contains("which released it"), "{entries}");
     let calls = changes(home);
     running
         .end()

@@ -56,6 +56,7 @@ mod secrets;
 mod heartbeats;
 mod hostile_input;
 mod state_files;
+mod state_surgery;
 mod token_grants;
 mod foreign_records;
 mod outdated_state;

@@ -218,7 +218,8 @@ outputs: { password: '${vars.password}' }
         home.sandbox(&["explain", "safe", "web.user_data"]).code(0),
         home.run(&["render", "safe"]).code(0),
         home.sandbox(&["state", "show", "safe", "web"]).code(0),
-        home.sandbox(&["state", "log", "safe"]).code(0),
+        home.sandbox(&["state", "log", "safe", "--entries"]).code(0),
+        home.sandbox(&["state", "pull", "safe"]).code(0),
         home.sandbox(&["plan", "safe", "--var", "password=another-secret-77"]).code(0),
     ];
     for run in &runs {

@@ -1,8 +1,10 @@
 //! The commands that look into state or mend it.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::args::stack::WorldArgs;
+use crate::cli::args::stack::{Plain, WorldArgs};
 
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
@@ -15,8 +17,19 @@ pub enum StateCommand {
         /// Address as shown by `lifeboat state list`
         address: String,
     },
-    /// Show the journal entries since the last snapshot
-    Log(StateArgs),
+    /// Show who changed the state, when, why and with what result, the newest run first
+    Log {
+        #[command(flatten)]
+        state: StateArgs,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Plain,
+        /// Show only the newest N runs
+        #[arg(short = 'n', long = "number", value_name = "N")]
+        number: Option<usize>,
+        /// Show the single journal entries of each run, too
+        #[arg(long)]
+        entries: bool,
+    },
     /// Move a record to another address; the resource is not changed
     Mv {
         #[command(flatten)]
@@ -35,12 +48,16 @@ pub enum StateCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Restore the newest intact state, or a record that was removed
+    /// Restore the newest intact state, an earlier state, or a record that was removed
     Restore {
         #[command(flatten)]
         state: StateArgs,
         /// Address of a record that `state rm` removed; if omitted, restore the whole state
+        #[arg(conflicts_with = "serial")]
         address: Option<String>,
+        /// Go on with the content of the snapshot with this serial, as shown by `lifeboat state log`
+        #[arg(long, value_name = "N")]
+        serial: Option<u64>,
         /// Skip interactive approval
         #[arg(long)]
         yes: bool,
@@ -50,6 +67,28 @@ pub enum StateCommand {
         #[command(flatten)]
         state: StateArgs,
         address: String,
+    },
+    /// Print the whole state as one document, or save it for its owner alone
+    ///
+    /// The document holds the key of the fingerprints of secrets, and all attributes that are not secret.
+    Pull {
+        #[command(flatten)]
+        state: StateArgs,
+        /// Write it into this file, which only its owner can read
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Put a document of `state pull` in place of the state
+    ///
+    /// Refused are other lineages, older serials, and an equal serial with other content. What was there stays in the history.
+    Push {
+        #[command(flatten)]
+        state: StateArgs,
+        /// Document of `lifeboat state pull`
+        file: PathBuf,
+        /// Skip interactive approval
+        #[arg(long)]
+        yes: bool,
     },
     /// Move the state into another store, and write that into the stack file
     Migrate {
@@ -107,8 +146,10 @@ impl StateCommand {
     pub fn state(&self) -> &StateArgs {
         match self {
             Self::List(state)
-            | Self::Log(state)
+            | Self::Log { state, .. }
             | Self::Show { state, .. }
+            | Self::Pull { state, .. }
+            | Self::Push { state, .. }
             | Self::Mv { state, .. }
             | Self::Rm { state, .. }
             | Self::Restore { state, .. }

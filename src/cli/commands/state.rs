@@ -1,28 +1,21 @@
 //! `state`: looks into what is recorded, and mends it under the lease.
 
 use crate::cli::args::state::ApproveArgs;
-use crate::cli::args::{StateArgs, StateCommand, WorldArgs};
+use crate::cli::args::{StateArgs, StateCommand};
 use crate::cli::commands::apply::may;
-use crate::cli::commands::{migrate, task};
+use crate::cli::commands::recorded::{nothing_there, now, read, store};
+use crate::cli::commands::{migrate, state_document, state_history, task};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::address::Address;
-use crate::engine::state::codec::CodecError;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::{MutatingCall, Record, State};
 use crate::engine::text::advice::AdvisedCommand as Typed;
 use crate::engine::text::diagnostic::nearest;
-use crate::engine::text::names::OverlayNames;
 use crate::engine::text::plain::escape_control;
 use crate::ops::error::OpsError;
-use crate::ops::load::session::open_sandbox;
-use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::stores;
 use crate::ops::plan::recover::adopted;
-use crate::render::words::count;
-use crate::store::error::StoreError;
-use crate::store::state_store::StateStore;
 
 /// The widest column of addresses, in characters; a longer address pushes its own line only. 80 is a common terminal.
 const COLUMN_MAX: usize = 80;
@@ -48,10 +41,8 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
             });
             out::data(&serde_yaml::to_string(&shown).unwrap_or_else(|_| shown.to_string()));
         }
-        StateCommand::Log(state) => {
-            for entry in store(context, &state)?.journal()? {
-                out::data(&entry);
-            }
+        StateCommand::Log { state, format, number, entries } => {
+            state_history::log(context, &state, format, number, entries)?;
         }
         StateCommand::Mv { state, from, to } => {
             let to: Address = parse(&to)?;
@@ -66,11 +57,18 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
             })?;
         }
         StateCommand::Rm { state, address, yes } => return rm(context, &state, &address, yes),
-        StateCommand::Restore { state, address: None, yes } => {
-            return restore(context, &state, yes);
+        StateCommand::Restore { state, serial: Some(serial), yes, .. } => {
+            return state_history::restore_serial(context, &state, serial, yes);
         }
-        StateCommand::Restore { state, address: Some(address), yes } => {
+        StateCommand::Restore { state, address: None, yes, .. } => {
+            return state_history::restore(context, &state, yes);
+        }
+        StateCommand::Restore { state, address: Some(address), yes, .. } => {
             return put_back(context, &state, &address, yes);
+        }
+        StateCommand::Pull { state, out } => state_document::pull(context, &state, out.as_deref())?,
+        StateCommand::Push { state, file, yes } => {
+            return state_document::push(context, &state, &file, yes);
         }
         StateCommand::Unprotect { state, address } => {
             change(context, &state, &address, |state, it| {
@@ -112,24 +110,6 @@ fn list(state: &State) {
     out::data(&state.records.iter().map(line).collect::<Vec<_>>().join("\n"));
 }
 
-fn store(context: &CommandContext, state: &StateArgs) -> Result<StateStore, OpsError> {
-    let WorldArgs { sandbox, .. } = state.world;
-    let place = StackRef::find(&state.stack, &context.directory)?;
-    Ok(StateStore::over(stores::backend(&place, sandbox)))
-}
-
-fn read(store: &StateStore) -> Result<State, OpsError> {
-    store.load()?.ok_or_else(|| nothing_there(store))
-}
-
-fn nothing_there(store: &StateStore) -> OpsError {
-    let what = format!("{} contains no state", store.folder().display());
-    OpsError::input(
-        what,
-        "the first apply creates it; the sandbox has its own, which needs --sandbox",
-    )
-}
-
 fn parse(text: &str) -> Result<Address, OpsError> {
     text.parse().map_err(|why: crate::engine::address::NotAnAddress| {
         OpsError::usage(why.to_string(), "quote the address for the shell")
@@ -152,17 +132,6 @@ fn find(state: &State, text: &str) -> Result<Address, OpsError> {
         |it| format!("did you mean `{it}`?"),
     );
     Err(OpsError::input(format!("`{address}` is not recorded"), help))
-}
-
-/// On the clock of the world that the state is of.
-fn now(context: &CommandContext, args: &StateArgs) -> Result<i64, OpsError> {
-    use crate::cloud::clock::{Clock as _, WallClock};
-    let WorldArgs { sandbox, sandbox_clock, .. } = &args.world;
-    if !sandbox {
-        return Ok(WallClock.now());
-    }
-    let place = StackRef::find(&args.stack, &context.directory)?;
-    Ok(open_sandbox(&place.root, &open::sandbox_options(sandbox_clock)?)?.now())
 }
 
 /// What is forgotten stands in the history, from which it is put back.
@@ -220,56 +189,6 @@ fn put_back(
         return Ok(Exit::Refused);
     }
     mend(context, args, |_| Ok((address, StepOutcome::Recorded(Box::new(record)))))?;
-    Ok(Exit::Done)
-}
-
-/// Goes on from the newest state that is whole, where the one that is there cannot be believed.
-fn restore(context: &CommandContext, args: &StateArgs, yes: bool) -> Result<Exit, OpsError> {
-    let store = store(context, args)?;
-    let why = match store.load() {
-        Ok(state) => {
-            let serial = state.ok_or_else(|| nothing_there(&store))?.serial;
-            out::talk(&format!(
-                "nothing to restore: the state is intact and the newest, serial {serial}"
-            ));
-            return Ok(Exit::Done);
-        }
-        Err(why @ (StoreError::Tracked { .. } | StoreError::Io { .. })) => return Err(why.into()),
-        Err(newer @ StoreError::Broken { source: CodecError::Newer(_), .. }) => {
-            return Err(newer.into());
-        }
-        Err(why) => why,
-    };
-    let nothing = || StoreError::NothingWhole { folder: store.folder().to_owned() };
-    let found = store.restorable()?.ok_or_else(nothing)?;
-    out::talk(&why.to_string());
-    let lost = match found.lost {
-        0 => String::new(),
-        1 => "; 1 later entry is lost".to_owned(),
-        lost => format!("; {lost} later entries are lost"),
-    };
-    out::talk(&format!(
-        "newest intact state: serial {}, entry {}, {} recorded, active: {}{lost}",
-        found.state.serial,
-        found.state.sequence,
-        count(found.state.records.len(), "resource"),
-        OverlayNames(&found.state.active),
-    ));
-    if !may("Restore this state?", yes)? {
-        return Ok(Exit::Refused);
-    }
-    let done = store.restore(&open::who(), &context.command, now(context, args)?)?;
-    let place = StackRef::find(&args.stack, &context.directory)?;
-    let aside: Vec<String> = done.aside.iter().map(|it| place.shown(it)).collect();
-    let aside = if aside.is_empty() { "nothing".to_owned() } else { aside.join(", ") };
-    out::talk(&format!(
-        "restored as serial {}; the old files are kept in {aside}",
-        done.state.serial
-    ));
-    out::talk(&format!(
-        "check what is missing before you apply anything: {}",
-        Typed::Plan { stack: &args.stack, overlays: &[], out: None }
-    ));
     Ok(Exit::Done)
 }
 

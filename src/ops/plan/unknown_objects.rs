@@ -44,13 +44,17 @@ pub async fn find(
     there
 }
 
-/// What no kept snapshot has: the rest was recorded once, and is gone from the state because somebody wanted that.
+/// What no kept snapshot has: the rest was recorded once, and is gone from the state because somebody wanted that. Of a state that
+/// was put back, it is gone because of that.
 fn unforgotten(
     session: &Session,
     place: &StackRef,
     state: &State,
     found: Vec<Unknown>,
 ) -> Vec<Unknown> {
+    if state.is_restored {
+        return found;
+    }
     let store = session.store(place);
     let was_recorded = |it: &Unknown| {
         let before = store.forgotten(state, &it.address).ok().flatten();

@@ -9,3 +9,4 @@ mod crash;
 mod unseen;
 mod runs;
 mod tasks;
+mod surgery;

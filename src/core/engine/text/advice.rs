@@ -95,9 +95,18 @@ pub enum AdvisedCommand<'a> {
     StateList {
         stack: &'a str,
     },
+    /// Who changed the state, when and why.
+    StateLog {
+        stack: &'a str,
+    },
     /// Goes on from the newest state that is whole.
     StateRestore {
         stack: &'a str,
+    },
+    /// Goes on with the content of an earlier state.
+    StateRestoreSerial {
+        stack: &'a str,
+        serial: u64,
     },
     /// Forgets a record; what it is about stays as it is.
     StateForget {
@@ -187,7 +196,11 @@ impl AdvisedCommand<'_> {
             Self::Status { stack } => plain(&["status", stack]),
             Self::Reports { stack } => plain(&["reports", stack]),
             Self::StateList { stack } => plain(&["state", "list", stack]),
+            Self::StateLog { stack } => plain(&["state", "log", stack]),
             Self::StateRestore { stack } => plain(&["state", "restore", stack]),
+            Self::StateRestoreSerial { stack, serial } => {
+                with(&["state", "restore", stack, "--serial"], [serial.to_string()])
+            }
             Self::StateForget { stack, address } => plain(&["state", "rm", stack, address]),
             Self::StateRemember { stack, address } => {
                 plain(&["state", "restore", stack, address, "--yes"])
