@@ -85,6 +85,7 @@ impl From<&OpsError> for Exit {
                 | StoreError::Tracked { .. }
                 | StoreError::Moved { .. }
                 | StoreError::Occupied { .. }
+                | StoreError::OtherStack { .. }
                 | StoreError::Unfit { .. },
             ) => Self::Refused,
             OpsError::Store(it @ StoreError::Remote(_)) if it.is_transient() => Self::Unseen,

@@ -1,15 +1,17 @@
-//! Moves the states of a stack into another store: copied under both leases, then the stack file names the new store, then word is left in the old one.
+//! Moves the states of a stack into another store: copied under both leases, then word is left in the old one, then the stack file names the new one.
 //!
-//! Whoever is cut off before the stack file is written leaves the old store in force, and a copy that the next attempt replaces;
-//! whoever is cut off behind it leaves the new store in force, which holds all there is.
+//! Whoever is cut off before word is left leaves the old store in force, and a copy that the next attempt replaces; whoever is cut
+//! off behind it leaves a stack file that is refused by the old store, until the next attempt writes it. At no time do two stores
+//! take themselves for the one in force.
 
 use std::collections::BTreeMap;
 
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::stores::{StateSite, at, site};
+use crate::store::error::StoreError;
 use crate::store::lease::Lease;
-use crate::store::moved::{Moved, leave};
+use crate::store::moved::{Moved, leave, take_away};
 use crate::store::remote::location::{LocationError, StoreLocation};
 use crate::store::state_store::StateStore;
 
@@ -68,27 +70,82 @@ pub fn migrate(
             "nothing was changed",
         ));
     }
-    let source = |place: &StackRef| StateStore::over(at(&in_site(&from, place), place));
-    let target = |place: &StackRef| StateStore::over(at(&in_site(to, place), place));
+    let source = |place: &StackRef| {
+        StateStore::over(at(&in_site(&from, place), place)).of_stack(&place.stack)
+    };
+    let target =
+        |place: &StackRef| StateStore::over(at(&in_site(to, place), place)).of_stack(&place.stack);
     // Also where there is no state yet: a store that cannot keep one is not written into the stack file.
     target(place).backend().check_fit()?;
     let MigrationOrder { who, command, at } = order;
-    let mut leases: Vec<(StateStore, Lease, Lease)> = Vec::new();
+    let word = Moved::new(&address(to), who, at);
+    let mut leases: Vec<(StateStore, Lease, Option<Lease>)> = Vec::new();
     let mut moved = Vec::new();
-    for instance in place.recorded(&source(place))? {
+    let plain = StackRef { instance: None, ..place.clone() };
+    let mut instances = place.recorded(&source(place))?;
+    if !instances.contains(&plain) {
+        // Also where nothing is to be moved, nobody begins anew in the old place.
+        instances.push(plain);
+    }
+    for instance in instances {
         let (old, new) = (source(&instance), target(&instance));
-        let (held, state) = old.lease(who, command, at)?;
-        let Some(state) = state else { continue };
-        let taken = new.receive(who, command, at, &state)?;
-        new.receive_beside(&old)?;
-        moved.push(MovedState { name: instance.name(), serial: state.serial });
+        let (held, state) = match old.lease(who, command, at) {
+            // A move that was cut off had come so far.
+            Err(StoreError::Moved { to, .. }) if to == word.to => continue,
+            leased => leased?,
+        };
+        let taken = match state {
+            Some(state) => {
+                let taken = new.receive(who, command, at, &state)?;
+                new.receive_beside(&old)?;
+                moved.push(MovedState { name: instance.name(), serial: state.serial });
+                Some(taken)
+            }
+            None if new.is_occupied()? => {
+                return Err(OpsError::refused(
+                    format!(
+                        "{} has no state in {}, but {} contains one",
+                        instance.name(),
+                        address(&from),
+                        new.folder().display()
+                    ),
+                    "nothing was changed. If it is the state of this stack, write the `state:` block into the stack file instead of moving; if it is of another one, choose another prefix",
+                ));
+            }
+            None => None,
+        };
         leases.push((old, held, taken));
     }
+    hand_over(&leases, &word)?;
     write()?;
-    for (old, ..) in &leases {
-        leave(&**old.backend(), &Moved::new(&address(to), who, at))?;
-    }
     Ok(moved)
+}
+
+/// Leaves word in every old store, as long as all leases are ours: who took one meanwhile has written what was not copied.
+fn hand_over(
+    leases: &[(StateStore, Lease, Option<Lease>)],
+    word: &Moved,
+) -> Result<(), StoreError> {
+    let are_ours = || -> Result<(), StoreError> {
+        for (old, held, taken) in leases {
+            for lease in std::iter::once(held).chain(taken) {
+                let over = |over| StoreError::Over { folder: old.folder().to_owned(), over };
+                lease.pulse().ensure_fenced().map_err(over)?;
+            }
+        }
+        Ok(())
+    };
+    are_ours()?;
+    for (old, ..) in leases {
+        leave(&**old.backend(), word)?;
+    }
+    // Who took one between the look and the word, too.
+    are_ours().or_else(|over| {
+        for (old, ..) in leases {
+            take_away(&**old.backend())?;
+        }
+        Err(over)
+    })
 }
 
 /// The place of one of its workspaces: a folder holds one state, and a store behind a network is told which.

@@ -108,6 +108,8 @@ pub enum StoreError {
     Memory { file: PathBuf, why: String },
     #[error("the state is no longer in {}: {by} moved it to {to}", folder.display())]
     Moved { folder: PathBuf, to: String, by: String, at: i64 },
+    #[error("{} contains the state of the stack {found}, not of {stack}", folder.display())]
+    OtherStack { folder: PathBuf, found: String, stack: String },
     #[error("{} already contains a state: lineage {lineage}, serial {serial}", folder.display())]
     Occupied { folder: PathBuf, lineage: String, serial: u64 },
     /// The stack file does not say in a way that can be understood where the state is kept.
@@ -149,6 +151,9 @@ impl StoreError {
             Self::Moved { to, .. } => format!(
                 "nothing was changed; the stack file of this checkout is older than the move. Get the newer one (`git pull`), whose `state:` names {to}"
             ),
+            Self::OtherStack { .. } => {
+                "nothing was changed; give each stack a prefix of its own, or a folder of its own".into()
+            }
             Self::Occupied { .. } => {
                 "nothing was changed; choose a store, or a prefix in it, that holds no other state".into()
             }

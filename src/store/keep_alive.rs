@@ -25,10 +25,13 @@ const LOOKS_MAX: u32 = 3;
 const SAID_SHARE: u32 = 20;
 
 /// How long a store that cannot be reached is waited for: longer than most outages of one endpoint, and than a person looks on.
-pub const OUTAGE_MAX: Duration = Duration::from_secs(15 * 60);
+const OUTAGE_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// How long it is waited for once somebody wants to stop: as long as calls in flight are (DESIGN §2).
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(5);
 
 /// The pause between two attempts to reach it.
-pub const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
+const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a look at the lease told nothing good.
 enum LookFailure {
@@ -86,7 +89,18 @@ pub struct LeaseGuard {
     /// Whether the last heartbeat was written. One at a time writes.
     released: Mutex<bool>,
     inner: Mutex<GuardState>,
+    outage: Mutex<StoreOutage>,
     wake: Condvar,
+}
+
+/// A store that cannot be reached.
+#[derive(Default)]
+struct StoreOutage {
+    since: Option<Duration>,
+    is_told: bool,
+    /// When it is no longer waited for.
+    given_up: Option<Duration>,
+    tell: Option<Box<dyn Fn(&str) + Send>>,
 }
 
 struct GuardState {
@@ -171,21 +185,62 @@ impl LeaseGuard {
         &self,
         mut look: impl FnMut() -> Result<T, LookFailure>,
     ) -> Result<T, LeaseEnd> {
-        let began = self.clock.now();
         loop {
             match look() {
-                Ok(seen) => return Ok(seen),
+                Ok(seen) => {
+                    self.reached();
+                    return Ok(seen);
+                }
                 Err(LookFailure::Over(over)) => return Err(over),
                 Err(LookFailure::Unclear(why)) => {
-                    let waited = self.clock.now().saturating_sub(began);
-                    if !why.is_transient() || waited > OUTAGE_MAX {
+                    if !why.is_transient() || !self.waits_out(&why) {
                         return Err(self.unclear(&why));
                     }
-                    tracing::warn!(%why, "the store of the state cannot be reached; waiting for it");
-                    self.clock.sleep(OUTAGE_PAUSE);
                 }
             }
         }
+    }
+
+    /// Pauses after a call that the store did not answer; false: it was waited for long enough, or somebody wants to stop. All
+    /// who wait for it share one outage.
+    pub fn waits_out(&self, why: &StoreError) -> bool {
+        let now = self.clock.now();
+        let mut outage = self.outage();
+        let since = *outage.since.get_or_insert(now);
+        let is_given_up = outage.given_up.is_some_and(|it| now >= it);
+        if is_given_up || now.saturating_sub(since) > OUTAGE_MAX {
+            return false;
+        }
+        if let Some(tell) = outage.tell.as_ref().filter(|_| !outage.is_told) {
+            tell(&why.to_string());
+            outage.is_told = true;
+        }
+        drop(outage);
+        tracing::warn!(%why, "the store of the state cannot be reached; waiting for it");
+        self.clock.sleep(OUTAGE_PAUSE);
+        true
+    }
+
+    /// The store answers.
+    pub fn reached(&self) {
+        let mut outage = self.outage();
+        outage.since = None;
+        outage.is_told = false;
+    }
+
+    /// Somebody wants to stop: a store that cannot be reached is waited for a moment longer, so that what is in flight can be
+    /// recorded if it was only slow.
+    pub fn stop_waiting(&self) {
+        self.outage().given_up.get_or_insert(self.clock.now() + GIVEN_UP_AFTER);
+    }
+
+    /// Who is told, once for each outage, that the store cannot be reached and why.
+    pub fn when_unreachable(&self, tell: impl Fn(&str) + Send + 'static) {
+        self.outage().tell = Some(Box::new(tell));
+    }
+
+    fn outage(&self) -> MutexGuard<'_, StoreOutage> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The clock that this lease is measured with.
@@ -383,6 +438,7 @@ impl KeepAlive {
                 said_in: Duration::ZERO,
                 lock: Some(lock),
             }),
+            outage: Mutex::default(),
             wake: Condvar::new(),
         });
         let felt = Arc::clone(&pulse);
@@ -399,7 +455,9 @@ impl Drop for KeepAlive {
             thread.join().ok();
         }
         // A machine that the lock does not reach learns it from this; where it cannot be written it waits one lease.
-        self.pulse.write_beat(true).ok();
+        if self.pulse.outage().since.is_none() {
+            self.pulse.write_beat(true).ok();
+        }
         let lock = self.pulse.lock().lock.take();
         drop(lock);
     }

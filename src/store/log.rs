@@ -138,6 +138,11 @@ pub trait StateLog: fmt::Debug + Send + Sync {
     /// What was in place before, the oldest first.
     fn kept(&self) -> Result<Vec<KeptPart>, StoreError>;
 
+    /// What a restore may go on from: that, and what is there without anything that names it.
+    fn restorable_parts(&self) -> Result<Vec<KeptPart>, StoreError> {
+        self.kept()
+    }
+
     /// The bytes of a part of it.
     fn part(&self, part: &KeptPart) -> Result<Option<Vec<u8>>, StoreError>;
 

@@ -17,10 +17,10 @@ use crate::engine::state::chain::{
     BatchHeader, LogHead, ReadBatch, SavedRun, decode_batch, decode_head, digest_of, encode_batch,
     encode_head,
 };
-use crate::engine::state::codec::{CodecError, encode_entry};
-use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome};
+use crate::engine::state::codec::{CodecError, encode_entry, last_number};
+use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::{LeaseEnd, StoreError, broken, io as io_error};
-use crate::store::keep_alive::{LeaseGuard, OUTAGE_MAX, OUTAGE_PAUSE};
+use crate::store::keep_alive::LeaseGuard;
 use crate::store::key::{
     DISCARDED, ENTRIES, HEAD, HISTORY, KEPT_JOURNAL, KEPT_SNAPSHOT, NUMBER_MAX, SNAPSHOTS, StoreKey,
 };
@@ -223,6 +223,18 @@ impl StateLog for ObjectLog {
         Ok((self.backend.place_below(&ENTRIES), text))
     }
 
+    /// Also snapshots that a head which was rolled back does not name: each was folded from entries that were durable.
+    fn restorable_parts(&self) -> Result<Vec<KeptPart>, StoreError> {
+        let mut saved = self.readable_head()?.map(|it| it.saved).unwrap_or_default();
+        for run in self.listed_runs()? {
+            if !saved.iter().any(|it| it.snapshot == run.snapshot) {
+                saved.push(run);
+            }
+        }
+        saved.sort_by_key(|it| it.serial);
+        Ok(parts_of(&saved))
+    }
+
     fn kept(&self) -> Result<Vec<KeptPart>, StoreError> {
         if let Some(head) = self.readable_head()? {
             return Ok(parts_of(&head.saved));
@@ -249,16 +261,23 @@ impl StateLog for ObjectLog {
         Ok(aside)
     }
 
-    /// Behind the last number that anything knows of. The head stays what it is until a snapshot takes its place.
+    /// Behind the last number that anything knows of, entries among it that nobody reads. The head stays what it is until a
+    /// snapshot takes its place, and all that was ever saved is kept: which of it is good is for people to find out.
     fn restart(&self, last: u64) -> Result<LogEnd, StoreError> {
         let found = self.backend.read(&HEAD)?;
         let known = found.as_ref().and_then(|it| decode_head(&it.bytes).ok());
-        let head = match known {
-            Some(head) => head,
-            None => LogHead { saved: self.listed_runs()?, ..LogHead::empty(0) },
-        };
+        let mut head = known.unwrap_or_else(|| LogHead::empty(0));
+        for run in self.listed_runs()? {
+            if !head.saved.iter().any(|it| it.snapshot == run.snapshot) {
+                head.saved.push(run);
+            }
+        }
+        head.saved.sort_by_key(|it| it.serial);
+        let keys = self.backend.list(&ENTRIES)?;
+        let named = keys.iter().filter_map(first_of).max().unwrap_or(0);
+        let written = last_number(&self.entries()?.1);
         Ok(LogEnd::Chain(Box::new(ChainEnd {
-            sequence: last.max(head.sequence),
+            sequence: last.max(head.sequence).max(named).max(written),
             chain: None,
             lines: String::new(),
             head,
@@ -301,31 +320,30 @@ impl ObjectWriter {
         bytes: &[u8],
         condition: PutCondition<'_>,
     ) -> Result<PutOutcome, StoreError> {
-        let clock = self.guard.clock();
-        let began = clock.now();
         let mut is_doubtful = false;
         loop {
             match self.backend.put(key, bytes, condition) {
                 Err(why) if why.is_transient() => {
                     let is_lost = matches!(self.guard.over(), Some(LeaseEnd::Lost { .. }));
-                    if is_lost || clock.now().saturating_sub(began) > OUTAGE_MAX {
+                    if is_lost || !self.guard.waits_out(&why) {
                         return Err(why);
                     }
                     is_doubtful = true;
-                    tracing::warn!(%why, place = %self.backend.place(key).display(), "retrying");
-                    clock.sleep(OUTAGE_PAUSE);
                 }
                 // What was put before its reply was lost stands in its own way.
                 Ok(PutOutcome::Refused) if is_doubtful => match self.backend.read(key) {
-                    Err(why) if why.is_transient() => clock.sleep(OUTAGE_PAUSE),
+                    Err(why) if why.is_transient() && self.guard.waits_out(&why) => {}
                     found => {
                         let ours = found?.filter(|it| it.bytes == bytes);
-                        return Ok(
-                            ours.map_or(PutOutcome::Refused, |it| PutOutcome::Written(it.version))
-                        );
+                        self.guard.reached();
+                        let written = |it: StoredObject| PutOutcome::Written(it.version);
+                        return Ok(ours.map_or(PutOutcome::Refused, written));
                     }
                 },
-                outcome => return outcome,
+                outcome => {
+                    self.guard.reached();
+                    return outcome;
+                }
             }
         }
     }
@@ -417,8 +435,9 @@ fn batch_key(first: u64) -> StoreKey {
     ENTRIES.key(&format!("{first:020}"))
 }
 
+/// The number of its first entry; of what is not named so by lifeboat, nothing.
 fn first_of(key: &StoreKey) -> Option<u64> {
-    key.name().parse().ok()
+    key.name().parse().ok().filter(|it| *it <= NUMBER_MAX)
 }
 
 /// The serial that the name of a snapshot, or of the entries that led to it, begins with.

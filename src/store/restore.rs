@@ -40,16 +40,23 @@ impl StateStore {
     pub fn restorable(&self) -> Result<Option<Restorable>, StoreError> {
         let log = self.log();
         let known = KnownSerials::of(self.backend(), log)?;
-        let parts = log.kept()?;
+        let parts = log.restorable_parts()?;
         let kept_snapshot = parts.iter().rev().find_map(|it| self.whole(it));
-        let (_, in_place) = log.snapshot()?;
+        // What cannot be read is not there, unless it may be in a moment.
+        let in_place = match log.snapshot() {
+            Err(why) if !why.is_transient() => None,
+            read => read?.1,
+        };
         let snapshots = [in_place.as_deref().and_then(sound), kept_snapshot];
         let base = snapshots.into_iter().flatten().max_by_key(|it| it.sequence);
         let mut entries: BTreeMap<u64, JournalEntry> = BTreeMap::new();
         let (highest, mut last) = known.highest();
         let mut journals = Vec::new();
         for part in parts.iter().filter(|it| it.kind == KeptKind::Entries) {
-            journals.push(log.part(part)?.unwrap_or_default());
+            journals.push(match log.part(part) {
+                Err(why) if !why.is_transient() => Vec::new(),
+                read => read?.unwrap_or_default(),
+            });
         }
         journals.push(log.entries()?.1);
         for bytes in &journals {

@@ -39,6 +39,8 @@ pub struct StateStore {
     log: Arc<dyn StateLog>,
     times: LeaseTimes,
     clock: Arc<dyn LeaseClock>,
+    /// Whose state it has to be.
+    stack: Option<String>,
 }
 
 /// Who has the lease, for `status`.
@@ -83,7 +85,14 @@ impl StateStore {
             Some(files) => Arc::new(FileLog::new(files)),
             None => Arc::new(ObjectLog::new(Arc::clone(&backend))),
         };
-        Self { backend, log, times: LeaseTimes::default(), clock: Arc::new(BootClock) }
+        Self { backend, log, times: LeaseTimes::default(), clock: Arc::new(BootClock), stack: None }
+    }
+
+    /// Refuses the state of another stack, which has come here by a copy or a wrong prefix.
+    #[must_use]
+    pub fn of_stack(mut self, stack: &str) -> Self {
+        self.stack = Some(stack.to_owned());
+        self
     }
 
     /// With other times: for tests, which do not wait.
@@ -152,6 +161,12 @@ impl StateStore {
         if let Some(OutdatedState { what, told_by }) = known.lacking(state) {
             let (folder, has) = (self.folder().to_owned(), state.map(|it| it.serial));
             return Err(StoreError::Outdated { folder, has, what, told_by });
+        }
+        if let (Some(state), Some(stack)) = (state, &self.stack)
+            && state.stack != *stack
+        {
+            let (folder, found) = (self.folder().to_owned(), state.stack.clone());
+            return Err(StoreError::OtherStack { folder, found, stack: stack.clone() });
         }
         match state.map(State::integrity).filter(|it| !it.is_empty()) {
             Some(wrong) => Err(StoreError::Integrity { folder: self.folder().to_owned(), wrong }),

@@ -366,6 +366,11 @@ async fn carry_out(
     lease.pulse().when_over(|over| {
         out::talk(&format!("{over}: finishing in-flight calls, starting no new steps"));
     });
+    lease.pulse().when_unreachable(|why| {
+        out::talk(&format!(
+            "the store of the state does not answer: {why}; calls wait for it, up to 15 minutes; Ctrl-C stops the waiting"
+        ));
+    });
     let order = RunRequest {
         pace: context.pace,
         command: context.command.clone(),

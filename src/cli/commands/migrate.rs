@@ -41,23 +41,28 @@ pub fn run(
     let target = destination(&place, to)?;
     let file = place.file();
     let shown = place.shown(&file);
-    let text = std::fs::read_to_string(&file)
-        .map_err(|source| OpsError::File { file: file.clone(), source })?;
+    let edited = || -> Result<String, OpsError> {
+        let text = std::fs::read_to_string(&file)
+            .map_err(|source| OpsError::File { file: file.clone(), source })?;
+        with_block(&text, STATE, block(&target).as_deref(), "stack").map_err(|why| {
+            let by_hand = block(&target).unwrap_or_else(|| "no `state` at all".into());
+            OpsError::input(
+                format!("cannot write `{STATE}` into {shown}: {why}"),
+                format!("write one key to a line, then run this again; it puts in:\n{by_hand}"),
+            )
+        })
+    };
     // Before anything is moved: what cannot be written by us, somebody has to write.
-    let edited = with_block(&text, STATE, block(&target).as_deref(), "stack").map_err(|why| {
-        let by_hand = block(&target).unwrap_or_else(|| "no `state` at all".into());
-        OpsError::input(
-            format!("cannot write `{STATE}` into {shown}: {why}"),
-            format!("write one key to a line, then run this again; it puts in:\n{by_hand}"),
-        )
-    })?;
+    edited()?;
     out::talk(&format!("the state of {} moves to {}", place.stack, address(&target)));
     if !may("Move it?", yes)? {
         return Ok(Exit::Refused);
     }
     let order = MigrationOrder { who: &open::who(), command: &context.command, at: wall() };
     let moved = migrate(&place, &target, order, || {
-        replace(&file, &edited).map_err(|source| OpsError::File { file: file.clone(), source })
+        // Read again: somebody may have edited it meanwhile.
+        let text = edited()?;
+        replace(&file, &text).map_err(|source| OpsError::File { file: file.clone(), source })
     })?;
     for it in &moved {
         out::talk(&format!("moved the state of {}, serial {}", it.name, it.serial));

@@ -13,7 +13,7 @@ use crate::store::state_store::StateStore;
 pub fn store(context: &CommandContext, state: &StateArgs) -> Result<StateStore, OpsError> {
     let WorldArgs { sandbox, .. } = state.world;
     let place = StackRef::find(&state.stack, &context.directory)?;
-    Ok(StateStore::over(stores::backend(&place, sandbox)))
+    Ok(StateStore::over(stores::backend(&place, sandbox)).of_stack(&place.stack))
 }
 
 pub fn read(store: &StateStore) -> Result<State, OpsError> {

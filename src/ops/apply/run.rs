@@ -98,7 +98,7 @@ pub async fn apply(
 
 /// One word to stop for: a signal, or the end of the lease.
 fn stop_with(
-    pulse: &LeaseGuard,
+    pulse: &Arc<LeaseGuard>,
     mut signal: watch::Receiver<Option<String>>,
 ) -> watch::Receiver<Option<String>> {
     let (tell, stop) = watch::channel(signal.borrow().clone());
@@ -107,9 +107,11 @@ fn stop_with(
     pulse.when_over(move |over| {
         from_pulse.send_replace(Some(over.to_string()));
     });
+    let guard = Arc::clone(pulse);
     tokio::spawn(async move {
         tokio::select! {
             Ok(()) = signal.changed() => {
+                guard.stop_waiting();
                 let word = signal.borrow().clone();
                 tell.send_replace(word);
             }

@@ -167,7 +167,7 @@ impl Session {
         let backend = opened
             .entry((place.root.clone(), place.name()))
             .or_insert_with(|| (self.backends)(place, self.target));
-        StateStore::over(Arc::clone(backend))
+        StateStore::over(Arc::clone(backend)).of_stack(&place.stack)
     }
 }
 

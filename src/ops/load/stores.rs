@@ -7,7 +7,7 @@ use crate::engine::lang::load::{Loaded, STATE};
 use crate::engine::lang::yaml::node::{MapEntry, Node};
 use crate::engine::lang::yaml::reader::{BYTES_MAX, parse};
 use crate::engine::text::codes::DiagnosticCode;
-use crate::engine::text::diagnostic::{Diagnostic, Sources};
+use crate::engine::text::diagnostic::{Diagnostic, Severity, Sources};
 use crate::ops::contained;
 use crate::ops::load::stack_ref::StackRef;
 use crate::store::backend::{Backend, PutCondition, PutOutcome, StoredObject};
@@ -62,8 +62,19 @@ pub fn site(place: &StackRef, is_sandbox: bool) -> Result<StateSite, (u32, Locat
     // Whoever reads the layers says what is wrong with the file.
     let Ok(bytes) = read else { return Ok(folder) };
     let mut sources = Sources::default();
-    let (node, _) = parse("stack.yaml", &bytes, &mut sources);
-    let Some(state) = node.as_ref().and_then(state_of) else { return Ok(folder) };
+    let (node, mistakes) = parse("stack.yaml", &bytes, &mut sources);
+    let Some(state) = node.as_ref().and_then(state_of) else {
+        // A file that nobody can read may say so all the same: then the folder is not the state.
+        let broken = mistakes.iter().find(|it| it.severity == Severity::Error);
+        return match broken.filter(|_| mentions_state(&bytes)) {
+            Some(it) => {
+                let remedy = "correct it: it says where the state is kept".into();
+                let line = it.labels.first().map_or(1, |it| it.span.line);
+                Err((line, LocationError { what: it.summary.clone(), remedy }))
+            }
+            None => Ok(folder),
+        };
+    };
     let stores = declared(&state.node).map_err(|why| (state.key.line, why))?;
     Ok(StateSite::Remote(stores.primary))
 }
@@ -87,6 +98,16 @@ pub fn check(loaded: &Loaded) -> Option<Diagnostic> {
     let summary = format!("{opening}{}", letters.as_str());
     let wrong = Diagnostic::error(DiagnosticCode::BadStore, summary);
     Some(wrong.at(state.node.span, "where the state is kept").help(remedy))
+}
+
+/// Whether a line of the text begins with the key, as it is written by people and by `state migrate`.
+fn mentions_state(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().any(|it| {
+        let it = it.trim_start_matches(['"', '\'']);
+        it.strip_prefix(STATE)
+            .is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
+    })
 }
 
 fn state_of(stack: &Node) -> Option<&MapEntry> {

@@ -47,15 +47,15 @@ pub async fn check(
     }
     let more = if ours.len() > NAMED_MAX { ", …" } else { "" };
     ours.truncate(NAMED_MAX);
-    let folder = place.state(session.target.is_sandbox());
+    let store = session.store(place);
     Err(OpsError::refused(
         format!(
             "this stack exists, but its state is missing: {}{more} carry the ownership tag of {}, but {} contains no state",
             ours.join(", "),
             place.stack,
-            folder.display()
+            store.folder().display()
         ),
-        "nothing was changed; do not delete or rename these resources. Restore the state folder from a backup or from the machine that applied last; if they belong to another project that has a stack with this name, rename this stack",
+        "nothing was changed; do not delete or rename these resources. Put the state back, from a backup or from the machine that applied last; if the state is in another store, use the stack file that names it (`state:`); if they belong to another project that has a stack with this name, rename this stack",
     ))
 }
 

@@ -23,6 +23,8 @@ struct MemoryObjects {
     failing: u64,
     /// So many from now on arrive, and nobody is told.
     unanswered: u64,
+    /// So many from now on arrive, and none after that.
+    left: Option<u64>,
 }
 
 impl MemoryBackend {
@@ -32,7 +34,13 @@ impl MemoryBackend {
 
     /// So many puts from now on do not arrive.
     pub(crate) fn fail(&self, puts: u64) {
-        self.objects().failing = puts;
+        let mut objects = self.objects();
+        (objects.failing, objects.left) = (puts, None);
+    }
+
+    /// So many puts from now on arrive, and none after that, as if the process were gone.
+    pub(crate) fn fail_after(&self, puts: u64) {
+        self.objects().left = Some(puts);
     }
 
     /// So many puts from now on arrive, and their replies are lost.
@@ -58,6 +66,13 @@ impl Backend for MemoryBackend {
     ) -> Result<PutOutcome, StoreError> {
         let mut objects = self.objects();
         let timed_out = || Err(io_error("write", &self.place(key))(io::ErrorKind::TimedOut.into()));
+        if let Some(left) = &mut objects.left {
+            let Some(fewer) = left.checked_sub(1) else {
+                // The process is gone: nobody waits for anything.
+                return Err(io_error("write", &self.place(key))(io::ErrorKind::Other.into()));
+            };
+            *left = fewer;
+        }
         if objects.failing > 0 {
             objects.failing -= 1;
             return timed_out();

@@ -335,3 +335,111 @@ fn append_waits_for_a_store_that_comes_back() {
     it.backend.fail(0);
     assert!(it.clock.now() < Duration::from_secs(3_600), "not for ever");
 }
+
+/// Copies what one shop has into the store of another.
+fn receive(from: &Shop, to: &Shop) -> Result<Lease, StoreError> {
+    to.store.receive("eve", "state migrate shop", 0, &from.state())
+}
+
+#[test]
+fn receive_takes_a_state_back_and_forth() {
+    let (one, other) = (Shop::founded(), shop());
+    for round in 0..3 {
+        let (from, to) = if round % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        // The lease that the move holds in the old place is written there as well.
+        let held = take(&from.store, "eve");
+        let taken = receive(from, to).unwrap();
+        assert_eq!((to.state().serial, to.state().bound.len()), (1, 1), "round {round}");
+        drop((held, taken));
+    }
+    let mut lease = take(&other.store, "ann");
+    lease.append(&[bound("new")]).unwrap();
+    drop(lease);
+    // What was done behind the copy is in no snapshot yet.
+    let refused = receive(&one, &other).unwrap_err();
+    assert!(matches!(refused, StoreError::Occupied { serial: 1, .. }), "{refused}");
+    assert_eq!(other.state().bound.len(), 2);
+    let mut lease = take(&other.store, "ann");
+    other.save(&mut lease);
+    drop(lease);
+    assert!(matches!(receive(&one, &other), Err(StoreError::Occupied { serial: 2, .. })));
+    assert!(matches!(receive(&Shop::founded(), &other), Err(StoreError::Occupied { .. })));
+}
+
+/// Killed at every put: the next attempt goes through, and the state is there once.
+#[test]
+fn receive_goes_on_where_another_was_cut_off() {
+    let one = Shop::founded();
+    let mut cuts = 0;
+    for puts in 0..40 {
+        let other = shop();
+        other.backend.fail_after(puts);
+        let cut = receive(&one, &other).is_err();
+        other.backend.fail(0);
+        drop(receive(&one, &other).unwrap_or_else(|why| panic!("after {puts} puts: {why}")));
+        assert_eq!(other.state().bound.len(), 1);
+        cuts += usize::from(cut);
+        if !cut {
+            break;
+        }
+    }
+    assert!((4..40).contains(&cuts), "{cuts}");
+}
+
+#[test]
+fn restore_finds_what_a_head_that_was_rolled_back_does_not_name() {
+    let it = Shop::founded();
+    let old = it.backend.get(&HEAD).unwrap().unwrap();
+    let mut lease = take(&it.store, "ann");
+    lease.append(&[bound("second")]).unwrap();
+    it.save(&mut lease);
+    drop(lease);
+    it.backend.put(&HEAD, &old, PutCondition::Always).unwrap();
+    assert!(matches!(it.store.load(), Err(StoreError::Outdated { .. })));
+    it.store.restore("eve", "state restore shop", 0).unwrap();
+    let names: Vec<String> = it.state().bound.into_keys().collect();
+    assert_eq!(names, ["first", "second"]);
+    let serials: Vec<u64> = it.store.log().kept().unwrap().iter().map(|it| it.serial).collect();
+    assert_eq!(serials, [1, 1, 2, 2, 3, 3], "nothing that was saved is gone");
+}
+
+#[test]
+fn load_and_restore_get_past_what_is_no_entry() {
+    let it = Shop::founded();
+    for stray in ["notes.txt", "99999999999999999999"] {
+        it.backend.put(&ENTRIES.key(stray), b"mine", PutCondition::Always).unwrap();
+        assert_eq!(it.state().bound.len(), 1, "{stray} is nobody's entry");
+    }
+    // A number that lifeboat could have given, and did not.
+    let stray = ENTRIES.key("00000000000000009999");
+    it.backend.put(&stray, b"mine", PutCondition::Always).unwrap();
+    assert!(matches!(it.store.load(), Err(StoreError::Outdated { .. })));
+    it.store.restore("eve", "state restore shop", 0).unwrap();
+    assert_eq!(it.state().bound.len(), 1);
+}
+
+#[test]
+fn load_refuses_the_state_of_another_stack() {
+    let it = Shop::founded();
+    let of = |stack: &str| it.store.clone().of_stack(stack);
+    of("shop").load().unwrap();
+    let refused = of("blog").load().unwrap_err();
+    assert!(matches!(refused, StoreError::OtherStack { .. }), "{refused}");
+    assert!(of("blog").lease("ann", "apply blog", 0).is_err());
+}
+
+#[test]
+fn append_stops_waiting_for_a_store_when_somebody_wants_to_stop() {
+    let it = Shop::founded();
+    let mut lease = take(&it.store, "ann");
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let tells = Arc::clone(&told);
+    lease.pulse().when_unreachable(move |why| tells.lock().unwrap().push(why.to_owned()));
+    it.backend.fail(u64::MAX);
+    lease.pulse().stop_waiting();
+    let began = it.clock.now();
+    lease.append(&[bound("second")]).unwrap_err();
+    let waited = it.clock.now() - began;
+    assert!(waited >= Duration::from_secs(5) && waited < Duration::from_secs(7), "{waited:?}");
+    assert_eq!(told.lock().unwrap().len(), 1, "once for each outage");
+}
