@@ -77,10 +77,10 @@ impl From<&OpsError> for Exit {
                 let wrong = diagnostics.iter().any(|it| it.severity == Severity::Error);
                 if wrong { Self::Failed } else { Self::Refused }
             }
-            OpsError::Refused { .. } => Self::Refused,
             OpsError::Usage { .. } => Self::Usage,
             OpsError::Store(StoreError::Held { .. } | StoreError::Over { .. }) => Self::Held,
-            OpsError::Store(
+            OpsError::Refused { .. }
+            | OpsError::Store(
                 StoreError::Outdated { .. }
                 | StoreError::Tracked { .. }
                 | StoreError::Moved { .. }

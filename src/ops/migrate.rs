@@ -40,7 +40,7 @@ pub fn destination(place: &StackRef, text: &str) -> Result<StateSite, OpsError> 
     let location: StoreLocation = text.parse().map_err(|why: LocationError| {
         OpsError::usage(format!("`--to`: {}", why.what), why.remedy)
     })?;
-    Ok(StateSite::Remote(location))
+    Ok(StateSite::Remote(Box::new(location)))
 }
 
 /// How the folder is named where the address of a store may stand.

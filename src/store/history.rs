@@ -35,7 +35,7 @@ impl StateStore {
         let kept = self.log().kept()?;
         let mut runs = Vec::new();
         for part in kept.iter().rev().filter(|it| it.kind == KeptKind::Entries) {
-            if self.are_enough(&parts, most, &mut runs) {
+            if are_enough(&parts, most, &mut runs) {
                 break;
             }
             let bytes = self.log().part(part)?.unwrap_or_default();
@@ -44,30 +44,10 @@ impl StateStore {
             let told = if entries.is_empty() { self.told(&kept, part.serial)? } else { None };
             parts.push(LogPart { serial: Some(part.serial), entries, told });
         }
-        self.are_enough(&parts, None, &mut runs);
+        are_enough(&parts, None, &mut runs);
         runs.reverse();
         runs.truncate(most.unwrap_or(usize::MAX));
         Ok(RunHistory { runs, damaged })
-    }
-
-    /// Puts the parts together, which stand with the newest first; whether these are all that is wanted.
-    fn are_enough(
-        &self,
-        parts: &[LogPart],
-        most: Option<usize>,
-        runs: &mut Vec<LoggedRun>,
-    ) -> bool {
-        let Some(most) = most else {
-            *runs = logged_runs(parts.iter().rev().cloned());
-            return false;
-        };
-        if parts.len() <= most {
-            return false;
-        }
-        *runs = logged_runs(parts.iter().rev().cloned());
-        // A run may go on under a lease that the part before tells of.
-        let from = runs.len().saturating_sub(most);
-        runs.len() >= most && runs[from..].iter().all(|it| it.epoch.is_some())
     }
 
     /// What the snapshot with this serial says of its last run.
@@ -103,4 +83,19 @@ impl StateStore {
         let older = decode_state(&bytes).map_err(broken(self.folder(), place))?;
         Ok(Some(older).filter(|it| it.lineage == state.lineage && it.serial == serial))
     }
+}
+
+/// Puts the parts together, which stand with the newest first; whether these are all that is wanted.
+fn are_enough(parts: &[LogPart], most: Option<usize>, runs: &mut Vec<LoggedRun>) -> bool {
+    let Some(most) = most else {
+        *runs = logged_runs(parts.iter().rev().cloned());
+        return false;
+    };
+    if parts.len() <= most {
+        return false;
+    }
+    *runs = logged_runs(parts.iter().rev().cloned());
+    // A run may go on under a lease that the part before tells of.
+    let from = runs.len().saturating_sub(most);
+    runs.len() >= most && runs[from..].iter().all(|it| it.epoch.is_some())
 }

@@ -100,8 +100,11 @@ struct StoreOutage {
     is_told: bool,
     /// When it is no longer waited for.
     given_up: Option<Duration>,
-    tell: Option<Box<dyn Fn(&str) + Send>>,
+    tell: Option<OutageListener>,
 }
+
+/// Told what the store did not answer.
+type OutageListener = Box<dyn Fn(&str) + Send>;
 
 struct GuardState {
     /// When the last heartbeat that was confirmed began.

@@ -355,14 +355,8 @@ fn unasked_switch(place: &StackRef, state: &State, asked: &[String]) -> OpsError
     )
 }
 
-async fn carry_out(
-    context: &CommandContext,
-    session: &Arc<Session>,
-    lease: Lease,
-    proposed: Proposed,
-    ask: &PlanRequest,
-) -> Result<Went, OpsError> {
-    let signals = signals::listen()?;
+/// Says what becomes of the lease while a run goes on.
+fn watch_lease(lease: &Lease) {
     lease.pulse().when_over(|over| {
         out::talk(&format!("{over}: finishing in-flight calls, starting no new steps"));
     });
@@ -371,6 +365,17 @@ async fn carry_out(
             "the store of the state does not answer: {why}; calls wait for it, up to 15 minutes; Ctrl-C stops the waiting"
         ));
     });
+}
+
+async fn carry_out(
+    context: &CommandContext,
+    session: &Arc<Session>,
+    lease: Lease,
+    proposed: Proposed,
+    ask: &PlanRequest,
+) -> Result<Went, OpsError> {
+    let signals = signals::listen()?;
+    watch_lease(&lease);
     let order = RunRequest {
         pace: context.pace,
         command: context.command.clone(),

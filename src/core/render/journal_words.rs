@@ -177,6 +177,7 @@ mod tests {
     use crate::engine::state::task_record::TaskEnd;
     use crate::engine::value::{Attributes, LineageKey};
 
+    #[expect(clippy::too_many_lines, reason = "one entry of each sort")]
     fn entries() -> Vec<JournalEntry> {
         let lb = || "lb".parse().unwrap();
         let ended = |step, outcome| JournalEntry::Ended { address: lb(), step, outcome, at: 1_000 };
@@ -253,6 +254,8 @@ mod tests {
                 step: 4,
                 plan: "p".into(),
                 at: 0,
+                takes_back: None,
+                asks: None,
             },
             task(TaskEnd::Done { at: 0 }),
             task(TaskEnd::Failed { at: 0, why: "exit 1".into() }),

@@ -31,7 +31,7 @@ struct UnknownStore {
 pub enum StateSite {
     /// In this folder.
     Folder(PathBuf),
-    Remote(StoreLocation),
+    Remote(Box<StoreLocation>),
 }
 
 /// The store of this state.
@@ -76,7 +76,7 @@ pub fn site(place: &StackRef, is_sandbox: bool) -> Result<StateSite, (u32, Locat
         };
     };
     let stores = declared(&state.node).map_err(|why| (state.key.line, why))?;
-    Ok(StateSite::Remote(stores.primary))
+    Ok(StateSite::Remote(Box::new(stores.primary)))
 }
 
 /// The store as people read of it; `None` for the folder, which goes without saying.

@@ -275,8 +275,8 @@ mod tests {
     fn with_content_of_keeps_what_no_cloud_can_tell() {
         let mut now = shop(9, &[("a", "1")]);
         now.pending.insert("b".parse().unwrap(), pending("b"));
-        let run = TaskAttempt { switch: 1, plan: "p".into(), began: 1, end: None };
-        now.tasks.insert("promote".into(), TaskRecord { run, undo: None });
+        let run = TaskAttempt { switch: 1, plan: "p".into(), began: 1, asks: None, end: None };
+        now.tasks.insert("promote".into(), TaskRecord { run, undo: None, takes_back: None });
         now.draining.push(Draining { address: "a".parse().unwrap(), was: Vec::new(), until: 7 });
         (now.sequence, now.touched, now.epoch) = (50, 49, 8);
         let older = shop(3, &[("z", "1")]);

@@ -195,6 +195,18 @@ impl AdvisedCommand<'_> {
             }
             Self::Status { stack } => plain(&["status", stack]),
             Self::Reports { stack } => plain(&["reports", stack]),
+            Self::Approve { stack, task } => plain(&["approve", stack, task]),
+            Self::SandboxShow => plain(&["sandbox", "show"]),
+            Self::SandboxLogOn => plain(&["sandbox", "log", "on"]),
+            Self::SandboxUnhealthy { label } => plain(&["sandbox", "fault", "unhealthy", label]),
+            Self::SandboxHeal { name } => with(&["sandbox", "heal"], name.map(str::to_owned)),
+            state => state.state_words(),
+        }
+    }
+
+    /// Those of `state`; none for anything else.
+    fn state_words(&self) -> Vec<String> {
+        match self {
             Self::StateList { stack } => plain(&["state", "list", stack]),
             Self::StateLog { stack } => plain(&["state", "log", stack]),
             Self::StateRestore { stack } => plain(&["state", "restore", stack]),
@@ -218,11 +230,7 @@ impl AdvisedCommand<'_> {
                 task,
                 if *is_done { "done" } else { "not-done" },
             ]),
-            Self::Approve { stack, task } => plain(&["approve", stack, task]),
-            Self::SandboxShow => plain(&["sandbox", "show"]),
-            Self::SandboxLogOn => plain(&["sandbox", "log", "on"]),
-            Self::SandboxUnhealthy { label } => plain(&["sandbox", "fault", "unhealthy", label]),
-            Self::SandboxHeal { name } => with(&["sandbox", "heal"], name.map(str::to_owned)),
+            _ => Vec::new(),
         }
     }
 }

@@ -25,14 +25,13 @@ pub fn with_block(
     if second.is_some() {
         return Err(BlockError::Twice);
     }
-    let (from, to) = match start {
-        Some(start) => (start, end_of(&lines, start)),
-        None => {
-            let mut others = (0..lines.len()).filter(|it| is_key(lines[*it], behind));
-            let at = others.next().ok_or(BlockError::NotLines)?;
-            let end = end_of(&lines, at);
-            (end, end)
-        }
+    let (from, to) = if let Some(start) = start {
+        (start, end_of(&lines, start))
+    } else {
+        let mut others = (0..lines.len()).filter(|it| is_key(lines[*it], behind));
+        let at = others.next().ok_or(BlockError::NotLines)?;
+        let end = end_of(&lines, at);
+        (end, end)
     };
     let mut edited = lines[..from].concat();
     if let Some(block) = block {
