@@ -33,9 +33,8 @@ impl StateStore {
         // The newest first, so that only what is wanted is read.
         let mut parts = vec![LogPart { serial: None, entries, told: None }];
         let kept = self.log().kept()?;
-        let mut runs = Vec::new();
         for part in kept.iter().rev().filter(|it| it.kind == KeptKind::Entries) {
-            if are_enough(&parts, most, &mut runs) {
+            if most.is_some_and(|it| are_enough(&parts, it)) {
                 break;
             }
             let bytes = self.log().part(part)?.unwrap_or_default();
@@ -44,7 +43,7 @@ impl StateStore {
             let told = if entries.is_empty() { self.told(&kept, part.serial)? } else { None };
             parts.push(LogPart { serial: Some(part.serial), entries, told });
         }
-        are_enough(&parts, None, &mut runs);
+        let mut runs = put_together(&parts);
         runs.reverse();
         runs.truncate(most.unwrap_or(usize::MAX));
         Ok(RunHistory { runs, damaged })
@@ -85,17 +84,26 @@ impl StateStore {
     }
 }
 
-/// Puts the parts together, which stand with the newest first; whether these are all that is wanted.
-fn are_enough(parts: &[LogPart], most: Option<usize>, runs: &mut Vec<LoggedRun>) -> bool {
-    let Some(most) = most else {
-        *runs = logged_runs(parts.iter().rev().cloned());
-        return false;
-    };
+/// Whether these parts, the newest first, tell so many runs and under which lease each of them was.
+fn are_enough(parts: &[LogPart], most: usize) -> bool {
+    // Each part has one run at least, but for the entries behind the last snapshot.
     if parts.len() <= most {
         return false;
     }
-    *runs = logged_runs(parts.iter().rev().cloned());
-    // A run may go on under a lease that the part before tells of.
+    let runs = put_together(parts);
     let from = runs.len().saturating_sub(most);
+    // A run may go on under a lease that only the part before tells of.
     runs.len() >= most && runs[from..].iter().all(|it| it.epoch.is_some())
+}
+
+/// The runs of these parts, which stand with the newest first. What a snapshot holds may still stand behind it, where somebody was
+/// cut off before it was removed, or where it was saved while we read.
+fn put_together(parts: &[LogPart]) -> Vec<LoggedRun> {
+    let mut last = 0;
+    let once = parts.iter().rev().cloned().map(|mut part| {
+        part.entries.retain(|(number, _)| *number > last);
+        last = part.entries.last().map_or(last, |(number, _)| *number);
+        part
+    });
+    logged_runs(once)
 }

@@ -118,28 +118,25 @@ fn switch_words(entry: &JournalEntry) -> String {
 fn step_words(entry: &JournalEntry) -> String {
     match entry {
         JournalEntry::Pending(it) => {
-            format!("step {}: {} of `{}` ({}) begins", it.step, it.call.word(), it.address, it.kind)
+            format!("{} of `{}` ({}) begins", it.call.word(), it.address, it.kind)
         }
-        JournalEntry::Waiting { address, step, gate, .. } => {
-            format!("step {step}: `{address}` waits for {gate}")
+        JournalEntry::Waiting { address, gate, .. } => {
+            format!("`{address}` waits for {gate}")
         }
-        JournalEntry::Ended { address, step: 0, outcome, .. } => {
+        JournalEntry::Ended { address, outcome, .. } => {
             format!("`{address}`: {}", outcome_words(outcome))
         }
-        JournalEntry::Ended { address, step, outcome, .. } => {
-            format!("step {step}: `{address}`: {}", outcome_words(outcome))
+        JournalEntry::TaskBegan { task, undo, .. } => {
+            format!("{} begins", task_name(task, *undo))
         }
-        JournalEntry::TaskBegan { task, undo, step, .. } => {
-            format!("step {step}: {} begins", task_name(task, *undo))
-        }
-        JournalEntry::TaskEnded { task, undo, step, end } => {
+        JournalEntry::TaskEnded { task, undo, end, .. } => {
             let end = match end {
                 TaskEnd::Done { .. } => "done".to_owned(),
                 TaskEnd::Failed { why, .. } => format!("failed: {why}"),
                 TaskEnd::Indeterminate { why, .. } => format!("indeterminate: {why}"),
                 TaskEnd::NotDone { .. } => "had no effect".into(),
             };
-            format!("step {step}: {}: {end}", task_name(task, *undo))
+            format!("{}: {end}", task_name(task, *undo))
         }
         _ => String::new(),
     }
@@ -177,12 +174,7 @@ mod tests {
     use crate::engine::state::task_record::TaskEnd;
     use crate::engine::value::{Attributes, LineageKey};
 
-    #[expect(clippy::too_many_lines, reason = "one entry of each sort")]
-    fn entries() -> Vec<JournalEntry> {
-        let lb = || "lb".parse().unwrap();
-        let ended = |step, outcome| JournalEntry::Ended { address: lb(), step, outcome, at: 1_000 };
-        let task =
-            |end| JournalEntry::TaskEnded { task: "purge".into(), undo: false, step: 4, end };
+    fn of_runs_and_switches() -> Vec<JournalEntry> {
         vec![
             JournalEntry::Founded {
                 stack: "shop".into(),
@@ -223,13 +215,22 @@ mod tests {
             },
             JournalEntry::Recovered { fault_domain: "aws:x".into(), at: 0, who: "ann".into() },
             JournalEntry::Directed {
-                address: lb(),
+                address: "lb".parse().unwrap(),
                 was: vec!["web".parse().unwrap()],
                 until: Some(61_000),
                 directed: ShiftRecord { at: 1_000, dns_bound: 60 },
             },
             JournalEntry::UsersMoved { at: 0 },
             JournalEntry::UsersAway { at: 0 },
+        ]
+    }
+
+    fn of_steps() -> Vec<JournalEntry> {
+        let lb = || "lb".parse().unwrap();
+        let ended = |step, outcome| JournalEntry::Ended { address: lb(), step, outcome, at: 1_000 };
+        let task =
+            |end| JournalEntry::TaskEnded { task: "purge".into(), undo: false, step: 4, end };
+        vec![
             JournalEntry::Pending(PendingOperation {
                 step: 1,
                 address: lb(),
@@ -271,6 +272,10 @@ mod tests {
         ]
     }
 
+    fn entries() -> Vec<JournalEntry> {
+        [of_runs_and_switches(), of_steps()].concat()
+    }
+
     #[test]
     fn entry_words_says_every_entry_plainly() {
         let said: Vec<String> = entries().iter().map(entry_words).collect();
@@ -284,19 +289,19 @@ mod tests {
         traffic shift of `lb` away from `web`, draining until 1970-01-01T00:01:01Z
         all users are where the switch wants them
         users are no longer where the switch wants them
-        step 1: create of `lb` (linode.nodebalancer) begins
-        step 2: `lb` waits for its nodes
+        create of `lb` (linode.nodebalancer) begins
+        `lb` waits for its nodes
         the gate of `lb` was skipped because: known
-        step 1: `lb`: removed from the state
+        `lb`: removed from the state
         `lb`: moved from `web`
-        step 1: `lb`: failed: no quota
-        step 1: `lb`: indeterminate: no reply
-        step 2: `lb`: the wait is over
-        step 4: undo of the task purge begins
-        step 4: task purge: done
-        step 4: task purge: failed: exit 1
-        step 4: task purge: indeterminate: killed
-        step 4: task purge: had no effect
+        `lb`: failed: no quota
+        `lb`: indeterminate: no reply
+        `lb`: the wait is over
+        undo of the task purge begins
+        task purge: done
+        task purge: failed: exit 1
+        task purge: indeterminate: killed
+        task purge: had no effect
         the run ended: everything is done, active overlays base
         "#);
         let untimed = entries().iter().filter(|it| entry_time(it).is_none()).count();

@@ -22,7 +22,9 @@ pub(crate) fn stores() -> [(Option<tempfile::TempDir>, StateStore); 2] {
 
 /// What holds for both.
 pub(crate) fn each(check: impl Fn(&StateStore)) {
-    stores().iter().for_each(|(_, store)| check(store));
+    for (_folder, store) in &stores() {
+        check(store);
+    }
 }
 
 /// So many changes by hand, each of which saves a serial.
@@ -83,6 +85,20 @@ fn run_history_tells_as_much_as_is_kept() {
         assert_eq!(runs[0].0, Some(60));
         assert_eq!(store.kept_serials(&state(store)).unwrap().last(), Some(&59));
     });
+}
+
+/// Cut off between the snapshot and the new journal.
+#[test]
+fn run_history_tells_a_run_once_that_was_saved_already() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = StateStore::new(folder.path());
+    changed(&store, 2);
+    let kept = folder.path().join("history/00000002.journal");
+    std::fs::copy(kept, folder.path().join("journal")).unwrap();
+    for most in [None, Some(5), Some(2)] {
+        let serials: Vec<_> = told(&store, most).iter().map(|it| it.0).collect();
+        assert_eq!(serials, [Some(2), Some(1)]);
+    }
 }
 
 #[test]
