@@ -40,6 +40,8 @@ pub struct ChainEnd {
     pub sequence: u64,
     /// The digest of its batch.
     pub chain: Option<String>,
+    /// How many batches there are since the head.
+    pub batches: usize,
     /// The entries since the head, as text.
     pub lines: String,
     pub head: LogHead,

@@ -443,3 +443,25 @@ fn append_stops_waiting_for_a_store_when_somebody_wants_to_stop() {
     assert!(waited >= Duration::from_secs(5) && waited < Duration::from_secs(7), "{waited:?}");
     assert_eq!(told.lock().unwrap().len(), 1, "once for each outage");
 }
+
+#[test]
+fn lease_folds_those_under_which_nothing_was_done() {
+    let it = Shop::founded();
+    let before = it.state();
+    for _ in 0..40 {
+        drop(take(&it.store, "ann"));
+        assert!(it.batches().len() <= 16, "each costs a reader one request");
+    }
+    let after = it.state();
+    assert_eq!((after.serial, after.touched, &after.bound), (1, before.touched, &before.bound));
+    assert_eq!(it.backend.list(&SNAPSHOTS).unwrap().len(), 1);
+    // What a run that was cut off has left is kept as it is.
+    let mut lease = take(&it.store, "ann");
+    lease.append(&[bound("second")]).unwrap();
+    drop(lease);
+    for _ in 0..40 {
+        drop(take(&it.store, "ann"));
+    }
+    let entries = it.store.entries(0).unwrap();
+    assert!(entries.contains(&bound("second")), "{entries:?}");
+}
