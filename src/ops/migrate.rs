@@ -11,7 +11,7 @@ use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::stores::{StateSite, at, site};
 use crate::store::error::StoreError;
 use crate::store::lease::Lease;
-use crate::store::moved::{Moved, leave, take_away};
+use crate::store::moved::{Moved, leave};
 use crate::store::remote::location::{LocationError, StoreLocation};
 use crate::store::state_store::StateStore;
 
@@ -79,7 +79,7 @@ pub fn migrate(
     target(place).backend().check_fit()?;
     let MigrationOrder { who, command, at } = order;
     let word = Moved::new(&address(to), who, at);
-    let mut leases: Vec<(StateStore, Lease, Option<Lease>)> = Vec::new();
+    let mut hands = Vec::new();
     let mut moved = Vec::new();
     let plain = StackRef { instance: None, ..place.clone() };
     let mut instances = place.recorded(&source(place))?;
@@ -89,45 +89,67 @@ pub fn migrate(
     }
     for instance in instances {
         let (old, new) = (source(&instance), target(&instance));
-        let (held, state) = match old.lease(who, command, at) {
-            // A move that was cut off had come so far.
-            Err(StoreError::Moved { to, .. }) if to == word.to => continue,
-            leased => leased?,
+        let (held, state, gone) = match old.lease(who, command, at) {
+            // A move that was cut off had left word here.
+            Err(StoreError::Moved { to, touched, .. }) if to == word.to => {
+                let (held, state) = old.lease_moved(who, command, at)?;
+                (held, state, touched)
+            }
+            leased => {
+                let (held, state) = leased?;
+                (held, state, None)
+            }
         };
-        let taken = match state {
+        let touched = state.as_ref().map(|it| it.touched);
+        // What was done under a lease that was taken meanwhile is not in the copy.
+        let went_along = gone.is_some_and(|gone| touched.is_none_or(|it| it <= gone));
+        let taken = match &state {
+            _ if went_along => None,
             Some(state) => {
-                let taken = new.receive(who, command, at, &state)?;
+                let taken = new.receive(who, command, at, state)?;
                 new.receive_beside(&old)?;
-                moved.push(MovedState { name: instance.name(), serial: state.serial });
                 Some(taken)
             }
             None if new.is_occupied()? => {
-                return Err(OpsError::refused(
-                    format!(
-                        "{} has no state in {}, but {} contains one",
-                        instance.name(),
-                        address(&from),
-                        new.folder().display()
-                    ),
-                    "nothing was changed. If it is the state of this stack, write the `state:` block into the stack file instead of moving; if it is of another one, choose another prefix",
-                ));
+                return Err(hidden(&instance, &from, &new));
             }
             None => None,
         };
-        leases.push((old, held, taken));
+        moved.extend(state.map(|it| MovedState { name: instance.name(), serial: it.serial }));
+        hands.push(MovingState { old, held, taken, touched });
     }
-    hand_over(&leases, &word)?;
+    hand_over(&hands, &word)?;
     write()?;
     Ok(moved)
 }
 
-/// Leaves word in every old store, as long as all leases are ours: who took one meanwhile has written what was not copied.
-fn hand_over(
-    leases: &[(StateStore, Lease, Option<Lease>)],
-    word: &Moved,
-) -> Result<(), StoreError> {
+/// A state between two stores.
+struct MovingState {
+    old: StateStore,
+    held: Lease,
+    /// The lease of the new store; `None`: nothing is copied.
+    taken: Option<Lease>,
+    touched: Option<u64>,
+}
+
+/// A store that holds a state already, where none comes from the old place.
+fn hidden(instance: &StackRef, from: &StateSite, new: &StateStore) -> OpsError {
+    OpsError::refused(
+        format!(
+            "{} has no state in {}, but {} contains one",
+            instance.name(),
+            address(from),
+            new.folder().display()
+        ),
+        "nothing was changed. If it is the state of this stack, write the `state:` block into the stack file instead of moving; if it is of another one, choose another prefix",
+    )
+}
+
+/// Leaves word in every old store, as long as all leases are ours: who took one meanwhile has written what was not copied. Word that
+/// was left stays, also where a lease is lost then: the old store is refused, and the next attempt sees what is missing.
+fn hand_over(hands: &[MovingState], word: &Moved) -> Result<(), StoreError> {
     let are_ours = || -> Result<(), StoreError> {
-        for (old, held, taken) in leases {
+        for MovingState { old, held, taken, .. } in hands {
             for lease in std::iter::once(held).chain(taken) {
                 let over = |over| StoreError::Over { folder: old.folder().to_owned(), over };
                 lease.pulse().ensure_fenced().map_err(over)?;
@@ -136,16 +158,10 @@ fn hand_over(
         Ok(())
     };
     are_ours()?;
-    for (old, ..) in leases {
-        leave(&**old.backend(), word)?;
+    for MovingState { old, touched, .. } in hands {
+        leave(&**old.backend(), &word.of_copy(*touched))?;
     }
-    // Who took one between the look and the word, too.
-    are_ours().or_else(|over| {
-        for (old, ..) in leases {
-            take_away(&**old.backend())?;
-        }
-        Err(over)
-    })
+    are_ours()
 }
 
 /// The place of one of its workspaces: a folder holds one state, and a store behind a network is told which.

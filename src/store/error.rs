@@ -107,7 +107,13 @@ pub enum StoreError {
     #[error("{} cannot be read: {why}", file.display())]
     Memory { file: PathBuf, why: String },
     #[error("the state is no longer in {}: {by} moved it to {to}", folder.display())]
-    Moved { folder: PathBuf, to: String, by: String, at: i64 },
+    Moved {
+        folder: PathBuf,
+        to: String,
+        by: String,
+        /// The number of the last entry that changed anything and went along.
+        touched: Option<u64>,
+    },
     #[error("{} contains the state of the stack {found}, not of {stack}", folder.display())]
     OtherStack { folder: PathBuf, found: String, stack: String },
     #[error("{} already contains a state: lineage {lineage}, serial {serial}", folder.display())]
@@ -149,7 +155,7 @@ impl StoreError {
     pub fn advice(&self) -> String {
         match self {
             Self::Moved { to, .. } => format!(
-                "nothing was changed; the stack file of this checkout is older than the move. Get the newer one (`git pull`), whose `state:` names {to}"
+                "nothing was changed; the stack file of this checkout is older than the move. Get the newer one (`git pull`), whose `state:` names {to}; if the move was cut off, run the same `state migrate` again"
             ),
             Self::OtherStack { .. } => {
                 "nothing was changed; give each stack a prefix of its own, or a folder of its own".into()

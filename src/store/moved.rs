@@ -18,11 +18,20 @@ pub struct Moved {
     pub by: String,
     /// In milliseconds since the Unix epoch.
     pub at: i64,
+    /// The number of the last entry that changed anything and was copied; `None`: there was no state.
+    #[serde(default)]
+    pub touched: Option<u64>,
 }
 
 impl Moved {
     pub fn new(to: &str, by: &str, at: i64) -> Self {
-        Self { version: VERSION, to: to.into(), by: by.into(), at }
+        Self { version: VERSION, to: to.into(), by: by.into(), at, touched: None }
+    }
+
+    /// The same of a state that was copied up to this entry.
+    #[must_use]
+    pub fn of_copy(&self, touched: Option<u64>) -> Self {
+        Self { touched, ..self.clone() }
     }
 }
 
@@ -34,8 +43,9 @@ fn key() -> StoreKey {
 pub fn check_here(backend: &dyn Backend) -> Result<(), StoreError> {
     let Some(bytes) = backend.get(&key())? else { return Ok(()) };
     let elsewhere = || Moved::new("another store", "somebody", 0);
-    let Moved { to, by, at, .. } = serde_json::from_slice(&bytes).unwrap_or_else(|_| elsewhere());
-    Err(StoreError::Moved { folder: backend.root().to_owned(), to, by, at })
+    let word: Moved = serde_json::from_slice(&bytes).unwrap_or_else(|_| elsewhere());
+    let Moved { to, by, touched, .. } = word;
+    Err(StoreError::Moved { folder: backend.root().to_owned(), to, by, touched })
 }
 
 /// Leaves word, durably.

@@ -223,6 +223,23 @@ impl StateStore {
         self.lease_telling(owner, command, at, &mut |_| {})
     }
 
+    /// The same of a state of which word was left that it has moved: for who moves it.
+    pub fn lease_moved(
+        &self,
+        owner: &str,
+        command: &str,
+        at: i64,
+    ) -> Result<(Lease, Option<State>), StoreError> {
+        let who = Claimant { owner, command, at, aim: None };
+        for _ in 0..CLAIMS_MAX {
+            let after = self.free_after(&mut |_| {})?;
+            if let Some(leased) = self.claim(who, after, None, |it| it.log.read())? {
+                return Ok(leased);
+            }
+        }
+        Err(self.held("one process after another".into(), HeldBy::Loose))
+    }
+
     /// The same, and tells whose heartbeats are waited for.
     pub fn lease_telling(
         &self,

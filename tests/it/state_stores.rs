@@ -93,12 +93,27 @@ fn state_migrate_moves_a_state_into_a_table_and_back() {
     assert!(moved.contains("access_key_env: AWS_ACCESS_KEY_ID,"), "needless quotes: {moved}");
     first.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
 
+    // Cut off before the stack file was written: the same command goes on.
+    first.stack("tiny", TINY);
+    first.run(&["plan", "tiny"]).code(3).says(&["moved it to dynamodb://"]).done();
+    migrate(&first, &store).code(0).done();
+    assert_eq!(stack(&first), moved);
+    migrate(&first, &store).code(1).says(&["already"]).done();
+
+    // Somebody else has a stack of this name, and nothing to move.
+    second.stack("tiny", TINY);
+    migrate(&second, &store).code(3).says(&["contains one", "another prefix"]).done();
+    assert_eq!(stack(&second), TINY);
+    // A file that nobody can read is not one whose state is in its folder.
+    second.stack("tiny", format!("{moved}broken: [\n"));
+    second.run(&["state", "list", "tiny"]).code(1).says(&["stack.yaml:"]).done();
+
     // A fresh clone on a second machine.
     take_stack(&second, &first);
     second.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
     second.stack("tiny", format!("{moved}{SPARE}"));
     second.run(&["apply", "tiny", "--yes"]).code(0).done();
-    assert!(!second.path("state/tiny").exists(), "nothing of it is in a folder");
+    assert!(!second.path("state/tiny/state.snapshot").exists(), "nothing of it is in a folder");
     first.run(&["state", "list", "tiny"]).code(0).shows(&["lb", "spare"]).done();
     first.run(&["state", "log", "tiny"]).code(0).shows(&["apply tiny --yes", "complete"]).done();
     first
@@ -127,6 +142,34 @@ fn state_migrate_moves_a_state_into_a_table_and_back() {
     assert_eq!(stack(&first), format!("{TINY}{SPARE}"), "byte for byte as before");
     first.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
     second.run(&["plan", "tiny"]).code(3).says(&["moved it to folder"]).done();
+    serving.signal("TERM");
+    serving.end().code(0).done();
+}
+
+/// The move was suspended past its lease, somebody applied in the old place, and its word arrived behind that.
+#[test]
+fn state_migrate_again_takes_along_what_was_done_meanwhile() {
+    let world = Home::new();
+    let (serving, address) = served(&world);
+    let mut home = Home::holding("tiny", TINY);
+    act_on(&mut home, &address);
+    home.run(&["apply", "tiny", "--yes"]).code(0).done();
+    make_table(&world);
+    let store = format!("dynamodb://{TABLE}?region={REGION}&endpoint={address}&fault_domain=local");
+    let migrate = ["state", "migrate", "tiny", "--to", &store, "--yes"];
+    home.run(&migrate).code(0).done();
+    let word = home.path("state/tiny/moved.json");
+    let left = std::fs::read(&word).unwrap();
+
+    std::fs::remove_file(&word).unwrap();
+    home.stack("tiny", format!("{TINY}{SPARE}"));
+    home.run(&["apply", "tiny", "--yes"]).code(0).done();
+    std::fs::write(&word, left).unwrap();
+    home.run(&["plan", "tiny"]).code(3).says(&["run the same `state migrate` again"]).done();
+
+    home.run(&migrate).code(0).says(&["moved the state of tiny, serial 2"]).done();
+    home.run(&["state", "list", "tiny"]).code(0).shows(&["lb", "spare"]).done();
+    home.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
     serving.signal("TERM");
     serving.end().code(0).done();
 }
