@@ -117,12 +117,18 @@ pub fn push(
 }
 
 fn text_of(path: &Path) -> Result<String, OpsError> {
+    use std::io::Read as _;
+
     let wrong = |source| OpsError::File { file: path.to_owned(), source };
-    if std::fs::metadata(path).map_err(wrong)?.len() > BYTES_MAX {
+    let mut text = String::new();
+    // Of a device or a pipe nobody knows the size before it is read.
+    let file = std::fs::File::open(path).map_err(wrong)?;
+    file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(wrong)?;
+    if text.len() as u64 > BYTES_MAX {
         return Err(OpsError::input(
             format!("{} is larger than 1 GiB", path.display()),
             "nothing was changed; use a document as `state pull` writes it",
         ));
     }
-    std::fs::read_to_string(path).map_err(wrong)
+    Ok(text)
 }

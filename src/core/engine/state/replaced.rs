@@ -165,6 +165,10 @@ pub enum PushRefusal {
     Pending { addresses: Vec<String> },
 }
 
+/// The highest serial, number of an entry or epoch that is believed: what a double holds exactly, since other programs read the
+/// document as JSON.
+const COUNT_MAX: u64 = 1 << 53;
+
 impl PushTarget<'_> {
     /// Whether this state may be put there.
     pub fn judge(&self, pushed: &State) -> Result<PushVerdict, PushRefusal> {
@@ -176,6 +180,16 @@ impl PushTarget<'_> {
         }
         if let Some((found, expected)) = differs(&pushed.target, self.world) {
             return Err(PushRefusal::World { found, expected });
+        }
+        // What counts on from it must not overflow, and no program counts so far.
+        if [pushed.serial, pushed.sequence, pushed.touched, pushed.epoch]
+            .iter()
+            .any(|it| *it > COUNT_MAX)
+        {
+            let wrong =
+                "one of its serial, sequence, touched and epoch is no number that lifeboat gives"
+                    .into();
+            return Err(PushRefusal::Inconsistent(wrong));
         }
         if let Some(wrong) = pushed.integrity().into_iter().next() {
             return Err(PushRefusal::Inconsistent(wrong));
