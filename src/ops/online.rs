@@ -1,20 +1,17 @@
 //! Which fault domains answer now: what state cannot say.
 
-use std::time::Duration;
-
 use crate::engine::fault_domain::FaultDomains;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::recovered::{DomainAnswer, ask};
+use crate::ops::recovered::{DomainAnswer, PATIENCE, ask};
 use crate::render::status::{Health, OnlineAnswer};
 
-/// Every fault domain that something recorded is in, with what it answers within this time, on the wall's clock. What is declared lost is
-/// not asked. `None`: nothing was applied yet. Takes no lease and changes nothing.
+/// Every fault domain that something recorded is in, with what it answers within the time that a recovery gives it as well: what shares
+/// a group with a silent region answers late. What is declared lost is not asked. `None`: nothing was applied yet. Takes no lease and changes nothing.
 pub async fn answers(
     session: &Session,
     place: &StackRef,
-    within: Duration,
 ) -> Result<Option<Vec<(String, OnlineAnswer)>>, OpsError> {
     let Some(state) = session.store(place).load()? else { return Ok(None) };
     let lost: Vec<String> = state.lost.iter().map(|it| it.fault_domain.clone()).collect();
@@ -22,7 +19,7 @@ pub async fn answers(
     let known = FaultDomains::new(&session.catalog, Some(&state));
     let (frozen, asked): (Vec<String>, Vec<String>) =
         known.names().into_iter().map(str::to_owned).partition(|it| lost.contains(it));
-    let answers = ask(session, &state, &asked, within).await.into_iter();
+    let answers = ask(session, &state, &asked, PATIENCE).await.into_iter();
     let told = answers.map(|(domain, answer)| {
         let told = match answer {
             DomainAnswer::Answers => OnlineAnswer { health: Health::Answers, why: None },

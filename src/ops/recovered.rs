@@ -19,7 +19,7 @@ use crate::store::lease::Lease;
 
 /// How long a fault domain may take to answer one call, on the wall's clock. A guess: longer than a first contact, since the
 /// answer decides whether a domain counts as recovered, and short enough that people wait for it.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What became of the question whether a fault domain is there.
 #[derive(Debug, Clone, PartialEq, Eq)]

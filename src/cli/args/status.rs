@@ -12,7 +12,7 @@ pub struct StatusArgs {
     pub world: WorldArgs,
     #[arg(long, value_enum, default_value = "text")]
     pub format: Plain,
-    /// Also ask each fault domain that is not lost whether it answers now, for at most 2 s
+    /// Also ask each fault domain that is not lost whether it answers now, for at most 10 s
     #[arg(long, conflicts_with = "follow")]
     pub online: bool,
     /// Show it again whenever it changes, until interrupted; as JSON, one object per line

@@ -25,9 +25,6 @@ use crate::render::words::count;
 /// How often a followed state is read. A guess: people see a change at once, and a reading of a large state (0.1 s for 10,000
 /// resources) leaves the machine to the run that is followed.
 const FOLLOW: Duration = Duration::from_secs(1);
-/// How long fault domains may take to answer `--online`, on the wall's clock. A guess: what is well answers within a second, and who
-/// asks waits for the slowest.
-const ONLINE: Duration = Duration::from_secs(2);
 
 pub async fn status(context: &CommandContext, arguments: &StatusArgs) -> Result<Exit, OpsError> {
     let StatusArgs { target, world, format, online, follow: follows } = arguments;
@@ -37,7 +34,7 @@ pub async fn status(context: &CommandContext, arguments: &StatusArgs) -> Result<
     if *follows {
         return follow(&session, &place, &given, *format).await;
     }
-    let online = if *online { online::answers(&session, &place, ONLINE).await? } else { None };
+    let online = if *online { online::answers(&session, &place).await? } else { None };
     let looked = LookedAt { online: online.as_deref(), estimates: &mut RestEstimates::default() };
     out::data(&told(&session, &place, &given, looked, |facts| match format {
         Plain::Text => {

@@ -66,5 +66,17 @@ fn overlay(way: &RecoveryOverlay, choice: &OverlayChoice, name: &str) -> String 
         Some(fits) if fits == to => "; it fits what is unreachable",
         _ => "",
     };
-    format!("{to} assumes lost: {assumes}{fits}: {switch}")
+    // Somebody who types this declares them lost.
+    let alive: Vec<&str> = way
+        .assumes_lost
+        .iter()
+        .filter(|it| choice.answers.contains(it) && !fits.is_empty())
+        .map(String::as_str)
+        .collect();
+    let alive = match alive.as_slice() {
+        [] => String::new(),
+        [one] => format!(", but also declares {one} lost, which answers"),
+        more => format!(", but also declares {} lost, which answer", more.join(", ")),
+    };
+    format!("{to} assumes lost: {assumes}{fits}{alive}: {switch}")
 }

@@ -194,6 +194,11 @@ fn read(
     if run.plan.is_some() && run.finished.is_none() {
         run.ending = LoggedEnding::Open;
     }
+    // `recovered` is done with its entry, and makes no snapshot.
+    let recovers = |(_, it): &(u64, JournalEntry)| matches!(it, JournalEntry::Recovered { .. });
+    if run.plan.is_none() && entries.iter().any(recovers) {
+        run.ending = LoggedEnding::Saved;
+    }
     let number = |end: StepEnd| steps.values().filter(|it| **it == end).count();
     run.steps.done = number(StepEnd::Done);
     run.steps.failed = number(StepEnd::Failed);
@@ -432,6 +437,10 @@ mod tests {
         assert_eq!(runs[1].entries.len(), 8);
     }
 
+    fn recovered() -> JournalEntry {
+        JournalEntry::Recovered { fault_domain: "aws:x".into(), at: 60, who: "ann".into() }
+    }
+
     /// A run that is killed leaves its entries to the one that comes after it; a lease alone is no run.
     #[test]
     fn logged_runs_tells_cut_off_runs_from_those_that_saved() {
@@ -450,6 +459,7 @@ mod tests {
             ),
             part(None, vec![leased(4, None)]),
             part(None, vec![leased(5, None), began("destroy shop")]),
+            part(None, vec![leased(6, Some("recovered shop aws:x")), recovered()]),
         ]);
         let ends: Vec<_> = runs.iter().map(|it| (it.epoch, it.serial, it.ending)).collect();
         let expected = [
@@ -457,6 +467,7 @@ mod tests {
             (Some(3), None, LoggedEnding::Open),
             (Some(3), Some(7), LoggedEnding::Complete),
             (Some(5), None, LoggedEnding::Open),
+            (Some(6), None, LoggedEnding::Saved),
         ];
         assert_eq!(ends, expected);
     }
