@@ -685,3 +685,15 @@ fn failover_in_the_sandbox_sends_no_request_elsewhere() {
     let refused = "the sandbox sends requests to loopback addresses only";
     home.sandbox(&TO).code(1).says(&["failed: purge", refused]).done();
 }
+
+/// Out of memory, say: nobody knows whether the program still runs, so it is not begun a second time.
+#[test]
+fn failover_knows_not_what_became_of_a_program_whose_supervisor_was_killed() {
+    let task = "  work: { on: [planned], after: [www], exec: [./work.sh], rerun: never, in_drill: skip }\n";
+    let home = site(task);
+    script(&home, "work.sh", "echo work >> ran.log\nkill -9 \"$PPID\"");
+    let doubt = "indeterminate: work: run task: the process that watches over it was killed";
+    home.sandbox(&TO).code(1).says(&[doubt]).done();
+    home.sandbox(&["apply", "site", "--yes"]).code(1).says(&["indeterminate: work"]).done();
+    assert_eq!(ran(&home), ["work"]);
+}

@@ -19,6 +19,9 @@ use crate::ops::tasks::supervise::{EXIT_NOT_STARTED, NOT_STARTED, SUPERVISE};
 /// What every program gets of lifeboat's own environment.
 const USUAL: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
 
+/// No exit status: the process between did not end by itself. Its own are 0 to 255, and of a program that a signal ends 128 and more.
+const KILLED: i32 = -1;
+
 /// How often it is looked whether a program has ended.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -168,6 +171,10 @@ impl Running {
                 self.rest().await;
                 return match code {
                     0 => TaskResult::Done,
+                    // Whoever killed the process between says nothing of the program.
+                    KILLED => TaskResult::Unknown(
+                        "the process that watches over it was killed, so nobody knows whether it still runs".into(),
+                    ),
                     code => TaskResult::Failed(format!("exit status {code}")),
                 };
             }
@@ -197,7 +204,7 @@ impl Running {
     fn look(&mut self) -> Option<i32> {
         if self.code.is_none() {
             let status = self.child.try_wait().ok().flatten();
-            self.code = status.map(|it| it.code().unwrap_or(255));
+            self.code = status.map(|it| it.code().unwrap_or(KILLED));
         }
         self.code
     }
