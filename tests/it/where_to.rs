@@ -49,7 +49,10 @@ fn failover_without_a_target_names_the_only_overlay_that_covers_what_is_silent()
     let home = Home::woocommerce();
     home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
     home.lose("aws:us-east-1");
-    home.sandbox(&ASK).code(64).says(&["failover_eu", "; it fits what is unreachable: "]).done();
+    home.sandbox(&ASK)
+        .code(64)
+        .says(&["failover_eu", "; it fits what is unreachable, but also declares "])
+        .done();
     home.world.heal(None).unwrap();
     home.lose("linode:eu-central");
     let standby = home.sandbox(&ASK).code(64);
