@@ -16,7 +16,6 @@ use crate::store::remote::s3::S3Backend;
 struct TriedStore {
     inner: Arc<dyn Backend>,
     location: StoreLocation,
-    state: String,
     /// It was found fit by this process.
     is_fit: OnceLock<()>,
 }
@@ -80,8 +79,14 @@ impl Backend for TriedStore {
     }
 
     fn check_fit(&self) -> Result<(), StoreError> {
+        // What a table is may change at any time; how a store races does not.
+        self.inner.check_fit()?;
         if self.is_fit.get().is_none() {
-            ensure_fit(&self.location, &self.state)?;
+            let store = self.location.to_string();
+            if !is_probed(&*self.inner, &store)? {
+                probe_races(&*self.inner, &self.location.name())?;
+                mark_probed(&*self.inner, &store)?;
+            }
             self.is_fit.set(()).ok();
         }
         Ok(())
@@ -94,25 +99,11 @@ pub fn open(location: &StoreLocation, state: &str) -> Arc<dyn Backend> {
         StoreProtocol::S3 => Arc::new(S3Backend::new(location, state)),
         StoreProtocol::DynamoDb => Arc::new(DynamoBackend::new(location, state)),
     };
-    let (location, state) = (location.clone(), state.to_owned());
-    Arc::new(TriedStore { inner, location, state, is_fit: OnceLock::new() })
+    Arc::new(TriedStore { inner, location: location.clone(), is_fit: OnceLock::new() })
 }
 
 /// Before a store is first written to, and before each lease in it: whether its answers can be believed. The race is run once, and the
 /// store remembers it; what a table is may change at any time, and is asked each time.
 pub fn ensure_fit(location: &StoreLocation, state: &str) -> Result<(), StoreError> {
-    let backend: Arc<dyn Backend> = match location.protocol {
-        StoreProtocol::S3 => Arc::new(S3Backend::new(location, state)),
-        StoreProtocol::DynamoDb => {
-            let table = DynamoBackend::new(location, state);
-            table.ensure_fit_for_leases()?;
-            Arc::new(table)
-        }
-    };
-    let store = location.to_string();
-    if is_probed(&*backend, &store)? {
-        return Ok(());
-    }
-    probe_races(&*backend, &location.name())?;
-    mark_probed(&*backend, &store)
+    open(location, state).check_fit()
 }

@@ -131,6 +131,10 @@ impl Backend for DynamoBackend {
         })
     }
 
+    fn check_fit(&self) -> Result<(), StoreError> {
+        self.ensure_fit_for_leases()
+    }
+
     fn neighbors(&self) -> Result<Vec<String>, StoreError> {
         let table = Arc::clone(&self.table);
         self.run("list", &self.root, async move { table.neighbors().await })
