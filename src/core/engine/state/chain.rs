@@ -100,8 +100,16 @@ pub fn encode_head(head: &LogHead) -> Vec<u8> {
 }
 
 pub fn decode_head(bytes: &[u8]) -> Result<LogHead, CodecError> {
+    decode_header(bytes, CHAIN_VERSION)
+}
+
+/// What is one sealed line with a version.
+pub(super) fn decode_header<T: for<'a> Deserialize<'a>>(
+    bytes: &[u8],
+    known: u32,
+) -> Result<T, CodecError> {
     let text = std::str::from_utf8(bytes).map_err(|_| not_text())?;
-    header(text.strip_suffix('\n').ok_or(CodecError::Torn)?)
+    header(text.strip_suffix('\n').ok_or(CodecError::Torn)?, known)
 }
 
 /// The bytes of a batch: its header, and a sealed line for each entry.
@@ -115,7 +123,7 @@ pub fn encode_batch(header: &BatchHeader, lines: &str) -> Vec<u8> {
 pub fn decode_batch(bytes: &[u8]) -> Result<ReadBatch, CodecError> {
     let lines_at = bytes.iter().position(|it| *it == b'\n').ok_or(CodecError::Torn)? + 1;
     let first = std::str::from_utf8(&bytes[..lines_at - 1]).map_err(|_| not_text())?;
-    let header: BatchHeader = header(first)?;
+    let header: BatchHeader = header(first, CHAIN_VERSION)?;
     let JournalRead { entries, whole, damage } = read_journal(&bytes[lines_at..]);
     if let Some(why) = damage {
         return Err(why);
@@ -127,11 +135,11 @@ pub fn decode_batch(bytes: &[u8]) -> Result<ReadBatch, CodecError> {
     Ok(ReadBatch { header, entries, lines_at })
 }
 
-fn header<T: for<'a> Deserialize<'a>>(line: &str) -> Result<T, CodecError> {
+fn header<T: for<'a> Deserialize<'a>>(line: &str, known: u32) -> Result<T, CodecError> {
     let json = open_line(line, 1)?;
     let damaged = |why: serde_json::Error| CodecError::Damaged { line: 1, why: why.to_string() };
     let version: VersionOnly = serde_json::from_str(json).map_err(damaged)?;
-    if version.version > CHAIN_VERSION {
+    if version.version > known {
         return Err(CodecError::Newer(version.version));
     }
     let read: Versioned<T> = serde_json::from_str(json).map_err(damaged)?;

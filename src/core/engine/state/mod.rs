@@ -6,6 +6,7 @@ mod remembered;
 pub mod journal;
 pub mod codec;
 pub mod chain;
+pub mod copies;
 pub mod run_log;
 pub mod document;
 pub mod replaced;

@@ -1,0 +1,748 @@
+//! Two copies of one state in two stores: which of them is believed, and which may be written to.
+//!
+//! The primary store decides. What goes on in one store alone is written down there before anything else, under a higher generation:
+//! so a copy that was left behind is known as such by whoever sees the other one, and two that both went on are told apart from one
+//! that is merely behind.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::state::chain::decode_header;
+use crate::engine::state::codec::{CodecError, seal_line};
+
+/// The newest version of the record that this program reads.
+pub const STORES_VERSION: u32 = 1;
+
+/// Which of the stores of a state it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreRole {
+    Primary,
+    Mirror,
+}
+
+impl StoreRole {
+    pub const BOTH: [Self; 2] = [Self::Primary, Self::Mirror];
+
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Primary => Self::Mirror,
+            Self::Mirror => Self::Primary,
+        }
+    }
+
+    /// As `--keep` and `state:` have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Mirror => "mirror",
+        }
+    }
+}
+
+impl fmt::Display for StoreRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Primary => "the primary store",
+            Self::Mirror => "the mirror store",
+        })
+    }
+}
+
+/// Why a state goes on in one of its stores alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AloneReason {
+    /// `state mirror suspend`: until `state mirror resume`.
+    Suspended,
+    /// These fault domains were declared lost.
+    Loss(Vec<String>),
+    /// It and the witness are two of three.
+    Majority,
+    /// `state resolve --keep`.
+    Kept,
+}
+
+/// In which of its stores a state goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActiveStores {
+    /// In all that it has.
+    All,
+    /// In one alone; what the other has behind the entry of this number is not believed.
+    Alone { role: StoreRole, reason: AloneReason, after: u64 },
+}
+
+/// All stores of a state, as each of them records it. They are named as addresses without credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoresRecord {
+    /// Higher with each change of what follows.
+    pub generation: u64,
+    #[serde(flatten)]
+    pub named: NamedStores,
+    pub active: ActiveStores,
+    /// Who changed it last, and when, in milliseconds since the Unix epoch.
+    pub by: String,
+    pub at: i64,
+}
+
+/// The stores that a state has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedStores {
+    pub primary: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<String>,
+}
+
+impl fmt::Display for NamedStores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.primary)?;
+        if let Some(mirror) = &self.mirror {
+            write!(f, ", mirror {mirror}")?;
+        }
+        if let Some(witness) = &self.witness {
+            write!(f, ", witness {witness}")?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct Versioned<'a> {
+    version: u32,
+    #[serde(flatten)]
+    it: &'a StoresRecord,
+}
+
+pub fn encode_record(record: &StoresRecord) -> Vec<u8> {
+    seal_line(&Versioned { version: STORES_VERSION, it: record }).into_bytes()
+}
+
+pub fn decode_record(bytes: &[u8]) -> Result<StoresRecord, CodecError> {
+    decode_header(bytes, STORES_VERSION)
+}
+
+/// How far a copy is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CopyEnd {
+    pub epoch: u64,
+    pub serial: u64,
+    /// The number of its last entry.
+    pub sequence: u64,
+}
+
+/// One copy, as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopySight {
+    Seen {
+        record: Option<StoresRecord>,
+        end: CopyEnd,
+    },
+    /// Its store did not answer, and why.
+    Unreachable(String),
+    /// Its store is in this fault domain, which is declared lost, so it was not asked.
+    Lost(String),
+}
+
+impl CopySight {
+    fn record(&self) -> Option<&StoresRecord> {
+        match self {
+            Self::Seen { record, .. } => record.as_ref(),
+            Self::Unreachable(_) | Self::Lost(_) => None,
+        }
+    }
+
+    /// How far it is, if it was seen.
+    pub fn end(&self) -> Option<CopyEnd> {
+        match self {
+            Self::Seen { end, .. } => Some(*end),
+            Self::Unreachable(_) | Self::Lost(_) => None,
+        }
+    }
+
+    fn is_seen(&self) -> bool {
+        self.end().is_some()
+    }
+
+    /// Why it was not seen.
+    fn silence(&self) -> String {
+        match self {
+            Self::Seen { .. } => String::new(),
+            Self::Unreachable(why) => why.clone(),
+            Self::Lost(domain) => format!("its fault domain {domain} is declared lost"),
+        }
+    }
+}
+
+/// What two copies that were seen are to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyRelation {
+    Same,
+    /// This one has all that the other has, and more.
+    Ahead(StoreRole),
+    /// Each has something that the other does not have.
+    Forked,
+}
+
+/// The third store, which keeps no state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WitnessSight {
+    /// There is none.
+    None,
+    Seen(Option<StoresRecord>),
+    Unreachable,
+}
+
+/// All that was seen of the stores of a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiesSight {
+    pub primary: CopySight,
+    pub mirror: CopySight,
+    /// Of no meaning unless both were seen.
+    pub relation: CopyRelation,
+    pub witness: WitnessSight,
+}
+
+/// What became of the copy that is not the one which is believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OtherCopy {
+    Same,
+    /// By so many entries; the next run that takes the lease catches it up.
+    Behind(u64),
+    /// It has entries that are not believed; the next run that takes the lease discards them.
+    Forked,
+    /// Nothing is written to it, by somebody's order.
+    Suspended,
+    Unreachable(String),
+    Lost(String),
+}
+
+/// Which copy is believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyStanding {
+    pub believed: StoreRole,
+    pub other: OtherCopy,
+    /// What the stores record, unless nothing was recorded yet.
+    pub record: Option<StoresRecord>,
+}
+
+/// On what somebody wants to write, beside what every command may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WritePermission<'a> {
+    /// To all stores, or where two of three decide.
+    Ordinary,
+    /// A person's failover under the loss of these fault domains.
+    UnderLoss(&'a [String]),
+    /// `state mirror suspend`
+    Suspend,
+    /// `state mirror resume`
+    Resume,
+    /// `state resolve --keep`
+    Keep(StoreRole),
+}
+
+/// Where a holder of the lease writes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteTarget {
+    /// To both, the primary store first, once they are equal; `returns`: one has to be recorded as back.
+    Both { returns: bool },
+    /// To one, which is recorded first where it is new.
+    Alone { role: StoreRole, new: Option<AloneReason> },
+}
+
+/// Why copies are not believed, or not written to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CopiesError {
+    #[error(
+        "the state went on in both of its stores, each without the other: {primary} and {mirror}"
+    )]
+    Diverged { primary: String, mirror: String },
+    #[error(
+        "the stack file names other stores than the state records (generation {generation}): it names {declared}, and the state is in {recorded}"
+    )]
+    Renamed { declared: NamedStores, recorded: NamedStores, generation: u64 },
+    /// Only the copy that was left behind can be read.
+    #[error("the state went on in {role}, which cannot be read: {why}")]
+    LeftBehind { role: StoreRole, why: String },
+    #[error("no store of the state can be read: {primary}; {mirror}")]
+    NoneReadable { primary: String, mirror: String },
+    #[error("{silent} cannot be reached, and nothing is written to {} alone: {why}", silent.other())]
+    NotAlone { silent: StoreRole, why: String },
+    #[error("there is nothing to resolve: the copies of the state do not contradict each other")]
+    NothingToResolve,
+    #[error("there is nothing to suspend: the state went on in the mirror store")]
+    NothingToSuspend,
+}
+
+impl CopiesError {
+    /// Whether a store that answers would change it.
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::LeftBehind { .. } | Self::NoneReadable { .. } | Self::NotAlone { .. })
+    }
+}
+
+/// Law 5: whether the stores that somebody names are those that the state records.
+pub fn check_named(
+    declared: &NamedStores,
+    record: Option<&StoresRecord>,
+) -> Result<(), CopiesError> {
+    match record.filter(|it| it.named != *declared) {
+        None => Ok(()),
+        Some(record) => Err(CopiesError::Renamed {
+            declared: declared.clone(),
+            recorded: record.named.clone(),
+            generation: record.generation,
+        }),
+    }
+}
+
+impl CopiesSight {
+    pub fn of(&self, role: StoreRole) -> &CopySight {
+        match role {
+            StoreRole::Primary => &self.primary,
+            StoreRole::Mirror => &self.mirror,
+        }
+    }
+
+    /// The newest record of all that were seen.
+    pub fn record(&self) -> Option<&StoresRecord> {
+        let witness = match &self.witness {
+            WitnessSight::Seen(record) => record.as_ref(),
+            WitnessSight::None | WitnessSight::Unreachable => None,
+        };
+        // Of equal ones, the first.
+        let all = [self.mirror.record(), self.primary.record(), witness];
+        all.into_iter().flatten().rev().max_by_key(|it| it.generation)
+    }
+
+    /// Whether both stores record that they went on alone, or have entries of which neither epoch is higher.
+    fn is_diverged(&self) -> bool {
+        let (Some(primary), Some(mirror)) = (self.primary.end(), self.mirror.end()) else {
+            return false;
+        };
+        if let (Some(one), Some(other)) = (self.primary.record(), self.mirror.record())
+            && one.generation == other.generation
+            && one.active != other.active
+        {
+            return true;
+        }
+        let all = self.record().is_none_or(|it| it.active == ActiveStores::All);
+        all && self.relation == CopyRelation::Forked && primary.epoch == mirror.epoch
+    }
+
+    /// Which copy a reader believes; it writes nothing.
+    pub fn standing(&self, declared: &NamedStores) -> Result<CopyStanding, CopiesError> {
+        let record = self.record();
+        check_named(declared, record)?;
+        if self.is_diverged() {
+            return Err(self.diverged());
+        }
+        let believed = self.believed(record)?;
+        let is_suspended = matches!(
+            record.map(|it| &it.active),
+            Some(ActiveStores::Alone { reason: AloneReason::Suspended, .. })
+        );
+        let (one, other) = (self.of(believed), self.of(believed.other()));
+        let other = match other {
+            _ if is_suspended => OtherCopy::Suspended,
+            CopySight::Unreachable(why) => OtherCopy::Unreachable(why.clone()),
+            CopySight::Lost(domain) => OtherCopy::Lost(domain.clone()),
+            CopySight::Seen { end, .. } => match self.relation {
+                CopyRelation::Same => OtherCopy::Same,
+                CopyRelation::Ahead(ahead) if ahead == believed => {
+                    let ours = one.end().unwrap_or_default().sequence;
+                    OtherCopy::Behind(ours.saturating_sub(end.sequence))
+                }
+                CopyRelation::Ahead(_) | CopyRelation::Forked => OtherCopy::Forked,
+            },
+        };
+        Ok(CopyStanding { believed, other, record: record.cloned() })
+    }
+
+    fn believed(&self, record: Option<&StoresRecord>) -> Result<StoreRole, CopiesError> {
+        if let Some(ActiveStores::Alone { role, .. }) = record.map(|it| &it.active) {
+            let why = || self.of(*role).silence();
+            return match self.of(*role) {
+                CopySight::Seen { .. } => Ok(*role),
+                _ => Err(CopiesError::LeftBehind { role: *role, why: why() }),
+            };
+        }
+        match (self.primary.end(), self.mirror.end()) {
+            (None, None) => Err(CopiesError::NoneReadable {
+                primary: self.primary.silence(),
+                mirror: self.mirror.silence(),
+            }),
+            (Some(_), None) => Ok(StoreRole::Primary),
+            (None, Some(_)) => Ok(StoreRole::Mirror),
+            (Some(primary), Some(mirror)) => Ok(match self.relation {
+                CopyRelation::Same => StoreRole::Primary,
+                CopyRelation::Ahead(role) => role,
+                CopyRelation::Forked if mirror.epoch > primary.epoch => StoreRole::Mirror,
+                CopyRelation::Forked => StoreRole::Primary,
+            }),
+        }
+    }
+
+    fn diverged(&self) -> CopiesError {
+        let told = |sight: &CopySight| {
+            let CopyEnd { epoch, serial, sequence } = sight.end().unwrap_or_default();
+            format!("serial {serial}, entry {sequence}, epoch {epoch}")
+        };
+        let (primary, mirror) = (told(&self.primary), told(&self.mirror));
+        CopiesError::Diverged {
+            primary: format!("the primary store has {primary}"),
+            mirror: format!("the mirror store has {mirror}"),
+        }
+    }
+
+    /// Where somebody who wants the lease may write to. `domains`: the fault domains of the two stores.
+    pub fn target(
+        &self,
+        declared: &NamedStores,
+        domains: [&str; 2],
+        permission: WritePermission<'_>,
+    ) -> Result<WriteTarget, CopiesError> {
+        if let WritePermission::Keep(role) = permission {
+            return self.kept(declared, role);
+        }
+        let standing = self.standing(declared)?;
+        let active = standing.record.as_ref().map_or(&ActiveStores::All, |it| &it.active);
+        match active {
+            ActiveStores::Alone { role, reason, .. } => {
+                let is_suspended = *reason == AloneReason::Suspended;
+                match permission {
+                    WritePermission::Suspend if *role == StoreRole::Mirror => {
+                        return Err(CopiesError::NothingToSuspend);
+                    }
+                    WritePermission::Suspend if !is_suspended => {
+                        let new = Some(AloneReason::Suspended);
+                        return Ok(WriteTarget::Alone { role: *role, new });
+                    }
+                    WritePermission::Suspend => {}
+                    _ if is_suspended && permission != WritePermission::Resume => {}
+                    _ if self.of(role.other()).is_seen() => {
+                        return Ok(WriteTarget::Both { returns: true });
+                    }
+                    WritePermission::Resume => return Err(self.not_alone(role.other())),
+                    _ => {}
+                }
+                Ok(WriteTarget::Alone { role: *role, new: None })
+            }
+            ActiveStores::All => self.target_of_all(domains, permission),
+        }
+    }
+
+    /// Where the state goes on in both as far as is known.
+    fn target_of_all(
+        &self,
+        [primary_domain, _]: [&str; 2],
+        permission: WritePermission<'_>,
+    ) -> Result<WriteTarget, CopiesError> {
+        let alone = |role, reason| Ok(WriteTarget::Alone { role, new: Some(reason) });
+        if permission == WritePermission::Suspend {
+            return match self.primary {
+                CopySight::Seen { .. } => alone(StoreRole::Primary, AloneReason::Suspended),
+                _ => Err(self.not_alone(StoreRole::Primary)),
+            };
+        }
+        let silent = match (self.primary.is_seen(), self.mirror.is_seen()) {
+            (true, true) => return Ok(WriteTarget::Both { returns: false }),
+            (false, _) => StoreRole::Primary,
+            (true, false) => StoreRole::Mirror,
+        };
+        if let (StoreRole::Primary, WritePermission::UnderLoss(lost)) = (silent, permission)
+            && lost.iter().any(|it| it == primary_domain)
+        {
+            return alone(StoreRole::Mirror, AloneReason::Loss(lost.to_vec()));
+        }
+        match self.witness {
+            // Whoever is first to write it into the witness has two of three.
+            WitnessSight::Seen(_) => alone(silent.other(), AloneReason::Majority),
+            WitnessSight::None | WitnessSight::Unreachable => Err(self.not_alone(silent)),
+        }
+    }
+
+    fn not_alone(&self, silent: StoreRole) -> CopiesError {
+        CopiesError::NotAlone { silent, why: self.of(silent).silence() }
+    }
+
+    /// A person says which one goes on.
+    fn kept(&self, declared: &NamedStores, role: StoreRole) -> Result<WriteTarget, CopiesError> {
+        check_named(declared, self.record())?;
+        if !self.of(role).is_seen() {
+            let why = self.of(role).silence();
+            return Err(CopiesError::LeftBehind { role, why });
+        }
+        if self.of(role.other()).is_seen() && !self.is_diverged() {
+            return Err(CopiesError::NothingToResolve);
+        }
+        Ok(WriteTarget::Alone { role, new: Some(AloneReason::Kept) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        ActiveStores, AloneReason, CopiesError, CopiesSight, CopyEnd, CopyRelation, CopySight,
+        NamedStores, OtherCopy, StoreRole, StoresRecord, WitnessSight, WritePermission,
+        WriteTarget,
+    };
+
+    const DOMAINS: [&str; 2] = ["aws:us-east-1", "aws:us-west-2"];
+
+    fn named(witness: bool) -> NamedStores {
+        NamedStores {
+            primary: "p".into(),
+            mirror: Some("m".into()),
+            witness: witness.then(|| "w".into()),
+        }
+    }
+
+    fn record(generation: u64, active: ActiveStores, witness: bool) -> StoresRecord {
+        StoresRecord { generation, named: named(witness), active, by: "ann".into(), at: 0 }
+    }
+
+    fn alone(role: StoreRole, reason: AloneReason) -> ActiveStores {
+        ActiveStores::Alone { role, reason, after: 40 }
+    }
+
+    fn seen(record: StoresRecord, epoch: u64, sequence: u64) -> CopySight {
+        CopySight::Seen { record: Some(record), end: CopyEnd { epoch, serial: 3, sequence } }
+    }
+
+    /// What may have become of two stores; `w`: there is a witness.
+    fn situations(w: bool) -> Vec<(&'static str, CopiesSight)> {
+        let all = || record(4, ActiveStores::All, w);
+        let lost = || AloneReason::Loss(vec![DOMAINS[0].into()]);
+        let promoted = || record(5, alone(StoreRole::Mirror, lost()), w);
+        let suspended = || record(5, alone(StoreRole::Primary, AloneReason::Suspended), w);
+        let majority = |role| record(5, alone(role, AloneReason::Majority), w);
+        let silent = || CopySight::Unreachable("timed out".into());
+        let gone = || CopySight::Lost(DOMAINS[0].into());
+        let same = CopyRelation::Same;
+        let ahead = CopyRelation::Ahead;
+        let forked = CopyRelation::Forked;
+        let (p, m) = (StoreRole::Primary, StoreRole::Mirror);
+        let rows = [
+            ("both alive", seen(all(), 7, 40), seen(all(), 7, 40), same),
+            ("mirror behind", seen(all(), 7, 42), seen(all(), 7, 40), ahead(p)),
+            ("primary rolled back", seen(all(), 6, 31), seen(all(), 7, 40), ahead(m)),
+            ("forked, mirror's epoch higher", seen(all(), 7, 41), seen(all(), 8, 41), forked),
+            ("forked, equal epochs", seen(all(), 7, 41), seen(all(), 7, 41), forked),
+            ("mirror unreachable", seen(all(), 7, 40), silent(), same),
+            ("primary unreachable", silent(), seen(all(), 7, 40), same),
+            ("primary lost", gone(), seen(all(), 7, 40), same),
+            ("both unreachable", silent(), silent(), same),
+            ("promoted, primary lost", gone(), seen(promoted(), 8, 50), same),
+            ("promoted, primary unreachable", silent(), seen(promoted(), 8, 50), same),
+            ("promoted, mirror unreachable", seen(all(), 7, 41), silent(), same),
+            ("promoted, primary back", seen(all(), 7, 41), seen(promoted(), 8, 50), forked),
+            ("suspended, mirror unreachable", seen(suspended(), 8, 50), silent(), same),
+            ("suspended, mirror back", seen(suspended(), 8, 50), seen(all(), 7, 40), ahead(p)),
+            ("suspended, primary unreachable", silent(), seen(suspended(), 7, 40), same),
+            ("both went on alone", seen(suspended(), 8, 50), seen(promoted(), 8, 46), forked),
+            ("two of three, mirror back", seen(majority(p), 8, 50), seen(all(), 7, 40), ahead(p)),
+            ("two of three, primary back", seen(all(), 7, 40), seen(majority(m), 8, 50), ahead(m)),
+        ];
+        rows.into_iter()
+            .map(|(name, primary, mirror, relation)| {
+                let witness = WitnessSight::None;
+                (name, CopiesSight { primary, mirror, relation, witness })
+            })
+            .collect()
+    }
+
+    fn refusal(why: &CopiesError) -> String {
+        let exit = if why.is_silence() { 5 } else { 3 };
+        let what = match why {
+            CopiesError::Diverged { .. } => "diverged",
+            CopiesError::Renamed { .. } => "other stores",
+            CopiesError::LeftBehind { .. } => "left behind",
+            CopiesError::NoneReadable { .. } => "nothing readable",
+            CopiesError::NotAlone { .. } => "not alone",
+            CopiesError::NothingToResolve => "nothing to resolve",
+            CopiesError::NothingToSuspend => "nothing to suspend",
+        };
+        format!("{what} ({exit})")
+    }
+
+    fn read(sight: &CopiesSight, declared: &NamedStores) -> String {
+        match sight.standing(declared) {
+            Err(why) => refusal(&why),
+            Ok(it) => {
+                let other = match it.other {
+                    OtherCopy::Same => "same".into(),
+                    OtherCopy::Behind(by) => format!("other behind by {by}"),
+                    OtherCopy::Forked => "other forked".into(),
+                    OtherCopy::Suspended => "suspended".into(),
+                    OtherCopy::Unreachable(_) => "other silent (5)".into(),
+                    OtherCopy::Lost(_) => "other lost".into(),
+                };
+                format!("{}, {other}", it.believed.as_str())
+            }
+        }
+    }
+
+    fn written(
+        sight: &CopiesSight,
+        declared: &NamedStores,
+        permission: WritePermission<'_>,
+    ) -> String {
+        match sight.target(declared, DOMAINS, permission) {
+            Err(why) => refusal(&why),
+            Ok(WriteTarget::Both { returns: false }) => "both".into(),
+            Ok(WriteTarget::Both { returns: true }) => "both, again".into(),
+            Ok(WriteTarget::Alone { role, new: None }) => role.as_str().into(),
+            Ok(WriteTarget::Alone { role, new: Some(why) }) => {
+                let why = match why {
+                    AloneReason::Suspended => "suspends",
+                    AloneReason::Loss(_) => "promotes",
+                    AloneReason::Majority => "two of three",
+                    AloneReason::Kept => "keeps",
+                };
+                format!("{} {why}", role.as_str())
+            }
+        }
+    }
+
+    fn table(w: bool, witness: &WitnessSight) -> String {
+        let lost = [DOMAINS[0].to_owned()];
+        let elsewhere = ["linode:us-east".to_owned()];
+        let columns = [
+            // Plain applies, failbacks and the watcher's failovers are nobody's decision.
+            ("apply, failback, watch", WritePermission::Ordinary),
+            ("failover, primary's loss", WritePermission::UnderLoss(&lost)),
+            ("failover, another loss", WritePermission::UnderLoss(&elsewhere)),
+            ("suspend", WritePermission::Suspend),
+            ("resume", WritePermission::Resume),
+            ("keep primary", WritePermission::Keep(StoreRole::Primary)),
+            ("keep mirror", WritePermission::Keep(StoreRole::Mirror)),
+        ];
+        let mut lines = Vec::new();
+        for (name, sight) in situations(w) {
+            let sight = CopiesSight { witness: witness.clone(), ..sight };
+            lines.push(format!("{name}: reader: {}", read(&sight, &named(w))));
+            let old = NamedStores { mirror: None, ..named(w) };
+            let writers = columns.map(|(_, permission)| written(&sight, &named(w), permission));
+            lines.push(format!("    {} | old commit: {}", writers.join(" | "), read(&sight, &old)));
+        }
+        format!("{}\n{}", columns.map(|(it, _)| it).join(" | "), lines.join("\n"))
+    }
+
+    #[test]
+    fn standing_and_target_of_two_stores() {
+        insta::assert_snapshot!(table(false, &WitnessSight::None), @r#"
+apply, failback, watch | failover, primary's loss | failover, another loss | suspend | resume | keep primary | keep mirror
+both alive: reader: primary, same
+    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+mirror behind: reader: primary, other behind by 2
+    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+primary rolled back: reader: mirror, other behind by 9
+    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+forked, mirror's epoch higher: reader: mirror, other forked
+    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+forked, equal epochs: reader: diverged (3)
+    diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
+mirror unreachable: reader: primary, other silent (5)
+    not alone (5) | not alone (5) | not alone (5) | primary suspends | not alone (5) | primary keeps | left behind (5) | old commit: other stores (3)
+primary unreachable: reader: mirror, other silent (5)
+    not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+primary lost: reader: mirror, other lost
+    not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+both unreachable: reader: nothing readable (5)
+    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | left behind (5) | left behind (5) | old commit: nothing readable (5)
+promoted, primary lost: reader: mirror, other lost
+    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+promoted, primary unreachable: reader: mirror, other silent (5)
+    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+promoted, mirror unreachable: reader: primary, other silent (5)
+    not alone (5) | not alone (5) | not alone (5) | primary suspends | not alone (5) | primary keeps | left behind (5) | old commit: other stores (3)
+promoted, primary back: reader: mirror, other forked
+    both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+suspended, mirror unreachable: reader: primary, suspended
+    primary | primary | primary | primary | not alone (5) | primary keeps | left behind (5) | old commit: other stores (3)
+suspended, mirror back: reader: primary, suspended
+    primary | primary | primary | primary | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+suspended, primary unreachable: reader: left behind (5)
+    left behind (5) | left behind (5) | left behind (5) | left behind (5) | left behind (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+both went on alone: reader: diverged (3)
+    diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
+two of three, mirror back: reader: primary, other behind by 10
+    both, again | both, again | both, again | primary suspends | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+two of three, primary back: reader: mirror, other behind by 10
+    both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+"#);
+    }
+
+    #[test]
+    fn standing_and_target_of_two_stores_and_a_witness() {
+        let seen = WitnessSight::Seen(Some(record(4, ActiveStores::All, true)));
+        insta::assert_snapshot!(table(true, &seen), @r#"
+apply, failback, watch | failover, primary's loss | failover, another loss | suspend | resume | keep primary | keep mirror
+both alive: reader: primary, same
+    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+mirror behind: reader: primary, other behind by 2
+    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+primary rolled back: reader: mirror, other behind by 9
+    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+forked, mirror's epoch higher: reader: mirror, other forked
+    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+forked, equal epochs: reader: diverged (3)
+    diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
+mirror unreachable: reader: primary, other silent (5)
+    primary two of three | primary two of three | primary two of three | primary suspends | primary two of three | primary keeps | left behind (5) | old commit: other stores (3)
+primary unreachable: reader: mirror, other silent (5)
+    mirror two of three | mirror promotes | mirror two of three | not alone (5) | mirror two of three | left behind (5) | mirror keeps | old commit: other stores (3)
+primary lost: reader: mirror, other lost
+    mirror two of three | mirror promotes | mirror two of three | not alone (5) | mirror two of three | left behind (5) | mirror keeps | old commit: other stores (3)
+both unreachable: reader: nothing readable (5)
+    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | left behind (5) | left behind (5) | old commit: other stores (3)
+promoted, primary lost: reader: mirror, other lost
+    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+promoted, primary unreachable: reader: mirror, other silent (5)
+    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+promoted, mirror unreachable: reader: primary, other silent (5)
+    primary two of three | primary two of three | primary two of three | primary suspends | primary two of three | primary keeps | left behind (5) | old commit: other stores (3)
+promoted, primary back: reader: mirror, other forked
+    both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+suspended, mirror unreachable: reader: primary, suspended
+    primary | primary | primary | primary | not alone (5) | primary keeps | left behind (5) | old commit: other stores (3)
+suspended, mirror back: reader: primary, suspended
+    primary | primary | primary | primary | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+suspended, primary unreachable: reader: left behind (5)
+    left behind (5) | left behind (5) | left behind (5) | left behind (5) | left behind (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+both went on alone: reader: diverged (3)
+    diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
+two of three, mirror back: reader: primary, other behind by 10
+    both, again | both, again | both, again | primary suspends | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+two of three, primary back: reader: mirror, other behind by 10
+    both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+"#);
+    }
+
+    #[test]
+    fn standing_and_target_without_the_witness_are_those_of_two_stores() {
+        assert_eq!(table(true, &WitnessSight::Unreachable), table(false, &WitnessSight::None));
+    }
+
+    #[test]
+    fn witness_knows_who_went_on_alone() {
+        // The primary store went on with the witness, and cannot be reached now: the mirror store knows nothing of it.
+        let alone = alone(StoreRole::Primary, AloneReason::Majority);
+        let sight = CopiesSight {
+            primary: CopySight::Unreachable("timed out".into()),
+            mirror: seen(record(4, ActiveStores::All, true), 7, 40),
+            relation: CopyRelation::Same,
+            witness: WitnessSight::Seen(Some(record(5, alone, true))),
+        };
+        let lost = [DOMAINS[0].to_owned()];
+        assert_eq!(read(&sight, &named(true)), "left behind (5)");
+        for permission in [WritePermission::Ordinary, WritePermission::UnderLoss(&lost)] {
+            assert_eq!(written(&sight, &named(true), permission), "left behind (5)");
+        }
+    }
+}
