@@ -177,6 +177,9 @@ pub enum CliCommand {
         /// Time when the site was last seen healthy, e.g. `2026-11-26T03:04:05Z`; the recovery time is measured from it (`watch` sets it)
         #[arg(long, value_name = "TIME")]
         last_good: Option<jiff::Timestamp>,
+        /// No person has decided this: a mirror store goes on alone only where a witness agrees (`watch` sets it)
+        #[arg(long, hide = true)]
+        unattended: bool,
         /// URL to probe from outside once users have moved; the first healthy response (status 200) ends the report
         #[arg(long)]
         url: Option<String>,

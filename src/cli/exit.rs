@@ -88,6 +88,13 @@ impl From<&OpsError> for Exit {
                 | StoreError::OtherStack { .. }
                 | StoreError::Unfit { .. },
             ) => Self::Refused,
+            OpsError::Store(StoreError::Copies { why, .. }) => {
+                if why.is_silence() {
+                    Self::Unseen
+                } else {
+                    Self::Refused
+                }
+            }
             OpsError::Store(it @ StoreError::Remote(_)) if it.is_transient() => Self::Unseen,
             OpsError::Input { .. }
             | OpsError::File { .. }

@@ -249,6 +249,8 @@ pub struct Going<'a> {
     pub lost: &'a [String],
     /// Somebody is asked before it begins.
     pub asks: bool,
+    /// A person declared the loss.
+    pub promotes: bool,
 }
 
 /// What a switch has when it may begin.
@@ -284,9 +286,9 @@ pub fn preempt(
             ));
         }
     };
-    let Going { to, lost, asks } = going;
-    let who =
-        SwitchCommand { owner: &session.who, command, at: session.clock.now(), to, lost, asks };
+    let Going { to, lost, asks, promotes } = going;
+    let (owner, at) = (&*session.who, session.clock.now());
+    let who = SwitchCommand { owner, command, at, to, lost, asks, promotes };
     let (lease, state) = store.preempt(who, &mut tell)?;
     if let Some(preempted) = &lease.preempted {
         out::talk(&format!("took over the lease from {preempted}"));

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::state::copies::WritePermission;
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::stores::{StateSite, at, site};
 use crate::store::error::StoreError;
 use crate::store::lease::Lease;
 use crate::store::moved::{Moved, leave};
-use crate::store::remote::location::{LocationError, StoreLocation};
+use crate::store::remote::location::{DeclaredStores, LocationError, StoreLocation};
 use crate::store::state_store::StateStore;
 
 /// Who moves states, and when.
@@ -40,7 +41,7 @@ pub fn destination(place: &StackRef, text: &str) -> Result<StateSite, OpsError> 
     let location: StoreLocation = text.parse().map_err(|why: LocationError| {
         OpsError::usage(format!("`--to`: {}", why.what), why.remedy)
     })?;
-    Ok(StateSite::Remote(Box::new(location)))
+    Ok(StateSite::Remote(Box::new(DeclaredStores::alone(location))))
 }
 
 /// How the folder is named where the address of a store may stand.
@@ -50,7 +51,7 @@ pub const FOLDER: &str = "folder";
 pub fn address(site: &StateSite) -> String {
     match site {
         StateSite::Folder(_) => FOLDER.into(),
-        StateSite::Remote(location) => location.to_string(),
+        StateSite::Remote(stores) => stores.primary.to_string(),
     }
 }
 
@@ -76,7 +77,7 @@ pub fn migrate(
     let target =
         |place: &StackRef| StateStore::over(at(&in_site(to, place), place)).of_stack(&place.stack);
     // Also where there is no state yet: a store that cannot keep one is not written into the stack file.
-    target(place).backend().check_fit()?;
+    target(place).backend().check_fit(WritePermission::Ordinary)?;
     let MigrationOrder { who, command, at } = order;
     let word = Moved::new(&address(to), who, at);
     let mut hands = Vec::new();
@@ -174,14 +175,26 @@ fn in_site(site: &StateSite, place: &StackRef) -> StateSite {
 
 /// The block of a stack file that names a store; `None` for the folder, which needs none.
 pub fn block(site: &StateSite) -> Option<String> {
-    let StateSite::Remote(location) = site else { return None };
+    let StateSite::Remote(stores) = site else { return None };
+    let DeclaredStores { primary, mirror, witness } = &**stores;
+    let mut text = format!("state:\n  {}\n", store_block(primary));
+    for (key, store) in [("mirror", mirror), ("witness", witness)] {
+        if let Some(store) = store {
+            text.push_str(&format!("  {key}: {{ {} }}\n", store_block(store)));
+        }
+    }
+    Some(text)
+}
+
+/// `s3: { bucket: shop-state, region: eu-west-1 }`
+fn store_block(location: &StoreLocation) -> String {
     let settings: BTreeMap<String, String> = location.settings();
     let container = location.protocol.container_word();
     let first = settings.get_key_value(container).into_iter();
     let rest = settings.iter().filter(|(key, _)| *key != container);
     let pairs: Vec<String> =
         first.chain(rest).map(|(key, value)| format!("{key}: {}", scalar(value))).collect();
-    Some(format!("state:\n  {}: {{ {} }}\n", location.protocol.as_str(), pairs.join(", ")))
+    format!("{}: {{ {} }}", location.protocol.as_str(), pairs.join(", "))
 }
 
 /// A text as YAML reads it back as a text.

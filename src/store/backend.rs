@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::engine::state::copies::{CopyStanding, WritePermission};
 use crate::store::error::StoreError;
 use crate::store::key::{KeyPrefix, StoreKey};
 
@@ -110,6 +111,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// The names of all states that are kept beside this one, itself among them if it is there, in their order.
     fn neighbors(&self) -> Result<Vec<String>, StoreError>;
 
+    /// Whether several threads ask it at once, as is quicker behind a network.
+    fn is_concurrent(&self) -> bool {
+        true
+    }
+
     /// What messages call the store.
     fn root(&self) -> &Path;
 
@@ -131,6 +137,9 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// What is under these keys, in their order, some of it read at once.
     fn get_all(&self, keys: &[StoreKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        if !self.is_concurrent() {
+            return keys.iter().map(|it| self.get(it)).collect();
+        }
         let mut found = Vec::with_capacity(keys.len());
         for some in keys.chunks(READS_AT_ONCE) {
             let read: Vec<_> = std::thread::scope(|scope| {
@@ -160,10 +169,24 @@ pub trait Backend: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether its answers to puts under a condition can be believed: asked before a lease is taken in it. A store behind a network
-    /// is tried out once.
-    fn check_fit(&self) -> Result<(), StoreError> {
+    /// Whether a lease may be taken in it, and its answers to puts under a condition can be believed. A store behind a network is
+    /// tried out once; of two stores the permission says whether one may be written to alone.
+    fn check_fit(&self, _permission: WritePermission<'_>) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// Once an epoch is claimed, and before anything is read: makes two stores equal. False: the epoch was claimed where the state
+    /// is not written to any more, so it is none.
+    fn begin_epoch(&self, _epoch: u64, _by: &str) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    /// The lease is given back, or lost.
+    fn end_epoch(&self) {}
+
+    /// Which of two copies was believed when they were looked at last; `None` where there is one.
+    fn standing(&self) -> Option<CopyStanding> {
+        None
     }
 
     /// What messages call a key.

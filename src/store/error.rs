@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::engine::state::codec::CodecError;
+use crate::engine::state::copies::{CopiesError, StoreRole};
 use crate::engine::text::advice::{AdvisedCommand, in_world};
 use crate::engine::text::names::OverlayNames;
 
@@ -123,6 +124,9 @@ pub enum StoreError {
     Undeclared { file: PathBuf, line: u32, what: String, remedy: String },
     #[error(transparent)]
     Remote(Box<RemoteError>),
+    /// Which of two copies is believed, or may be written to, is not as somebody wants it.
+    #[error("{why}")]
+    Copies { folder: PathBuf, why: CopiesError },
     /// Its answers to puts cannot be believed, so it can keep no lease.
     #[error("{store} cannot keep states: {seen}")]
     Unfit { store: String, seen: String, advice: String },
@@ -163,6 +167,7 @@ impl StoreError {
             Self::Occupied { .. } => {
                 "nothing was changed; choose a store, or a prefix in it, that holds no other state".into()
             }
+            Self::Copies { folder, why } => copies_advice(&named_by(folder).0, why),
             Self::Undeclared { remedy, .. } => remedy.clone(),
             Self::Remote(it) => it.advice.clone(),
             Self::Unfit { advice, .. } => advice.clone(),
@@ -220,6 +225,41 @@ impl StoreError {
                 restore(folder, "nothing was changed; restore the newest sound state")
             }
         }
+    }
+}
+
+/// What to do about two copies: nothing goes on in one of them but by a person's word, or by two of three.
+fn copies_advice(stack: &str, why: &CopiesError) -> String {
+    let keep = |role: StoreRole| AdvisedCommand::StateKeep { stack, role: role.as_str() };
+    let suspend = AdvisedCommand::StateMirrorSuspend { stack };
+    match why {
+        CopiesError::Diverged { .. } => format!(
+            "nothing was changed. Compare them, then say which one goes on; the entries of the other are kept under `discarded/`: {}, or {}",
+            keep(StoreRole::Primary),
+            keep(StoreRole::Mirror)
+        ),
+        CopiesError::Renamed { .. } => {
+            "nothing was changed; the stack file of this checkout is older or newer than the state's stores. Get the right one (`git pull`); stores are changed by `lifeboat state migrate` alone".into()
+        }
+        CopiesError::LeftBehind { role, .. } => format!(
+            "nothing was changed: what can be read is older. Run the command again when {role} answers; if it is gone for good, go on with what is left: {}",
+            keep(role.other())
+        ),
+        CopiesError::NoneReadable { .. } => {
+            "nothing is known of the state; check the network, then run the command again".into()
+        }
+        CopiesError::NotAlone { silent: StoreRole::Mirror, .. } => format!(
+            "nothing was changed; run the command again when it answers. To go on without a mirror until `state mirror resume`: {suspend}"
+        ),
+        CopiesError::NotAlone { silent: StoreRole::Primary, .. } => format!(
+            "nothing was changed; run the command again when it answers. The mirror store goes on alone in a failover under the loss of the primary store's fault domain; {} lists them",
+            AdvisedCommand::FailoverWhere { stack }
+        ),
+        CopiesError::NothingToResolve => "nothing was changed".into(),
+        CopiesError::NothingToSuspend => format!(
+            "nothing was changed; the next run that takes the lease catches the primary store up once it answers: {} tells how far it is",
+            AdvisedCommand::Status { stack }
+        ),
     }
 }
 

@@ -463,5 +463,6 @@ impl Drop for KeepAlive {
         }
         let lock = self.pulse.lock().lock.take();
         drop(lock);
+        self.pulse.claims.end_epoch();
     }
 }

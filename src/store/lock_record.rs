@@ -211,6 +211,11 @@ impl LockRecords {
         Self { backend }
     }
 
+    /// Nobody acts under it any more.
+    pub(super) fn end_epoch(&self) {
+        self.backend.end_epoch();
+    }
+
     /// The claim on an epoch, as messages name it.
     pub(super) fn claim_place(&self, epoch: u64) -> PathBuf {
         self.backend.place(&record_key(epoch, "claim"))

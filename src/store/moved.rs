@@ -35,7 +35,7 @@ impl Moved {
     }
 }
 
-fn key() -> StoreKey {
+pub(super) fn key() -> StoreKey {
     KeyPrefix::ROOT.key("moved.json")
 }
 

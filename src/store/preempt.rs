@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::engine::state::copies::WritePermission;
 use crate::engine::state::record::State;
 use crate::store::error::{HeldBy, StoreError};
 use crate::store::lease::{Lease, Preempted};
@@ -41,6 +42,8 @@ pub struct SwitchCommand<'a> {
     pub lost: &'a [String],
     /// Somebody is asked before it begins.
     pub asks: bool,
+    /// A person declared the loss, so that a mirror may go on without a primary store that is lost.
+    pub promotes: bool,
 }
 
 /// Whom a switch meets; told once for each.
@@ -89,7 +92,12 @@ impl StateStore {
         who: SwitchCommand<'_>,
         tell: &mut dyn FnMut(Contention),
     ) -> Result<(Lease, Option<State>), StoreError> {
-        self.backend().check_fit()?;
+        let permission = if who.promotes {
+            WritePermission::UnderLoss(who.lost)
+        } else {
+            WritePermission::Ordinary
+        };
+        self.backend().check_fit(permission)?;
         let claims = self.claims();
         let mut turn = Preemption {
             aim: SwitchIntent {
@@ -111,7 +119,11 @@ impl StateStore {
         let aim = turn.aim.clone();
         let SwitchCommand { owner, command, at, .. } = who;
         let claimant = Claimant { owner, command, at, aim: Some(&aim) };
-        for _ in 0..CLAIMS_MAX {
+        for round in 0..CLAIMS_MAX {
+            if round > 0 {
+                // Its stores may have changed: the state went on in another one.
+                self.backend().check_fit(permission)?;
+            }
             let (after, preempted) = turn.wait_until_free(self, claimant)?;
             let leased = self.claim(claimant, after, preempted, Self::believed)?;
             if let Some((mut lease, state)) = leased {

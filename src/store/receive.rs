@@ -1,6 +1,7 @@
 //! Puts a state that comes from another store in place, with what stands beside it.
 
 use crate::engine::state::codec::{decode_state, read_journal};
+use crate::engine::state::copies::WritePermission;
 use crate::engine::state::journal::JournalEntry;
 use crate::engine::state::record::State;
 use crate::store::backend::PutCondition;
@@ -22,7 +23,7 @@ impl StateStore {
         state: &State,
     ) -> Result<Lease, StoreError> {
         self.backend().check_trusted()?;
-        self.backend().check_fit()?;
+        self.backend().check_fit(WritePermission::Ordinary)?;
         let after = self.free_after(&mut |_| {})?;
         let who = Claimant { owner, command, at, aim: None };
         let claimed = self.claim(who, after, None, |store| {

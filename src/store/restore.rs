@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::engine::address::Address;
 use crate::engine::state::codec::{decode_state, last_number, read_journal};
+use crate::engine::state::copies::WritePermission;
 use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::{Record, RunRecord, State};
 use crate::store::error::{HeldBy, StoreError};
@@ -96,7 +97,7 @@ impl StateStore {
     pub fn restore(&self, owner: &str, command: &str, at: i64) -> Result<Restored, StoreError> {
         self.backend().check_trusted()?;
         check_here(&**self.backend())?;
-        self.backend().check_fit()?;
+        self.backend().check_fit(WritePermission::Ordinary)?;
         let after = self.free_after(&mut |_| {})?;
         let who = Claimant { owner, command, at, aim: None };
         // Read once it is certain that nobody writes.

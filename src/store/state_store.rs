@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::state::codec::decode_journal;
+use crate::engine::state::copies::WritePermission;
 use crate::engine::state::journal::JournalEntry;
 use crate::engine::state::record::State;
 use crate::store::backend::Backend;
@@ -248,9 +249,18 @@ impl StateStore {
         at: i64,
         tell: &mut dyn FnMut(&LockRecord),
     ) -> Result<(Lease, Option<State>), StoreError> {
-        let who = Claimant { owner, command, at, aim: None };
-        self.backend.check_fit()?;
+        self.lease_with(Claimant { owner, command, at, aim: None }, WritePermission::Ordinary, tell)
+    }
+
+    /// The same, where something else than usual may be written to.
+    pub(super) fn lease_with(
+        &self,
+        who: Claimant<'_>,
+        permission: WritePermission<'_>,
+        tell: &mut dyn FnMut(&LockRecord),
+    ) -> Result<(Lease, Option<State>), StoreError> {
         for _ in 0..CLAIMS_MAX {
+            self.backend.check_fit(permission)?;
             let after = self.free_after(tell)?;
             if let Some(leased) = self.claim(who, after, None, Self::believed)? {
                 return Ok(leased);
@@ -317,6 +327,9 @@ impl StateStore {
             let Some(lock) = claims.take(&claim)? else { return Ok(None) };
             let heart =
                 KeepAlive::start(claims.clone(), epoch, self.times, Arc::clone(&self.clock), lock);
+            if !self.backend.begin_epoch(epoch, owner)? {
+                return Ok(None);
+            }
             // In this order: what earlier holders could still put in place goes before anything is read.
             if let FenceOutcome::Behind(known) = self.log.fence(epoch)? {
                 if claims.look(epoch)?.newest != Some(epoch) {

@@ -164,6 +164,9 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::StateLog { .. }
         | AdvisedCommand::StateRestore { .. }
         | AdvisedCommand::StateRestoreSerial { .. }
+        | AdvisedCommand::StateMirrorSuspend { .. }
+        | AdvisedCommand::StateMirrorResume { .. }
+        | AdvisedCommand::StateKeep { .. }
         | AdvisedCommand::StateForget { .. }
         | AdvisedCommand::StateRemember { .. }
         | AdvisedCommand::StateUnprotect { .. }

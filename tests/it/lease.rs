@@ -61,6 +61,7 @@ fn preempt(store: &StateStore) -> (Lease, Option<State>) {
         to: &to,
         lost: &[],
         asks: false,
+        promotes: false,
     };
     store.preempt(who, &mut |_| {}).unwrap()
 }

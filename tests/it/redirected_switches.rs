@@ -88,7 +88,8 @@ fn failover_preempts_a_switch_that_has_written_nothing() {
     home.sandbox(&to("calm")).code(0).done();
     let store = StateStore::new(&home.state_folder("duo"));
     let (owner, command) = ("somebody", "failback duo");
-    let who = SwitchCommand { owner, command, at: 0, to: &[], lost: &[], asks: true };
+    let who =
+        SwitchCommand { owner, command, at: 0, to: &[], lost: &[], asks: true, promotes: false };
     let (lease, _) = store.preempt(who, &mut |_| {}).unwrap();
     let mut again = start(&home, &to("calm"));
     let is_asked = || store.lease_status().unwrap().is_some_and(|it| it.asked_by.is_some());

@@ -610,7 +610,8 @@ fn watch_preempts_no_switch_of_a_person() {
     lose_home(&home);
     let store = StateStore::new(&home.state_folder("woocommerce"));
     let (owner, command) = ("somebody else", "failback shop");
-    let who = SwitchCommand { owner, command, at: 0, to: &[], lost: &[], asks: false };
+    let who =
+        SwitchCommand { owner, command, at: 0, to: &[], lost: &[], asks: false, promotes: false };
     let (lease, _) = store.preempt(who, &mut |_| {}).unwrap();
     let output = watch_shop(&home, SHOP, &["--rounds", "3"]).code(0);
     let said = "probe-failed probe-failed down switch-held probe-failed switch-held";

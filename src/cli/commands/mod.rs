@@ -65,9 +65,11 @@ pub async fn run(
             let consent = apply::Consent { yes, switch: false, data_loss };
             apply::destroy(&context, &layers, &world, allow_delete, consent).await
         }
-        Command::Failover { target, to, losing, last_good, allow, world, yes, .. } => {
+        Command::Failover {
+            target, to, losing, last_good, unattended, allow, world, yes, ..
+        } => {
             let last_good = last_good.map(jiff::Timestamp::as_millisecond);
-            let wanted = switch::SwitchArgs { allow, world, yes, last_good };
+            let wanted = switch::SwitchArgs { allow, world, yes, last_good, promotes: !unattended };
             let Some(to) = to else {
                 return Err(where_to::where_to(&context, &target, &wanted.world).await?);
             };
@@ -83,7 +85,7 @@ pub async fn run(
             yes,
             ..
         } => {
-            let wanted = switch::SwitchArgs { allow, world, yes, last_good: None };
+            let wanted = switch::SwitchArgs { allow, world, yes, last_good: None, promotes: false };
             let back = switch::Back { lost, keep_standby, include_pending };
             switch::failback(&context, &target, back, &wanted).await
         }

@@ -40,6 +40,8 @@ pub struct SwitchArgs {
     pub yes: bool,
     /// When the site was last seen good, in milliseconds since the Unix epoch.
     pub last_good: Option<i64>,
+    /// A person declares what is lost, so that a mirror store may go on without the primary one.
+    pub promotes: bool,
 }
 
 /// What is special about the way home.
@@ -89,8 +91,9 @@ pub async fn failover(
         return there_already(context, &session, &ask, &known, Some(to)).await;
     }
     let asks = !wanted.yes;
-    let BegunSwitch::Open { lease, state } = take(context, &session, &ask, &known, &lost, asks)?
-    else {
+    let aim = ask.overlays.clone().unwrap_or_default();
+    let going = Going { to: &aim, lost: &lost, asks, promotes: wanted.promotes };
+    let BegunSwitch::Open { lease, state } = take(context, &session, &ask, &known, going)? else {
         pending(&session, &ask);
         return Ok(Exit::Done);
     };
@@ -132,8 +135,9 @@ pub async fn failback(
     }
     must_answer(&session, &ask, &known).await?;
     let asks = !wanted.yes;
-    let BegunSwitch::Open { lease, state } = take(context, &session, &ask, &known, &lost, asks)?
-    else {
+    let aim = ask.overlays.clone().unwrap_or_default();
+    let going = Going { to: &aim, lost: &lost, asks, promotes: wanted.promotes };
+    let BegunSwitch::Open { lease, state } = take(context, &session, &ask, &known, going)? else {
         pending(&session, &ask);
         return Ok(Exit::Done);
     };
@@ -293,11 +297,9 @@ fn take(
     session: &Session,
     ask: &PlanRequest,
     known: &State,
-    lost: &[String],
-    asks: bool,
+    going: Going<'_>,
 ) -> Result<BegunSwitch, OpsError> {
     let to = ask.overlays.clone().unwrap_or_default();
-    let going = Going { to: &to, lost, asks };
     let Taken { lease, state, waited } =
         open::preempt(session, &ask.place, &context.command, going)?;
     let state = state.ok_or_else(|| nothing_yet(&ask.place))?;

@@ -14,8 +14,8 @@ use crate::store::backend::{Backend, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::StoreError;
 use crate::store::folder::FolderBackend;
 use crate::store::key::{KeyPrefix, StoreKey};
+use crate::store::open::open_declared;
 use crate::store::remote::location::{DeclaredStores, LocationError, StoreLocation};
-use crate::store::remote::open::open;
 
 /// A store that nobody can tell which it is: whatever is asked of it, it says why.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ struct UnknownStore {
 pub enum StateSite {
     /// In this folder.
     Folder(PathBuf),
-    Remote(Box<StoreLocation>),
+    Remote(Box<DeclaredStores>),
 }
 
 /// The store of this state.
@@ -46,7 +46,7 @@ pub fn backend(place: &StackRef, is_sandbox: bool) -> Arc<dyn Backend> {
 pub fn at(site: &StateSite, place: &StackRef) -> Arc<dyn Backend> {
     match site {
         StateSite::Folder(folder) => Arc::new(FolderBackend::new(folder)),
-        StateSite::Remote(location) => open(location, &place.name()),
+        StateSite::Remote(stores) => open_declared(stores, &place.name()),
     }
 }
 
@@ -76,14 +76,19 @@ pub fn site(place: &StackRef, is_sandbox: bool) -> Result<StateSite, (u32, Locat
         };
     };
     let stores = declared(&state.node).map_err(|why| (state.key.line, why))?;
-    Ok(StateSite::Remote(Box::new(stores.primary)))
+    Ok(StateSite::Remote(Box::new(stores)))
 }
 
 /// The store as people read of it; `None` for the folder, which goes without saying.
 pub fn described(place: &StackRef, is_sandbox: bool) -> Option<String> {
     match site(place, is_sandbox) {
-        Ok(StateSite::Remote(it)) => {
-            Some(format!("{} (fault domain {})", it.name(), it.fault_domain))
+        Ok(StateSite::Remote(stores)) => {
+            let told =
+                |it: &StoreLocation| format!("{} (fault domain {})", it.name(), it.fault_domain);
+            let mirror = stores.mirror.as_ref().map(|it| format!(", mirror {}", told(it)));
+            let witness = stores.witness.as_ref().map(|it| format!(", witness {}", told(it)));
+            let more = [mirror, witness].map(Option::unwrap_or_default).concat();
+            Some(told(&stores.primary) + &more)
         }
         Ok(StateSite::Folder(_)) | Err(_) => None,
     }
@@ -124,20 +129,13 @@ fn declared(state: &Node) -> Result<DeclaredStores, LocationError> {
     if state.as_map().is_none() {
         return Err(wrong(format!("`state` must be a map, and this is {}", state.word())));
     }
-    let stores: DeclaredStores = serde_json::from_value(state.value().json()).map_err(|why| {
+    serde_json::from_value(state.value().json()).map_err(|why| {
         let text = why.to_string();
         match text.split_once("; ") {
             Some((what, remedy)) => LocationError { what: what.into(), remedy: remedy.into() },
             None => wrong(text),
         }
-    })?;
-    if stores.mirror.is_some() || stores.witness.is_some() {
-        return Err(LocationError {
-            what: "this version of lifeboat keeps a state in one store".into(),
-            remedy: "leave out `mirror` and `witness`".into(),
-        });
-    }
-    Ok(stores)
+    })
 }
 
 impl UnknownStore {
@@ -198,7 +196,7 @@ mod tests {
         assert_eq!(site(&place, false).unwrap(), StateSite::Folder(place.state(false)));
         let (_root, place) = stack("state: { s3: { bucket: shop-state, region: eu-central-1 } }");
         let StateSite::Remote(remote) = site(&place, false).unwrap() else { panic!("a bucket") };
-        assert_eq!(remote.name(), "s3://shop-state");
+        assert_eq!(remote.primary.name(), "s3://shop-state");
         // The sandbox's states lie beside its world.
         assert_eq!(site(&place, true).unwrap(), StateSite::Folder(place.state(true)));
     }
@@ -215,7 +213,9 @@ mod tests {
             "state: { s3: { bucket: '${vars.x}', region: eu-west-1 } }",
             "state: { s3: { bucket: shop-state, region: eu-west-1, prefixx: a } }",
             "state: { s3: { bucket: shop-state, region: 7 } }",
-            "state:\n  s3: { bucket: shop-state, region: eu-west-1 }\n  mirror: { dynamodb: { table: shop-state, region: us-west-2 } }",
+            "state:\n  s3: { bucket: shop-state, region: eu-west-1 }\n  mirror: { dynamodb: { table: shop-state, region: eu-west-1 } }",
+            "state:\n  s3: { bucket: shop-state, region: eu-west-1 }\n  mirror: { s3: { bucket: shop-state, region: eu-west-1 } }",
+            "state:\n  s3: { bucket: shop-state, region: eu-west-1 }\n  witness: { dynamodb: { table: shop-state, region: us-west-2 } }",
         ] {
             let (_root, place) = stack(block);
             let mut loaded = Loaded::default();
@@ -236,7 +236,9 @@ It is not said in which region the bucket is: add `region`
 `${vars.x}` is no name of a bucket: a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`
 `s3` has no key `prefixx`: did you mean `prefix`?
 Invalid type: integer `7`, expected a string: write plain texts: no numbers, no lists, no `${…}`
-This version of lifeboat keeps a state in one store: leave out `mirror` and `witness`
+The primary store and `mirror` are both in the fault domain aws:eu-west-1, so they are lost together: choose a store in another region for `mirror`
+One store is named twice: a copy of a state in the same place is none: name another bucket or table, in another fault domain
+There is a `witness` and no `mirror`: a witness decides between two copies: add `mirror`, or leave out `witness`
 "#);
     }
 }

@@ -143,6 +143,7 @@ impl Act {
 fn failover_arguments(facts: &SwitchFacts, lost: &[String]) -> Vec<String> {
     let mut arguments = vec!["failover".to_owned(), facts.stack.clone()];
     arguments.extend(["--to".into(), facts.overlay.clone(), "--yes".into()]);
+    arguments.push("--unattended".into());
     if !facts.last_good.is_empty() {
         arguments.extend(["--last-good".into(), facts.last_good.clone()]);
     }
@@ -233,13 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn failover_arguments_are_what_a_person_would_type() {
+    fn failover_arguments_are_what_a_person_would_type_but_for_one() {
         let plain = failover_arguments(&facts(false), &[]).join(" ");
-        assert_eq!(plain, "failover shop@blue --to eu --yes -C /srv/shop");
+        assert_eq!(plain, "failover shop@blue --to eu --yes --unattended -C /srv/shop");
         let lost = ["linode:us-east".to_owned(), "aws:us-east-1".to_owned()];
         assert_eq!(
             failover_arguments(&facts(true), &lost).join(" "),
-            "failover shop@blue --to eu --yes --last-good 2026-11-26T03:04:05Z --lost linode:us-east --lost aws:us-east-1 --sandbox -C /srv/shop"
+            "failover shop@blue --to eu --yes --unattended --last-good 2026-11-26T03:04:05Z --lost linode:us-east --lost aws:us-east-1 --sandbox -C /srv/shop"
         );
     }
 

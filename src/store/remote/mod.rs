@@ -13,6 +13,5 @@ mod runtime;
 pub mod s3;
 pub mod dynamodb;
 pub mod probe;
-pub mod open;
 #[cfg(test)]
 mod tests;

@@ -17,12 +17,31 @@ pub fn state_schema() -> Value {
         let store = json!({ "type": "object", "required": [container], "additionalProperties": false, "properties": keys });
         stores.insert(protocol.as_str().into(), store);
     }
+    let one = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": stores,
+    });
+    for (key, what) in [
+        ("mirror", "A second copy, in another fault domain."),
+        (
+            "witness",
+            "A third store in a fault domain of its own, which decides whether one copy goes on without the other.",
+        ),
+    ] {
+        let mut described = one.clone();
+        described["description"] = what.into();
+        stores.insert(key.into(), described);
+    }
+    let containers: Vec<Value> =
+        StoreProtocol::ALL.into_iter().map(|it| json!({ "required": [it.as_str()] })).collect();
     json!({
         "type": "object",
         "description": "Where the state is kept; without it, in the folder `state`.",
         "additionalProperties": false,
-        "minProperties": 1,
-        "maxProperties": 1,
+        "oneOf": containers,
         "properties": stores,
     })
 }

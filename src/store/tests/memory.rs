@@ -25,6 +25,8 @@ struct MemoryObjects {
     unanswered: u64,
     /// So many from now on arrive, and none after that.
     left: Option<u64>,
+    /// Nobody is answered.
+    is_silent: bool,
 }
 
 impl MemoryBackend {
@@ -48,6 +50,35 @@ impl MemoryBackend {
         self.objects().unanswered = puts;
     }
 
+    /// Whether nobody is answered from now on.
+    pub(crate) fn silence(&self, is_silent: bool) {
+        self.objects().is_silent = is_silent;
+    }
+
+    /// All that is there.
+    pub(crate) fn all(&self) -> BTreeMap<String, String> {
+        let objects = self.objects();
+        let text = |it: &StoredObject| String::from_utf8_lossy(&it.bytes).into_owned();
+        objects.by_key.iter().map(|(key, it)| (key.to_string(), text(it))).collect()
+    }
+
+    /// What was there once, and nothing else.
+    pub(crate) fn put_back(&self, all: &BTreeMap<String, String>) {
+        self.objects().by_key.clear();
+        for (key, text) in all {
+            let key = StoreKey::parse(key).unwrap();
+            self.put(&key, text.as_bytes(), PutCondition::Always).unwrap();
+        }
+    }
+
+    fn answers(&self, key: &StoreKey) -> Result<MutexGuard<'_, MemoryObjects>, StoreError> {
+        let objects = self.objects();
+        if objects.is_silent {
+            return Err(io_error("reach", &self.place(key))(io::ErrorKind::TimedOut.into()));
+        }
+        Ok(objects)
+    }
+
     fn objects(&self) -> MutexGuard<'_, MemoryObjects> {
         self.objects.lock().unwrap()
     }
@@ -55,7 +86,7 @@ impl MemoryBackend {
 
 impl Backend for MemoryBackend {
     fn read(&self, key: &StoreKey) -> Result<Option<StoredObject>, StoreError> {
-        Ok(self.objects().by_key.get(key).cloned())
+        Ok(self.answers(key)?.by_key.get(key).cloned())
     }
 
     fn put(
@@ -64,7 +95,7 @@ impl Backend for MemoryBackend {
         bytes: &[u8],
         condition: PutCondition<'_>,
     ) -> Result<PutOutcome, StoreError> {
-        let mut objects = self.objects();
+        let mut objects = self.answers(key)?;
         let timed_out = || Err(io_error("write", &self.place(key))(io::ErrorKind::TimedOut.into()));
         if let Some(left) = &mut objects.left {
             let Some(fewer) = left.checked_sub(1) else {
@@ -98,12 +129,12 @@ impl Backend for MemoryBackend {
     }
 
     fn list(&self, prefix: &KeyPrefix) -> Result<Vec<StoreKey>, StoreError> {
-        let objects = self.objects();
+        let objects = self.answers(&prefix.key("-"))?;
         Ok(objects.by_key.keys().filter(|it| it.prefix() == *prefix).cloned().collect())
     }
 
     fn delete(&self, key: &StoreKey) -> Result<(), StoreError> {
-        self.objects().by_key.remove(key);
+        self.answers(key)?.by_key.remove(key);
         Ok(())
     }
 

@@ -118,7 +118,7 @@ pub(crate) fn report(began: i64, ended: i64) -> SwitchReport {
     }
 }
 
-fn founded() -> JournalEntry {
+pub(crate) fn founded() -> JournalEntry {
     JournalEntry::Founded {
         stack: "shop".into(),
         instance: None,
@@ -129,7 +129,7 @@ fn founded() -> JournalEntry {
     }
 }
 
-fn bound(cloud: impl ToString) -> JournalEntry {
+pub(crate) fn bound(cloud: impl ToString) -> JournalEntry {
     JournalEntry::Bound { cloud: cloud.to_string(), account: "x".into() }
 }
 
@@ -161,7 +161,15 @@ fn switch_told(
 }
 
 fn switcher<'a>(owner: &'a str, to: &'a [String]) -> SwitchCommand<'a> {
-    SwitchCommand { owner, command: "failover shop", at: 0, to, lost: &[], asks: false }
+    SwitchCommand {
+        owner,
+        command: "failover shop",
+        at: 0,
+        to,
+        lost: &[],
+        asks: false,
+        promotes: false,
+    }
 }
 
 fn is_held(store: &StateStore) -> Option<String> {

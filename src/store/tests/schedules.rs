@@ -230,9 +230,9 @@ impl Backend for Seat {
         self.store.place(key)
     }
 
-    /// One by one: only the writer's own thread takes turns.
-    fn get_all(&self, keys: &[StoreKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        keys.iter().map(|it| self.get(it)).collect()
+    /// Only the writer's own thread takes turns.
+    fn is_concurrent(&self) -> bool {
+        false
     }
 }
 
@@ -263,7 +263,15 @@ fn write(seat: &Seat) {
         let to = [name.clone()];
         let leased = if seat.schedule.world().dice.roll(3) == 0 {
             let (owner, command) = (name.as_str(), "failover shop");
-            let who = SwitchCommand { owner, command, at: 0, to: &to, lost: &[], asks: false };
+            let who = SwitchCommand {
+                owner,
+                command,
+                at: 0,
+                to: &to,
+                lost: &[],
+                asks: false,
+                promotes: false,
+            };
             store.preempt(who, &mut |_| {})
         } else {
             store.lease(&name, "apply shop", 0)

@@ -5,8 +5,8 @@ use std::net::TcpListener;
 
 use lifeboat::store::backend::PutCondition;
 use lifeboat::store::error::StoreError;
+use lifeboat::store::open::{ensure_fit, open};
 use lifeboat::store::remote::location::StoreLocation;
-use lifeboat::store::remote::open::{ensure_fit, open};
 
 use crate::stores::proxy::{FaultProxy, ProxyFault, ProxyPlan, read_message};
 use crate::stores::servers::{StoreServer, add_replica, at, create_table_with, s3, table};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lifeboat::store::backend::{Backend, PutCondition, PutOutcome};
 use lifeboat::store::error::{RemoteFault, StoreError};
-use lifeboat::store::remote::open::open;
+use lifeboat::store::open::open;
 
 use crate::stores::proxy::{FaultProxy, ProxyFault, ProxyPlan};
 use crate::stores::servers::{ServerKind, StoreServer};

@@ -1,6 +1,6 @@
 //! Writers that are killed between any two of their requests, before a request is carried out and after it.
 
-use lifeboat::store::remote::open::open;
+use lifeboat::store::open::open;
 
 use crate::stores::proxy::{FaultProxy, HoldPoint};
 use crate::stores::servers::StoreServer;

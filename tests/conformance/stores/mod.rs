@@ -15,7 +15,7 @@ use lifeboat::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome}
 use lifeboat::store::error::StoreError;
 use lifeboat::store::folder::FolderBackend;
 use lifeboat::store::key::{KeyPrefix, StoreKey};
-use lifeboat::store::remote::open::{ensure_fit, open};
+use lifeboat::store::open::{ensure_fit, open};
 
 use rules::RULES;
 use servers::StoreServer;

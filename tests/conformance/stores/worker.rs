@@ -9,8 +9,8 @@ use std::time::Duration;
 use lifeboat::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome};
 use lifeboat::store::folder::FolderBackend;
 use lifeboat::store::key::StoreKey;
+use lifeboat::store::open::open;
 use lifeboat::store::remote::location::StoreLocation;
-use lifeboat::store::remote::open::open;
 
 use crate::process::{ACCESS_KEY, SECRET_KEY, clean};
 

@@ -351,6 +351,14 @@ impl CopiesSight {
             _ if is_suspended => OtherCopy::Suspended,
             CopySight::Unreachable(why) => OtherCopy::Unreachable(why.clone()),
             CopySight::Lost(domain) => OtherCopy::Lost(domain.clone()),
+            // What it wrote after the other one went on alone.
+            CopySight::Seen { end, .. }
+                if record.is_some_and(|it| {
+                    matches!(it.active, ActiveStores::Alone { after, .. } if end.sequence > after)
+                }) =>
+            {
+                OtherCopy::Forked
+            }
             CopySight::Seen { end, .. } => match self.relation {
                 CopyRelation::Same => OtherCopy::Same,
                 CopyRelation::Ahead(ahead) if ahead == believed => {

@@ -108,6 +108,19 @@ pub enum AdvisedCommand<'a> {
         stack: &'a str,
         serial: u64,
     },
+    /// From now on the state goes on in the primary store alone.
+    StateMirrorSuspend {
+        stack: &'a str,
+    },
+    /// The mirror store is written to again.
+    StateMirrorResume {
+        stack: &'a str,
+    },
+    /// Says in which of two stores the state goes on.
+    StateKeep {
+        stack: &'a str,
+        role: &'a str,
+    },
     /// Forgets a record; what it is about stays as it is.
     StateForget {
         stack: &'a str,
@@ -213,6 +226,9 @@ impl AdvisedCommand<'_> {
             Self::StateRestoreSerial { stack, serial } => {
                 with(&["state", "restore", stack, "--serial"], [serial.to_string()])
             }
+            Self::StateMirrorSuspend { stack } => plain(&["state", "mirror", "suspend", stack]),
+            Self::StateMirrorResume { stack } => plain(&["state", "mirror", "resume", stack]),
+            Self::StateKeep { stack, role } => plain(&["state", "resolve", stack, "--keep", role]),
             Self::StateForget { stack, address } => plain(&["state", "rm", stack, address]),
             Self::StateRemember { stack, address } => {
                 plain(&["state", "restore", stack, address, "--yes"])

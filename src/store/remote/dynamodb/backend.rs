@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
+use crate::engine::state::copies::WritePermission;
 use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::{RemoteFault, StoreError, io as io_error};
 use crate::store::key::{KeyPrefix, StoreKey};
@@ -131,7 +132,7 @@ impl Backend for DynamoBackend {
         })
     }
 
-    fn check_fit(&self) -> Result<(), StoreError> {
+    fn check_fit(&self, _: WritePermission<'_>) -> Result<(), StoreError> {
         self.ensure_fit_for_leases()
     }
 

@@ -1,13 +1,21 @@
 //! The store at a place, for one state.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use crate::engine::state::copies::{
+    ActiveStores, NamedStores, StoresRecord, WritePermission, check_named,
+};
 use crate::store::backend::{Backend, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::StoreError;
 use crate::store::key::{KeyPrefix, StoreKey};
+use crate::store::lock_record::wall;
+use crate::store::mirror::look::MirrorStores;
+use crate::store::mirror::pair::MirroredBackend;
+use crate::store::mirror::record::{read_record, write_record};
 use crate::store::remote::dynamodb::DynamoBackend;
-use crate::store::remote::location::{StoreLocation, StoreProtocol};
+use crate::store::remote::location::{DeclaredStores, StoreLocation, StoreProtocol};
 use crate::store::remote::probe::{is_probed, mark_probed, probe_races};
 use crate::store::remote::s3::S3Backend;
 
@@ -16,6 +24,10 @@ use crate::store::remote::s3::S3Backend;
 struct TriedStore {
     inner: Arc<dyn Backend>,
     location: StoreLocation,
+    /// The stores of the state, where this is the only one.
+    named: Option<NamedStores>,
+    /// What it records was read, and it is this one alone.
+    is_recorded: AtomicBool,
     /// It was found fit by this process.
     is_fit: OnceLock<()>,
 }
@@ -78,9 +90,31 @@ impl Backend for TriedStore {
         self.inner.place_below(prefix)
     }
 
-    fn check_fit(&self) -> Result<(), StoreError> {
+    fn check_trusted(&self) -> Result<(), StoreError> {
+        let Some(named) = &self.named else { return Ok(()) };
+        let record = read_record(&*self.inner)?;
+        check_named(named, record.as_ref().map(|(it, _)| it)).map_err(|why| {
+            let folder = self.root().to_owned();
+            StoreError::Copies { folder, why }
+        })?;
+        self.is_recorded.store(record.is_some(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Leaves word that this is the only store, so that nobody takes it for one of two.
+    fn begin_epoch(&self, _epoch: u64, by: &str) -> Result<bool, StoreError> {
+        let Some(named) = self.named.clone() else { return Ok(true) };
+        if !self.is_recorded.load(Ordering::Relaxed) && read_record(&*self.inner)?.is_none() {
+            let (active, by) = (ActiveStores::All, by.to_owned());
+            let record = StoresRecord { generation: 1, named, active, by, at: wall() };
+            write_record(&*self.inner, &None, &record)?;
+        }
+        Ok(true)
+    }
+
+    fn check_fit(&self, permission: WritePermission<'_>) -> Result<(), StoreError> {
         // What a table is may change at any time; how a store races does not.
-        self.inner.check_fit()?;
+        self.inner.check_fit(permission)?;
         if self.is_fit.get().is_none() {
             let store = self.location.to_string();
             if !is_probed(&*self.inner, &store)? {
@@ -93,17 +127,40 @@ impl Backend for TriedStore {
     }
 }
 
-/// Connects to nothing before the first request.
+/// The store of a state, or its stores as one. Connects to nothing before the first request.
+pub fn open_declared(stores: &DeclaredStores, state: &str) -> Arc<dyn Backend> {
+    let DeclaredStores { primary, mirror, witness } = stores;
+    let Some(mirror) = mirror else { return tried(primary, state, Some(stores.named())) };
+    Arc::new(MirroredBackend::new(MirrorStores {
+        stores: [open(primary, state), open(mirror, state)],
+        witness: witness.as_ref().map(|it| open(it, state)),
+        named: stores.named(),
+        domains: [primary.fault_domain.clone(), mirror.fault_domain.clone()],
+        gave_up: Mutex::default(),
+    }))
+}
+
+/// One store, whatever others there are.
 pub fn open(location: &StoreLocation, state: &str) -> Arc<dyn Backend> {
+    tried(location, state, None)
+}
+
+fn tried(location: &StoreLocation, state: &str, named: Option<NamedStores>) -> Arc<dyn Backend> {
     let inner: Arc<dyn Backend> = match location.protocol {
         StoreProtocol::S3 => Arc::new(S3Backend::new(location, state)),
         StoreProtocol::DynamoDb => Arc::new(DynamoBackend::new(location, state)),
     };
-    Arc::new(TriedStore { inner, location: location.clone(), is_fit: OnceLock::new() })
+    Arc::new(TriedStore {
+        inner,
+        location: location.clone(),
+        named,
+        is_recorded: AtomicBool::new(false),
+        is_fit: OnceLock::new(),
+    })
 }
 
 /// Before a store is first written to, and before each lease in it: whether its answers can be believed. The race is run once, and the
 /// store remembers it; what a table is may change at any time, and is asked each time.
 pub fn ensure_fit(location: &StoreLocation, state: &str) -> Result<(), StoreError> {
-    open(location, state).check_fit()
+    open(location, state).check_fit(WritePermission::Ordinary)
 }

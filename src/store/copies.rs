@@ -1,0 +1,54 @@
+//! What people say of the two stores of a state: that one goes on without the other, or with it again.
+
+use crate::engine::state::copies::{StoreRole, WritePermission};
+use crate::engine::state::record::State;
+use crate::store::error::StoreError;
+use crate::store::state_store::{Claimant, StateStore};
+
+impl StateStore {
+    /// From now on the primary store alone is written to.
+    pub fn suspend_mirror(
+        &self,
+        owner: &str,
+        command: &str,
+        at: i64,
+    ) -> Result<Option<State>, StoreError> {
+        self.lease_once(owner, command, at, WritePermission::Suspend)
+    }
+
+    /// The mirror store is caught up, and written to again.
+    pub fn resume_mirror(
+        &self,
+        owner: &str,
+        command: &str,
+        at: i64,
+    ) -> Result<Option<State>, StoreError> {
+        self.lease_once(owner, command, at, WritePermission::Resume)
+    }
+
+    /// The state goes on in this store; what the other one has beside it is kept there under `discarded/`, and it is caught up if
+    /// it answers.
+    pub fn keep_copy(
+        &self,
+        role: StoreRole,
+        owner: &str,
+        command: &str,
+        at: i64,
+    ) -> Result<Option<State>, StoreError> {
+        self.lease_once(owner, command, at, WritePermission::Keep(role))?;
+        self.lease_once(owner, command, at, WritePermission::Ordinary)
+    }
+
+    fn lease_once(
+        &self,
+        owner: &str,
+        command: &str,
+        at: i64,
+        permission: WritePermission<'_>,
+    ) -> Result<Option<State>, StoreError> {
+        let who = Claimant { owner, command, at, aim: None };
+        let (lease, state) = self.lease_with(who, permission, &mut |_| {})?;
+        drop(lease);
+        Ok(state)
+    }
+}

@@ -1,0 +1,154 @@
+//! Makes the copy in one store what it is in another: under a lease of both, so that nobody else writes.
+//!
+//! A reader that sees only the store which is caught up meanwhile reads a state that there was: snapshots come before the head that
+//! names them, and entries in their order.
+
+use crate::engine::state::chain::LogHead;
+use crate::engine::state::copies::CopyRelation;
+use crate::store::backend::{Backend, PutCondition};
+use crate::store::error::StoreError;
+use crate::store::key::{
+    APPROVALS, DISCARDED, HEAD, HISTORY, KeyPrefix, REPORTS, SNAPSHOTS, StoreKey,
+};
+use crate::store::mirror::contents::{CopyContents, first_of};
+use crate::store::mirror::record::record_key;
+use crate::store::{moved, remote::probe};
+
+/// A copy and its store.
+#[derive(Clone, Copy)]
+pub struct StoredCopy<'a> {
+    pub store: &'a dyn Backend,
+    pub contents: &'a CopyContents,
+}
+
+/// What is to be caught up.
+pub struct CatchUp<'a> {
+    pub from: StoredCopy<'a>,
+    pub to: StoredCopy<'a>,
+    pub relation: CopyRelation,
+    /// What the one behind has behind the entry of this number is not believed.
+    pub after: Option<u64>,
+    /// Under which what is not believed is kept.
+    pub epoch: u64,
+}
+
+impl CatchUp<'_> {
+    /// False: somebody has written to one of them meanwhile.
+    pub fn run(&self) -> Result<bool, StoreError> {
+        for prefix in [&SNAPSHOTS, &HISTORY, &crate::store::key::ENTRIES] {
+            self.to.store.ensure_prefix(prefix)?;
+        }
+        self.discard()?;
+        self.copy_saved()?;
+        if !self.copy_head()? {
+            return Ok(false);
+        }
+        let covered = self.from.contents.head.sequence;
+        let mut gone = self.to.contents.batches.clone();
+        gone.retain(|it| first_of(it).is_some_and(|it| it <= covered));
+        self.to.store.delete_all(&gone)?;
+        self.copy_batches()
+    }
+
+    /// Law 4: of two entries with one number the other is kept aside. What it began is found out by reading, as after a crash.
+    fn discard(&self) -> Result<(), StoreError> {
+        let (from, to) = (self.from.contents, self.to.contents);
+        let is_forked = self.relation == CopyRelation::Forked;
+        for key in &to.batches {
+            let first = first_of(key).unwrap_or_default();
+            if !is_forked && self.after.is_none_or(|it| first <= it) {
+                continue;
+            }
+            let Some(bytes) = self.to.store.get(key)? else { continue };
+            let is_kept =
+                from.batches.contains(key) && self.from.store.get(key)?.as_ref() == Some(&bytes);
+            if !is_kept {
+                self.put_aside(&bytes, &format!("{}.entries", key.name()))?;
+                self.to.store.delete(key)?;
+            }
+        }
+        let is_newer = to.head.serial > from.head.serial || is_forked && to.head != from.head;
+        if let Some(head) = to.head_object.as_ref().filter(|_| is_newer) {
+            self.put_aside(&head.bytes, "head")?;
+        }
+        Ok(())
+    }
+
+    fn put_aside(&self, bytes: &[u8], what: &str) -> Result<(), StoreError> {
+        let key = DISCARDED.key(&format!("{:08}.{what}", self.epoch));
+        self.to.store.ensure_prefix(&DISCARDED)?;
+        self.to.store.put(&key, bytes, PutCondition::Always).map(drop)
+    }
+
+    /// What the head names.
+    fn copy_saved(&self) -> Result<(), StoreError> {
+        let LogHead { saved, .. } = &self.from.contents.head;
+        let snapshots = saved.iter().map(|it| SNAPSHOTS.key(&it.snapshot));
+        let entries = saved.iter().map(|it| HISTORY.key(&it.entries));
+        let mut missing: Vec<StoreKey> = snapshots.chain(entries).collect();
+        let mut there = self.to.store.list(&SNAPSHOTS)?;
+        there.extend(self.to.store.list(&HISTORY)?);
+        missing.retain(|it| !there.contains(it));
+        for (key, bytes) in missing.iter().zip(self.from.store.get_all(&missing)?) {
+            if let Some(bytes) = bytes {
+                self.to.store.put(key, &bytes, PutCondition::Absent)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_head(&self) -> Result<bool, StoreError> {
+        let there = self.to.contents.head_object.as_ref();
+        let Some(head) = &self.from.contents.head_object else {
+            if there.is_some() {
+                self.to.store.delete(&HEAD)?;
+            }
+            return Ok(true);
+        };
+        if there.is_some_and(|it| it.bytes == head.bytes) {
+            return Ok(true);
+        }
+        let condition = there.map_or(PutCondition::Absent, |it| PutCondition::Version(&it.version));
+        Ok(self.to.store.put(&HEAD, &head.bytes, condition)?.is_written())
+    }
+
+    fn copy_batches(&self) -> Result<bool, StoreError> {
+        let missing = &self.from.contents.batches;
+        for (key, bytes) in missing.iter().zip(self.from.store.get_all(missing)?) {
+            let Some(bytes) = bytes else { return Ok(false) };
+            if !self.to.store.put(key, &bytes, PutCondition::Absent)?.is_written()
+                && self.to.store.get(key)? != Some(bytes)
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// What stands beside a state, copied where it is missing or differs: reports, approvals, the watcher's memory, what was set aside.
+pub fn copy_beside(from: &dyn Backend, to: &dyn Backend) -> Result<(), StoreError> {
+    // What is put once and never changes need not be compared.
+    for (prefix, is_immutable) in
+        [(&KeyPrefix::ROOT, false), (&APPROVALS, false), (&REPORTS, true), (&DISCARDED, true)]
+    {
+        let (mut ours, theirs) = (from.list(prefix)?, to.list(prefix)?);
+        ours.retain(|it| !is_of_the_store(it) && !(is_immutable && theirs.contains(it)));
+        let all = [from.get_all(&ours)?, to.get_all(&ours)?];
+        let [had, has] = all;
+        for ((key, bytes), there) in ours.iter().zip(had).zip(has) {
+            if let Some(bytes) = bytes
+                && there.as_ref() != Some(&bytes)
+            {
+                to.ensure_prefix(prefix)?;
+                to.put(key, &bytes, PutCondition::Always)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a store says of itself, and the head, which is put in place by its version.
+fn is_of_the_store(key: &StoreKey) -> bool {
+    *key == HEAD || *key == record_key() || *key == moved::key() || *key == probe::marker()
+}

@@ -1,0 +1,114 @@
+//! How far the copy in one store is, and what it is to another copy.
+
+use crate::engine::state::chain::{LogHead, decode_batch, decode_head, digest_of};
+use crate::engine::state::copies::{CopyEnd, CopyRelation, StoreRole};
+use crate::store::backend::{Backend, StoredObject};
+use crate::store::error::{StoreError, broken};
+use crate::store::key::{ENTRIES, HEAD, NUMBER_MAX, StoreKey};
+use crate::store::mirror::record::{ReadRecord, read_record};
+
+/// How often somebody starts over because a writer has replaced the head meanwhile, as for a whole state.
+const TRIES_MAX: u32 = 20;
+
+/// One copy of a state, as far as its end needs.
+#[derive(Debug, Clone)]
+pub struct CopyContents {
+    pub record: ReadRecord,
+    pub head: LogHead,
+    /// Its bytes and its version; `None`: there is none.
+    pub head_object: Option<StoredObject>,
+    /// The batches behind the head, the oldest first.
+    pub batches: Vec<StoreKey>,
+    /// What stands for the last of them, or for the last that the head covers.
+    pub chain: Option<String>,
+    pub end: CopyEnd,
+}
+
+/// The number of the first entry of a batch; of what is not named so by lifeboat, nothing.
+pub fn first_of(key: &StoreKey) -> Option<u64> {
+    key.name().parse().ok().filter(|it| *it <= NUMBER_MAX)
+}
+
+impl CopyContents {
+    /// What this store has.
+    pub fn read(backend: &dyn Backend) -> Result<Self, StoreError> {
+        for _ in 0..TRIES_MAX {
+            if let Some(read) = Self::attempt(backend)? {
+                return Ok(read);
+            }
+        }
+        let why = std::io::Error::other("it kept changing while it was read; retry");
+        Err(crate::store::error::io("read", &backend.place_below(&ENTRIES))(why))
+    }
+
+    /// `None`: the last batch has gone meanwhile.
+    fn attempt(backend: &dyn Backend) -> Result<Option<Self>, StoreError> {
+        // In this order, as for a whole state.
+        let mut batches = backend.list(&ENTRIES)?;
+        let head_object = backend.read(&HEAD)?;
+        let record = read_record(backend)?;
+        let wrong = broken(backend.root(), backend.place(&HEAD));
+        let head = match &head_object {
+            Some(it) => decode_head(&it.bytes).map_err(wrong)?,
+            None => LogHead::empty(0),
+        };
+        batches.retain(|it| first_of(it).is_some_and(|it| it > head.sequence));
+        let mut end = CopyEnd { epoch: head.epoch, serial: head.serial, sequence: head.sequence };
+        let mut chain = head.chain.clone();
+        if let Some(last) = batches.last() {
+            let Some(bytes) = backend.get(last)? else { return Ok(None) };
+            let wrong = broken(backend.root(), backend.place(last));
+            let header = decode_batch(&bytes).map_err(wrong)?.header;
+            end.epoch = end.epoch.max(header.epoch);
+            end.sequence = header.last;
+            chain = Some(digest_of(&bytes));
+        }
+        Ok(Some(Self { record, head, head_object, batches, chain, end }))
+    }
+
+    /// What two copies are to each other. What is compared are the ends of their chains, so the fork of what one of them has
+    /// compacted since is not seen here; who wrote alone is recorded, and up to which entry.
+    pub fn relation(
+        &self,
+        other: &Self,
+        stores: [&dyn Backend; 2],
+    ) -> Result<CopyRelation, StoreError> {
+        let (primary, mirror) = (self, other);
+        if primary.end.sequence == mirror.end.sequence {
+            return Ok(if primary.chain != mirror.chain {
+                CopyRelation::Forked
+            } else if primary.end.serial == mirror.end.serial {
+                CopyRelation::Same
+            } else if primary.end.serial > mirror.end.serial {
+                CopyRelation::Ahead(StoreRole::Primary)
+            } else {
+                CopyRelation::Ahead(StoreRole::Mirror)
+            });
+        }
+        let (role, ahead, behind, store) = if primary.end.sequence > mirror.end.sequence {
+            (StoreRole::Primary, primary, mirror, stores[0])
+        } else {
+            (StoreRole::Mirror, mirror, primary, stores[1])
+        };
+        let goes_on = ahead.continues(behind, store)? && ahead.end.serial >= behind.end.serial;
+        Ok(if goes_on { CopyRelation::Ahead(role) } else { CopyRelation::Forked })
+    }
+
+    /// Whether the chain of this copy, which is longer, goes through the end of the other one.
+    fn continues(&self, behind: &Self, store: &dyn Backend) -> Result<bool, StoreError> {
+        let last = behind.end.sequence;
+        if last == 0 || self.head.sequence > last {
+            return Ok(true);
+        }
+        if self.head.sequence == last {
+            return Ok(self.head.chain == behind.chain);
+        }
+        let mut up_to = self.batches.iter().rev();
+        let Some(batch) = up_to.find(|it| first_of(it).is_some_and(|it| it <= last)) else {
+            return Ok(false);
+        };
+        // Gone: a writer has compacted it meanwhile, and it was there before.
+        let bytes = store.get(batch)?;
+        Ok(bytes.is_none_or(|it| behind.chain.as_deref() == Some(&*digest_of(&it))))
+    }
+}

@@ -1,0 +1,228 @@
+//! One look at all stores of a state at once, which no silent one holds up.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::engine::state::copies::{
+    ActiveStores, AloneReason, CopiesSight, CopyRelation, CopySight, NamedStores, StoreRole,
+    WitnessSight,
+};
+use crate::store::backend::Backend;
+use crate::store::error::{RemoteFault, StoreError};
+use crate::store::log::StateLog;
+use crate::store::mirror::contents::CopyContents;
+use crate::store::mirror::record::{ReadRecord, read_record};
+use crate::store::object_log::ObjectLog;
+
+/// How long a store is waited for once the other one has answered: twice what a request to another continent takes with a new
+/// connection and one repeated attempt, and little beside the 2 s in which a plan is to be there while a lost endpoint hangs.
+const STRAGGLER_MAX: Duration = Duration::from_millis(1_500);
+
+/// How long it is waited for once it was waited for in vain a moment ago: what is near answers within that.
+const SILENT_MAX: Duration = Duration::from_millis(100);
+
+/// How long that is remembered: about one command, so that a store which answers again is seen by the next one.
+const REMEMBERED_FOR: Duration = Duration::from_secs(10);
+
+/// The stores of a state, open.
+#[derive(Debug)]
+pub struct MirrorStores {
+    /// The primary store, then the mirror.
+    pub stores: [Arc<dyn Backend>; 2],
+    pub witness: Option<Arc<dyn Backend>>,
+    /// As the stack file names them.
+    pub named: NamedStores,
+    /// What each of the two is lost together with.
+    pub domains: [String; 2],
+    /// One was waited for in vain: the next look does not wait again.
+    pub gave_up: Mutex<Option<Instant>>,
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub struct MirrorLook {
+    pub sight: CopiesSight,
+    /// The copies that were read.
+    pub copies: [Option<CopyContents>; 2],
+    /// What the witness records, if it was asked and has answered.
+    pub witness: Option<ReadRecord>,
+}
+
+enum Arrival {
+    Copy(StoreRole, Box<Result<CopyContents, StoreError>>),
+    Witness(Result<ReadRecord, StoreError>),
+}
+
+/// What has arrived so far.
+#[derive(Default)]
+struct Arrivals {
+    copies: [Option<Result<CopyContents, StoreError>>; 2],
+    witness: Option<Result<ReadRecord, StoreError>>,
+}
+
+/// Where the two stores stand in a pair.
+pub fn index(role: StoreRole) -> usize {
+    match role {
+        StoreRole::Primary => 0,
+        StoreRole::Mirror => 1,
+    }
+}
+
+impl MirrorStores {
+    /// Whether one store is asked after the other.
+    pub fn is_one_by_one(&self) -> bool {
+        !self.stores.iter().all(|it| it.is_concurrent())
+    }
+
+    pub fn store(&self, role: StoreRole) -> &Arc<dyn Backend> {
+        &self.stores[index(role)]
+    }
+
+    /// Asks them all at once, except those in fault domains that are declared lost. A store that says no is an error: it is not
+    /// silent.
+    pub fn look(&self, lost: &[String]) -> Result<MirrorLook, StoreError> {
+        let is_lost = |role| lost.contains(&self.domains[index(role)]);
+        let (send, receive) = channel();
+        let asked = StoreRole::BOTH.map(|role| !is_lost(role));
+        for role in StoreRole::BOTH.into_iter().filter(|it| asked[index(*it)]) {
+            let store = Arc::clone(self.store(role));
+            self.ask(&send, move || Arrival::Copy(role, Box::new(CopyContents::read(&*store))));
+        }
+        if let Some(witness) = self.witness.clone() {
+            self.ask(&send, move || Arrival::Witness(read_record(&*witness)));
+        }
+        drop(send);
+        let mut arrived = Arrivals::default();
+        let was_declared = self.receive(&receive, &mut arrived)?;
+        self.seen(arrived, |role| is_lost(role) || role == StoreRole::Primary && was_declared)
+    }
+
+    fn ask(&self, send: &Sender<Arrival>, ask: impl FnOnce() -> Arrival + Send + 'static) {
+        let send = send.clone();
+        // Nobody may wait for it any more.
+        let answer = move || drop(send.send(ask()));
+        if self.is_one_by_one() {
+            answer();
+        } else {
+            std::thread::spawn(answer);
+        }
+    }
+
+    /// Waits for all, and not long for those that are behind; whether the primary store is known to be declared lost, so that it is not
+    /// waited for at all.
+    fn receive(
+        &self,
+        receive: &Receiver<Arrival>,
+        arrived: &mut Arrivals,
+    ) -> Result<bool, StoreError> {
+        let mut until: Option<Instant> = None;
+        loop {
+            let next = match until {
+                None => receive.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(until) => {
+                    receive.recv_timeout(until.saturating_duration_since(Instant::now()))
+                }
+            };
+            match next {
+                Err(RecvTimeoutError::Disconnected) => {
+                    *self.gave_up() = None;
+                    return Ok(false);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.gave_up().get_or_insert_with(Instant::now);
+                    return Ok(false);
+                }
+                Ok(Arrival::Witness(read)) => arrived.witness = Some(read),
+                Ok(Arrival::Copy(role, read)) => {
+                    if let Ok(copy) = &*read {
+                        until.get_or_insert_with(|| Instant::now() + self.patience());
+                        if role == StoreRole::Mirror && self.knows_of_loss(copy)? {
+                            arrived.copies[index(role)] = Some(*read);
+                            return Ok(true);
+                        }
+                    }
+                    arrived.copies[index(role)] = Some(*read);
+                }
+            }
+        }
+    }
+
+    fn gave_up(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.gave_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn patience(&self) -> Duration {
+        let is_recent = self.gave_up().is_some_and(|it| it.elapsed() < REMEMBERED_FOR);
+        if is_recent { SILENT_MAX } else { STRAGGLER_MAX }
+    }
+
+    /// Whether this copy of the mirror went on alone under a loss that its state still records.
+    fn knows_of_loss(&self, copy: &CopyContents) -> Result<bool, StoreError> {
+        let active = copy.record.as_ref().map(|(it, _)| &it.active);
+        let Some(ActiveStores::Alone { role: StoreRole::Mirror, reason, .. }) = active else {
+            return Ok(false);
+        };
+        let domain = &self.domains[0];
+        if !matches!(reason, AloneReason::Loss(lost) if lost.contains(domain)) {
+            return Ok(false);
+        }
+        let log = ObjectLog::new(Arc::clone(self.store(StoreRole::Mirror)));
+        let state = log.read()?.state;
+        Ok(state.is_some_and(|it| it.lost.iter().any(|it| it.fault_domain == *domain)))
+    }
+
+    fn seen(
+        &self,
+        arrived: Arrivals,
+        is_lost: impl Fn(StoreRole) -> bool,
+    ) -> Result<MirrorLook, StoreError> {
+        let Arrivals { copies: [primary, mirror], witness } = arrived;
+        let told = |role, read: Option<Result<CopyContents, StoreError>>| {
+            if is_lost(role) {
+                return Ok((CopySight::Lost(self.domains[index(role)].clone()), None));
+            }
+            match read {
+                None => {
+                    let store = self.store(role).root().display();
+                    let why = format!("{store} did not answer while the other one did");
+                    Ok((CopySight::Unreachable(why), None))
+                }
+                Some(Err(why)) if is_silence(&why) => {
+                    Ok((CopySight::Unreachable(why.to_string()), None))
+                }
+                Some(Err(why)) => Err(why),
+                Some(Ok(copy)) => {
+                    let record = copy.record.as_ref().map(|(it, _)| it.clone());
+                    Ok((CopySight::Seen { record, end: copy.end }, Some(copy)))
+                }
+            }
+        };
+        let (primary, primary_copy) = told(StoreRole::Primary, primary)?;
+        let (mirror, mirror_copy) = told(StoreRole::Mirror, mirror)?;
+        let relation = match (&primary_copy, &mirror_copy) {
+            (Some(one), Some(other)) => {
+                one.relation(other, [&*self.stores[0], &*self.stores[1]])?
+            }
+            _ => CopyRelation::Same,
+        };
+        let (witness, read) = match (&self.witness, witness) {
+            (None, _) => (WitnessSight::None, None),
+            (Some(_), Some(Ok(read))) => {
+                (WitnessSight::Seen(read.as_ref().map(|(it, _)| it.clone())), Some(read))
+            }
+            (Some(_), Some(Err(why))) if !is_silence(&why) => return Err(why),
+            (Some(_), _) => (WitnessSight::Unreachable, None),
+        };
+        let sight = CopiesSight { primary, mirror, relation, witness };
+        Ok(MirrorLook { sight, copies: [primary_copy, mirror_copy], witness: read })
+    }
+}
+
+/// Law 1: whether nobody answered. Who says that there are too many requests is there.
+fn is_silence(why: &StoreError) -> bool {
+    match why {
+        StoreError::Remote(it) => it.fault == RemoteFault::Unreachable,
+        other => other.is_transient(),
+    }
+}

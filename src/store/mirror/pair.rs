@@ -1,0 +1,499 @@
+//! Two stores as one: what is believed is read, and what is written is written to the primary store first and then to the mirror.
+//!
+//! The primary store decides between those who write at once; what the mirror then refuses was written there by somebody who went on
+//! without the primary store, and is not ours to overwrite. A put is over when both stores have it. Where the mirror does not
+//! answer, the same put goes on there when it is made again, so that nothing is put twice into the primary store.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::engine::state::copies::{
+    ActiveStores, AloneReason, CopyRelation, CopyStanding, StoreRole, StoresRecord,
+    WritePermission, WriteTarget,
+};
+use crate::store::backend::{
+    Backend, ClaimOutcome, ObjectVersion, PutCondition, PutOutcome, StoredObject,
+};
+use crate::store::error::StoreError;
+use crate::store::key::{KeyPrefix, LEASE, StoreKey};
+use crate::store::lock_record::wall;
+use crate::store::mirror::catch_up::{CatchUp, StoredCopy, copy_beside};
+use crate::store::mirror::look::{MirrorLook, MirrorStores, index};
+use crate::store::mirror::record::{ReadRecord, write_record};
+
+/// A state in two stores.
+#[derive(Debug)]
+pub struct MirroredBackend {
+    sides: MirrorStores,
+    view: Mutex<Option<View>>,
+    permission: Mutex<Permission>,
+    /// What the primary store has and the mirror has not, since it did not answer: the bytes, and the version there.
+    half_done: Mutex<BTreeMap<StoreKey, (Vec<u8>, ObjectVersion)>>,
+}
+
+/// Which of them are used now.
+#[derive(Debug, Clone)]
+struct View {
+    standing: CopyStanding,
+    reads: StoreRole,
+    /// The primary store first.
+    writes: Vec<StoreRole>,
+    /// Under a lease: nothing changes until it ends.
+    is_held: bool,
+}
+
+/// [`WritePermission`], kept for whoever claims next.
+#[derive(Debug, Clone, Default)]
+enum Permission {
+    #[default]
+    Ordinary,
+    UnderLoss(Vec<String>),
+    Suspend,
+    Resume,
+    Keep(StoreRole),
+}
+
+impl Permission {
+    fn as_permission(&self) -> WritePermission<'_> {
+        match self {
+            Self::Ordinary => WritePermission::Ordinary,
+            Self::UnderLoss(lost) => WritePermission::UnderLoss(lost),
+            Self::Suspend => WritePermission::Suspend,
+            Self::Resume => WritePermission::Resume,
+            Self::Keep(role) => WritePermission::Keep(*role),
+        }
+    }
+
+    fn lost(&self) -> &[String] {
+        match self {
+            Self::UnderLoss(lost) => lost,
+            Self::Ordinary | Self::Suspend | Self::Resume | Self::Keep(_) => &[],
+        }
+    }
+}
+
+impl From<WritePermission<'_>> for Permission {
+    fn from(it: WritePermission<'_>) -> Self {
+        match it {
+            WritePermission::Ordinary => Self::Ordinary,
+            WritePermission::UnderLoss(lost) => Self::UnderLoss(lost.to_vec()),
+            WritePermission::Suspend => Self::Suspend,
+            WritePermission::Resume => Self::Resume,
+            WritePermission::Keep(role) => Self::Keep(role),
+        }
+    }
+}
+
+impl MirroredBackend {
+    /// Nothing is asked before the first request.
+    pub fn new(sides: MirrorStores) -> Self {
+        let (view, permission, half_done) = Default::default();
+        Self { sides, view, permission, half_done }
+    }
+
+    fn side(&self, role: StoreRole) -> &dyn Backend {
+        &**self.sides.store(role)
+    }
+
+    fn refused(&self, why: crate::engine::state::copies::CopiesError) -> StoreError {
+        StoreError::Copies { folder: self.root().to_owned(), why }
+    }
+
+    fn kept_view(&self) -> MutexGuard<'_, Option<View>> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn half_done(&self) -> MutexGuard<'_, BTreeMap<StoreKey, (Vec<u8>, ObjectVersion)>> {
+        self.half_done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn permission(&self) -> Permission {
+        self.permission.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn view(&self) -> Result<View, StoreError> {
+        let kept = self.kept_view().clone();
+        match kept {
+            Some(view) => Ok(view),
+            None => self.read_view(),
+        }
+    }
+
+    /// For readers, who write what needs no lease wherever it can be read.
+    fn read_view(&self) -> Result<View, StoreError> {
+        let look = self.sides.look(self.permission().lost())?;
+        let standing = look.sight.standing(&self.sides.named).map_err(|why| self.refused(why))?;
+        let is_used = |role: &StoreRole| {
+            let is_alone = standing.record.as_ref().is_some_and(
+                |it| matches!(it.active, ActiveStores::Alone { role: alone, .. } if alone != *role),
+            );
+            !is_alone && look.sight.of(*role).end().is_some()
+        };
+        let writes = StoreRole::BOTH.into_iter().filter(is_used).collect();
+        let view = View { reads: standing.believed, standing, writes, is_held: false };
+        *self.kept_view() = Some(view.clone());
+        Ok(view)
+    }
+
+    /// For whoever wants the lease.
+    fn write_view(&self, look: &MirrorLook) -> Result<(View, WriteTarget), StoreError> {
+        let permission = self.permission();
+        let domains = [&*self.sides.domains[0], &*self.sides.domains[1]];
+        let wrong = |why| self.refused(why);
+        let sight = &look.sight;
+        let permission = permission.as_permission();
+        let target = sight.target(&self.sides.named, domains, permission).map_err(wrong)?;
+        let (reads, writes) = match &target {
+            WriteTarget::Both { .. } => {
+                let standing = sight.standing(&self.sides.named).map_err(wrong)?;
+                (standing.believed, StoreRole::BOTH.to_vec())
+            }
+            WriteTarget::Alone { role, .. } => (*role, vec![*role]),
+        };
+        let standing = match sight.standing(&self.sides.named) {
+            Ok(standing) => standing,
+            // Somebody says which of two that contradict each other is believed.
+            Err(_) => CopyStanding {
+                believed: reads,
+                other: crate::engine::state::copies::OtherCopy::Forked,
+                record: sight.record().cloned(),
+            },
+        };
+        Ok((View { standing, reads, writes, is_held: false }, target))
+    }
+
+    /// What both have, if both are asked: the second answer of both is waited for.
+    fn of_all<T: Send>(
+        &self,
+        roles: &[StoreRole],
+        ask: impl Fn(&dyn Backend) -> Result<T, StoreError> + Sync,
+    ) -> Result<Vec<T>, StoreError> {
+        if self.sides.is_one_by_one() {
+            return roles.iter().map(|role| ask(self.side(*role))).collect();
+        }
+        let ask = &ask;
+        let answers: Vec<Result<T, StoreError>> = std::thread::scope(|scope| {
+            let asked: Vec<_> =
+                roles.iter().map(|role| scope.spawn(move || ask(self.side(*role)))).collect();
+            asked.into_iter().map(|it| it.join().expect("asking does not panic")).collect()
+        });
+        answers.into_iter().collect()
+    }
+
+    /// Records who is written to, where that is new: in the witness first, which one of two who try has; then in the stores.
+    fn record(
+        &self,
+        look: &MirrorLook,
+        roles: &[StoreRole],
+        active: ActiveStores,
+        by: &str,
+    ) -> Result<bool, StoreError> {
+        let generation = look.sight.record().map_or(0, |it| it.generation) + 1;
+        let named = self.sides.named.clone();
+        let record = StoresRecord { generation, named, active, by: by.into(), at: wall() };
+        if let (Some(witness), Some(read)) = (&self.sides.witness, &look.witness)
+            && !write_record(&**witness, read, &record)?
+        {
+            return Ok(false);
+        }
+        for role in roles {
+            let read = read_of(look, *role);
+            if !write_record(self.side(*role), read, &record)? {
+                return Ok(false);
+            }
+        }
+        tracing::info!(generation = record.generation, active = ?record.active, "the stores of the state are recorded");
+        Ok(true)
+    }
+
+    /// Alone from now on, in the store that is named.
+    fn goes_alone(
+        &self,
+        look: &MirrorLook,
+        role: StoreRole,
+        reason: AloneReason,
+        by: &str,
+    ) -> Result<bool, StoreError> {
+        let after = look.sight.of(role).end().map_or(0, |it| it.sequence);
+        let is_suspended = reason == AloneReason::Suspended;
+        let active = ActiveStores::Alone { role, reason, after };
+        let is_told = is_suspended && look.copies[index(role.other())].is_some();
+        // The other one says so as well where it answers: nobody promotes a copy that was suspended.
+        let roles = if is_told { vec![role, role.other()] } else { vec![role] };
+        self.record(look, &roles, active, by)
+    }
+
+    /// Both from now on, once they are equal.
+    fn goes_on_in_both(
+        &self,
+        look: &MirrorLook,
+        view: &View,
+        epoch: u64,
+        returns: bool,
+        by: &str,
+    ) -> Result<bool, StoreError> {
+        let [Some(primary), Some(mirror)] = &look.copies else { return Ok(false) };
+        let (from_role, to_role) = (view.reads, view.reads.other());
+        let (from, to) = match from_role {
+            StoreRole::Primary => (primary, mirror),
+            StoreRole::Mirror => (mirror, primary),
+        };
+        let (from_store, to_store) = (self.side(from_role), self.side(to_role));
+        let record = look.sight.record();
+        let after = match record.map(|it| &it.active) {
+            Some(ActiveStores::Alone { after, .. }) => Some(*after),
+            Some(ActiveStores::All) | None => None,
+        };
+        if look.sight.relation != CopyRelation::Same || returns {
+            let caught_up = CatchUp {
+                from: StoredCopy { store: from_store, contents: from },
+                to: StoredCopy { store: to_store, contents: to },
+                relation: look.sight.relation,
+                after,
+                epoch,
+            };
+            if !caught_up.run()? {
+                return Ok(false);
+            }
+        }
+        copy_beside(from_store, to_store)?;
+        let records = [primary, mirror].map(|it| it.record.as_ref().map(|(it, _)| it));
+        let is_known = records[0].is_some() && records[0] == records[1];
+        let is_witnessed = look.witness.as_ref().is_none_or(Option::is_some);
+        if is_known && is_witnessed && !returns {
+            return Ok(true);
+        }
+        self.record(look, &StoreRole::BOTH, ActiveStores::All, by)
+    }
+}
+
+fn read_of(look: &MirrorLook, role: StoreRole) -> &ReadRecord {
+    look.copies[index(role)].as_ref().map_or(&None, |it| &it.record)
+}
+
+/// Two versions as one.
+fn joined(versions: &[Option<ObjectVersion>]) -> ObjectVersion {
+    let parts = versions.iter().map(|it| it.as_ref().map_or("", |it| it.0.as_str()));
+    ObjectVersion(serde_json::json!(parts.collect::<Vec<_>>()).to_string())
+}
+
+/// The version at one of them; `None`: nothing was there.
+fn part(version: &ObjectVersion, at: usize) -> Option<ObjectVersion> {
+    let parts: Vec<String> = serde_json::from_str(&version.0).unwrap_or_default();
+    parts.into_iter().nth(at).filter(|it| !it.is_empty()).map(ObjectVersion)
+}
+
+impl Backend for MirroredBackend {
+    fn read(&self, key: &StoreKey) -> Result<Option<StoredObject>, StoreError> {
+        let view = self.view()?;
+        let all = self.of_all(&view.writes, |it| it.read(key))?;
+        let versions: Vec<_> =
+            all.iter().map(|it| it.as_ref().map(|it| it.version.clone())).collect();
+        let first = view.writes.iter().position(|it| *it == view.reads);
+        let found = match first {
+            Some(at) => all[at].clone(),
+            None => self.side(view.reads).read(key)?,
+        };
+        let found = match found {
+            None if key.prefix() == LEASE => all.into_iter().flatten().next(),
+            found => found,
+        };
+        Ok(found.map(|it| StoredObject { version: joined(&versions), ..it }))
+    }
+
+    fn put(
+        &self,
+        key: &StoreKey,
+        bytes: &[u8],
+        condition: PutCondition<'_>,
+    ) -> Result<PutOutcome, StoreError> {
+        let view = self.view()?;
+        let mut versions = Vec::new();
+        for (at, role) in view.writes.iter().enumerate() {
+            let is_first = at == 0 && view.writes.len() > 1;
+            if is_first && condition != PutCondition::Always {
+                let done = self.half_done().get(key).filter(|it| it.0 == bytes).cloned();
+                if let Some((_, version)) = done {
+                    versions.push(Some(version));
+                    continue;
+                }
+            }
+            let side = self.side(*role);
+            let known = match condition {
+                PutCondition::Version(version) => part(version, at),
+                PutCondition::Always | PutCondition::Absent => None,
+            };
+            let there = match (&condition, &known) {
+                (PutCondition::Always, _) => PutCondition::Always,
+                (_, None) => PutCondition::Absent,
+                (_, Some(version)) => PutCondition::Version(version),
+            };
+            let put = side.put(key, bytes, there);
+            if at > 0
+                && put.is_err()
+                && let Some(Some(version)) = versions.first()
+            {
+                self.half_done().insert(key.clone(), (bytes.to_vec(), version.clone()));
+            }
+            match put? {
+                PutOutcome::Written(version) => versions.push(Some(version)),
+                PutOutcome::Refused if at == 0 => return Ok(PutOutcome::Refused),
+                PutOutcome::Refused => {
+                    // A copy that was caught up has it already; what differs is of somebody who went on without the other.
+                    let same = side.read(key)?.filter(|it| it.bytes == bytes);
+                    self.half_done().remove(key);
+                    let Some(same) = same else { return Ok(PutOutcome::Refused) };
+                    versions.push(Some(same.version));
+                }
+            }
+        }
+        self.half_done().remove(key);
+        Ok(PutOutcome::Written(joined(&versions)))
+    }
+
+    fn list(&self, prefix: &KeyPrefix) -> Result<Vec<StoreKey>, StoreError> {
+        let view = self.view()?;
+        if *prefix != LEASE {
+            return self.side(view.reads).list(prefix);
+        }
+        // Whoever went on in one of them has claimed only there.
+        let mut keys = self.of_all(&view.writes, |it| it.list(prefix))?.concat();
+        keys.sort();
+        keys.dedup();
+        Ok(keys)
+    }
+
+    fn delete(&self, key: &StoreKey) -> Result<(), StoreError> {
+        let view = self.view()?;
+        self.of_all(&view.writes, |it| it.delete(key)).map(drop)
+    }
+
+    fn neighbors(&self) -> Result<Vec<String>, StoreError> {
+        self.side(self.view()?.reads).neighbors()
+    }
+
+    fn root(&self) -> &Path {
+        self.sides.stores[0].root()
+    }
+
+    fn get(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, StoreError> {
+        if key.prefix() == LEASE {
+            return Ok(self.read(key)?.map(|it| it.bytes));
+        }
+        self.side(self.view()?.reads).get(key)
+    }
+
+    fn get_all(&self, keys: &[StoreKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.side(self.view()?.reads).get_all(keys)
+    }
+
+    fn delete_all(&self, keys: &[StoreKey]) -> Result<(), StoreError> {
+        let view = self.view()?;
+        self.of_all(&view.writes, |it| it.delete_all(keys)).map(drop)
+    }
+
+    fn ensure_prefix(&self, prefix: &KeyPrefix) -> Result<(), StoreError> {
+        let view = self.view()?;
+        self.of_all(&view.writes, |it| it.ensure_prefix(prefix)).map(drop)
+    }
+
+    fn place(&self, key: &StoreKey) -> PathBuf {
+        let reads = self.kept_view().as_ref().map_or(StoreRole::Primary, |it| it.reads);
+        self.side(reads).place(key)
+    }
+
+    fn place_below(&self, prefix: &KeyPrefix) -> PathBuf {
+        let reads = self.kept_view().as_ref().map_or(StoreRole::Primary, |it| it.reads);
+        self.side(reads).place_below(prefix)
+    }
+
+    fn tell(&self, key: &StoreKey, bytes: &[u8]) -> Result<(), StoreError> {
+        let view = self.view()?;
+        self.of_all(&view.writes, |it| it.tell(key, bytes)).map(drop)
+    }
+
+    fn claim(
+        &self,
+        key: &StoreKey,
+        bytes: &dyn Fn(bool) -> Vec<u8>,
+    ) -> Result<ClaimOutcome, StoreError> {
+        let view = self.view()?;
+        let put = self.put(key, &bytes(false), PutCondition::Absent)?;
+        if put.is_written() {
+            return Ok(ClaimOutcome::Claimed(None));
+        }
+        // The mirror may have refused what the primary store took: then it is nobody's claim there.
+        if let [primary, _] = view.writes[..]
+            && self.side(primary).get(key)?.is_some_and(|it| it == bytes(false))
+        {
+            self.side(primary).delete(key)?;
+        }
+        Ok(ClaimOutcome::Refused)
+    }
+
+    fn check_trusted(&self) -> Result<(), StoreError> {
+        if !self.kept_view().as_ref().is_some_and(|it| it.is_held) {
+            self.read_view()?;
+        }
+        Ok(())
+    }
+
+    fn check_fit(&self, permission: WritePermission<'_>) -> Result<(), StoreError> {
+        *self.permission.lock().unwrap_or_else(PoisonError::into_inner) = permission.into();
+        let look = self.sides.look(permission_lost(permission))?;
+        let (view, _) = self.write_view(&look)?;
+        for role in &view.writes {
+            self.side(*role).check_fit(permission)?;
+        }
+        *self.kept_view() = Some(view);
+        Ok(())
+    }
+
+    fn begin_epoch(&self, epoch: u64, by: &str) -> Result<bool, StoreError> {
+        let look = self.sides.look(self.permission().lost())?;
+        let (mut view, target) = self.write_view(&look)?;
+        let claimed_in = self.view()?.writes;
+        if view.writes != claimed_in {
+            // It was claimed in other stores than are written to now.
+            *self.kept_view() = Some(view);
+            return Ok(false);
+        }
+        let is_ready = match target {
+            WriteTarget::Alone { new: None, .. } => true,
+            WriteTarget::Alone { role, new: Some(reason) } => {
+                self.goes_alone(&look, role, reason, by)?
+            }
+            WriteTarget::Both { returns } => {
+                self.goes_on_in_both(&look, &view, epoch, returns, by)?
+            }
+        };
+        if is_ready {
+            view.is_held = true;
+            if view.writes.len() > 1 {
+                view.reads = StoreRole::Primary;
+            }
+            *self.kept_view() = Some(view);
+        }
+        Ok(is_ready)
+    }
+
+    fn end_epoch(&self) {
+        self.half_done().clear();
+        if let Some(view) = &mut *self.kept_view() {
+            view.is_held = false;
+        }
+        *self.permission.lock().unwrap_or_else(PoisonError::into_inner) = Permission::Ordinary;
+    }
+
+    fn standing(&self) -> Option<CopyStanding> {
+        self.kept_view().as_ref().map(|it| it.standing.clone())
+    }
+}
+
+fn permission_lost<'a>(permission: WritePermission<'a>) -> &'a [String] {
+    match permission {
+        WritePermission::UnderLoss(lost) => lost,
+        _ => &[],
+    }
+}
