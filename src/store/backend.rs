@@ -53,6 +53,14 @@ impl PutOutcome {
     pub fn is_written(&self) -> bool {
         matches!(self, Self::Written(_))
     }
+
+    #[must_use]
+    pub fn map_version(self, map: impl FnOnce(ObjectVersion) -> ObjectVersion) -> Self {
+        match self {
+            Self::Written(version) => Self::Written(map(version)),
+            Self::Refused => Self::Refused,
+        }
+    }
 }
 
 /// With whom a lock is shared.

@@ -30,6 +30,10 @@ use crate::store::reports::Reports;
 /// that a competitor has got it, so more than 20 in a row would need as many processes at once.
 pub(super) const CLAIMS_MAX: u32 = 20;
 
+/// How often two stores are looked at before a state is outdated in the one that is believed: somebody may begin to go on in the other
+/// one in any moment, and hardly in three in a row.
+const LOOKS_MAX: u32 = 3;
+
 /// The pause between two looks at heartbeats that are watched: they come every 5 s, and each look is a request or two.
 const WATCH_POLL: Duration = Duration::from_millis(500);
 
@@ -154,6 +158,19 @@ impl StateStore {
 
     /// What is read and may be believed.
     pub(super) fn believed(&self) -> Result<LoadedState, StoreError> {
+        let mut left = LOOKS_MAX;
+        loop {
+            left -= 1;
+            match self.believed_now() {
+                // The state went on in the other store since it was looked at, and what is told there is not in this one.
+                Err(StoreError::Outdated { .. })
+                    if left > 0 && self.backend.standing().is_some() => {}
+                read => return read,
+            }
+        }
+    }
+
+    fn believed_now(&self) -> Result<LoadedState, StoreError> {
         self.backend.check_trusted()?;
         check_here(&*self.backend)?;
         let known = KnownSerials::of(&self.backend, &self.log)?;

@@ -28,9 +28,11 @@ pub struct MirroredBackend {
     sides: MirrorStores,
     view: Mutex<Option<View>>,
     permission: Mutex<Permission>,
-    /// What the primary store has and the mirror has not, since it did not answer: the bytes, and the version there.
-    half_done: Mutex<BTreeMap<StoreKey, (Vec<u8>, ObjectVersion)>>,
+    half_done: Mutex<HalfDonePuts>,
 }
+
+/// What the primary store has, or may have, and the mirror has not: the bytes, and the version there; `None`: it did not answer.
+type HalfDonePuts = BTreeMap<StoreKey, (Vec<u8>, Option<ObjectVersion>)>;
 
 /// Which of them are used now.
 #[derive(Debug, Clone)]
@@ -104,7 +106,7 @@ impl MirroredBackend {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn half_done(&self) -> MutexGuard<'_, BTreeMap<StoreKey, (Vec<u8>, ObjectVersion)>> {
+    fn half_done(&self) -> MutexGuard<'_, HalfDonePuts> {
         self.half_done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -161,6 +163,35 @@ impl MirroredBackend {
             },
         };
         Ok((View { standing, reads, writes, is_held: false }, target))
+    }
+
+    /// Puts into the primary store what it may have from an attempt before, which ended there or at the mirror.
+    fn put_first(
+        &self,
+        store: &dyn Backend,
+        key: &StoreKey,
+        bytes: &[u8],
+        condition: PutCondition<'_>,
+    ) -> Result<PutOutcome, StoreError> {
+        let before = self.half_done().get(key).filter(|it| it.0 == bytes).cloned();
+        if condition != PutCondition::Always
+            && let Some((_, Some(version))) = before
+        {
+            return Ok(PutOutcome::Written(version));
+        }
+        match store.put(key, bytes, at_side(condition, 0).as_condition()) {
+            Err(why) => {
+                self.half_done().insert(key.clone(), (bytes.to_vec(), None));
+                Err(why)
+            }
+            // What was put before its reply was lost stands in its own way.
+            Ok(PutOutcome::Refused) if before.is_some() => {
+                let ours = store.read(key)?.filter(|it| it.bytes == bytes);
+                self.half_done().remove(key);
+                Ok(ours.map_or(PutOutcome::Refused, |it| PutOutcome::Written(it.version)))
+            }
+            put => put,
+        }
     }
 
     /// What both have, if both are asked: the second answer of both is waited for.
@@ -272,6 +303,33 @@ fn read_of(look: &MirrorLook, role: StoreRole) -> &ReadRecord {
     look.copies[index(role)].as_ref().map_or(&None, |it| &it.record)
 }
 
+/// A condition as one of two stores takes it.
+enum SideCondition {
+    Always,
+    Absent,
+    Version(ObjectVersion),
+}
+
+impl SideCondition {
+    fn as_condition(&self) -> PutCondition<'_> {
+        match self {
+            Self::Always => PutCondition::Always,
+            Self::Absent => PutCondition::Absent,
+            Self::Version(version) => PutCondition::Version(version),
+        }
+    }
+}
+
+fn at_side(condition: PutCondition<'_>, at: usize) -> SideCondition {
+    match condition {
+        PutCondition::Always => SideCondition::Always,
+        PutCondition::Absent => SideCondition::Absent,
+        PutCondition::Version(version) => {
+            part(version, at).map_or(SideCondition::Absent, SideCondition::Version)
+        }
+    }
+}
+
 /// Two versions as one.
 fn joined(versions: &[Option<ObjectVersion>]) -> ObjectVersion {
     let parts = versions.iter().map(|it| it.as_ref().map_or("", |it| it.0.as_str()));
@@ -309,47 +367,29 @@ impl Backend for MirroredBackend {
         condition: PutCondition<'_>,
     ) -> Result<PutOutcome, StoreError> {
         let view = self.view()?;
-        let mut versions = Vec::new();
-        for (at, role) in view.writes.iter().enumerate() {
-            let is_first = at == 0 && view.writes.len() > 1;
-            if is_first && condition != PutCondition::Always {
-                let done = self.half_done().get(key).filter(|it| it.0 == bytes).cloned();
-                if let Some((_, version)) = done {
-                    versions.push(Some(version));
-                    continue;
-                }
+        let [first, rest @ ..] = &view.writes[..] else { return Ok(PutOutcome::Refused) };
+        let [second] = rest else {
+            let put = self.side(*first).put(key, bytes, at_side(condition, 0).as_condition())?;
+            return Ok(put.map_version(|it| joined(&[Some(it)])));
+        };
+        let (first, second) = (self.side(*first), self.side(*second));
+        let PutOutcome::Written(version) = self.put_first(first, key, bytes, condition)? else {
+            return Ok(PutOutcome::Refused);
+        };
+        let put = second.put(key, bytes, at_side(condition, 1).as_condition()).inspect_err(|_| {
+            let half = (bytes.to_vec(), Some(version.clone()));
+            self.half_done().insert(key.clone(), half);
+        });
+        let mirrored = match put? {
+            PutOutcome::Written(version) => Some(version),
+            // A copy that was caught up has it already; what differs is of somebody who went on without the other.
+            PutOutcome::Refused => {
+                second.read(key)?.filter(|it| it.bytes == bytes).map(|it| it.version)
             }
-            let side = self.side(*role);
-            let known = match condition {
-                PutCondition::Version(version) => part(version, at),
-                PutCondition::Always | PutCondition::Absent => None,
-            };
-            let there = match (&condition, &known) {
-                (PutCondition::Always, _) => PutCondition::Always,
-                (_, None) => PutCondition::Absent,
-                (_, Some(version)) => PutCondition::Version(version),
-            };
-            let put = side.put(key, bytes, there);
-            if at > 0
-                && put.is_err()
-                && let Some(Some(version)) = versions.first()
-            {
-                self.half_done().insert(key.clone(), (bytes.to_vec(), version.clone()));
-            }
-            match put? {
-                PutOutcome::Written(version) => versions.push(Some(version)),
-                PutOutcome::Refused if at == 0 => return Ok(PutOutcome::Refused),
-                PutOutcome::Refused => {
-                    // A copy that was caught up has it already; what differs is of somebody who went on without the other.
-                    let same = side.read(key)?.filter(|it| it.bytes == bytes);
-                    self.half_done().remove(key);
-                    let Some(same) = same else { return Ok(PutOutcome::Refused) };
-                    versions.push(Some(same.version));
-                }
-            }
-        }
+        };
         self.half_done().remove(key);
-        Ok(PutOutcome::Written(joined(&versions)))
+        let written = |it| PutOutcome::Written(joined(&[Some(version), Some(it)]));
+        Ok(mirrored.map_or(PutOutcome::Refused, written))
     }
 
     fn list(&self, prefix: &KeyPrefix) -> Result<Vec<StoreKey>, StoreError> {

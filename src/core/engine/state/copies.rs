@@ -111,6 +111,12 @@ impl fmt::Display for NamedStores {
     }
 }
 
+impl StoresRecord {
+    fn is_alone(&self) -> bool {
+        matches!(self.active, ActiveStores::Alone { .. })
+    }
+}
+
 #[derive(Serialize)]
 struct Versioned<'a> {
     version: u32,
@@ -308,15 +314,15 @@ impl CopiesSight {
         }
     }
 
-    /// The newest record of all that were seen.
+    /// The newest record of all that were seen. Of two that are equally new, the one of who goes on alone: that both go on is written
+    /// to one store after the other, and holds once both have it.
     pub fn record(&self) -> Option<&StoresRecord> {
         let witness = match &self.witness {
             WitnessSight::Seen(record) => record.as_ref(),
             WitnessSight::None | WitnessSight::Unreachable => None,
         };
-        // Of equal ones, the first.
-        let all = [self.mirror.record(), self.primary.record(), witness];
-        all.into_iter().flatten().rev().max_by_key(|it| it.generation)
+        let all = [self.primary.record(), self.mirror.record(), witness];
+        all.into_iter().flatten().max_by_key(|it| (it.generation, it.is_alone()))
     }
 
     /// Whether both stores record that they went on alone, or have entries of which neither epoch is higher.
@@ -327,6 +333,8 @@ impl CopiesSight {
         if let (Some(one), Some(other)) = (self.primary.record(), self.mirror.record())
             && one.generation == other.generation
             && one.active != other.active
+            && one.is_alone()
+            && other.is_alone()
         {
             return true;
         }
@@ -451,10 +459,15 @@ impl CopiesSight {
         permission: WritePermission<'_>,
     ) -> Result<WriteTarget, CopiesError> {
         let alone = |role, reason| Ok(WriteTarget::Alone { role, new: Some(reason) });
+        // Where there is a witness, nothing but two of three decides: it, or the other store, has to know who goes on alone.
+        let is_silent = self.witness == WitnessSight::Unreachable;
         if permission == WritePermission::Suspend {
-            return match self.primary {
-                CopySight::Seen { .. } => alone(StoreRole::Primary, AloneReason::Suspended),
-                _ => Err(self.not_alone(StoreRole::Primary)),
+            return if !self.primary.is_seen() {
+                Err(self.not_alone(StoreRole::Primary))
+            } else if is_silent && !self.mirror.is_seen() {
+                Err(self.not_alone(StoreRole::Mirror))
+            } else {
+                alone(StoreRole::Primary, AloneReason::Suspended)
             };
         }
         let silent = match (self.primary.is_seen(), self.mirror.is_seen()) {
@@ -464,6 +477,7 @@ impl CopiesSight {
         };
         if let (StoreRole::Primary, WritePermission::UnderLoss(lost)) = (silent, permission)
             && lost.iter().any(|it| it == primary_domain)
+            && !is_silent
         {
             return alone(StoreRole::Mirror, AloneReason::Loss(lost.to_vec()));
         }
@@ -475,7 +489,12 @@ impl CopiesSight {
     }
 
     fn not_alone(&self, silent: StoreRole) -> CopiesError {
-        CopiesError::NotAlone { silent, why: self.of(silent).silence() }
+        let why = match self.witness {
+            WitnessSight::Unreachable => "neither it nor the witness can be reached: ",
+            WitnessSight::None | WitnessSight::Seen(_) => "",
+        };
+        let why = format!("{why}{}", self.of(silent).silence());
+        CopiesError::NotAlone { silent, why }
     }
 
     /// A person says which one goes on.
@@ -733,8 +752,25 @@ two of three, primary back: reader: mirror, other behind by 10
     }
 
     #[test]
-    fn standing_and_target_without_the_witness_are_those_of_two_stores() {
-        assert_eq!(table(true, &WitnessSight::Unreachable), table(false, &WitnessSight::None));
+    fn target_while_the_witness_is_silent_is_never_one_store_alone() {
+        let lines = |is, witness| -> Vec<String> {
+            table(is, &witness).lines().map(|it| it.trim().to_owned()).collect()
+        };
+        let with = lines(true, WitnessSight::Unreachable);
+        let without = lines(false, WitnessSight::None);
+        let differing = with.iter().enumerate().filter(|(at, it)| **it != without[*at]);
+        let told: Vec<String> =
+            differing.map(|(at, it)| format!("{}\n    {it}", with[at - 1])).collect();
+        insta::assert_snapshot!(told.join("\n"), @r#"
+mirror unreachable: reader: primary, other silent (5)
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | primary keeps | left behind (5) | old commit: other stores (3)
+primary unreachable: reader: mirror, other silent (5)
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+primary lost: reader: mirror, other lost
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+promoted, mirror unreachable: reader: primary, other silent (5)
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | primary keeps | left behind (5) | old commit: other stores (3)
+"#);
     }
 
     #[test]
