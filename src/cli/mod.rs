@@ -26,7 +26,9 @@ use tracing::Instrument as _;
 use crate::cli::args::Arguments;
 use crate::cli::exit::{Exit, USAGE};
 use crate::cli::run_document::RunDocument;
+use crate::ops::load::stores;
 use crate::ops::tasks::supervise::{SUPERVISE, supervise};
+use crate::render::copies::{is_unseen, note};
 
 /// Reads the arguments, runs the command, says what went wrong.
 pub fn main() -> u8 {
@@ -82,6 +84,7 @@ pub fn main() -> u8 {
             Exit::from(why)
         }
     };
+    let exit = tell_copies(exit);
     if let Some(document) = document {
         document.write(exit, ended.as_ref().err());
     }
@@ -92,4 +95,20 @@ pub fn main() -> u8 {
     // after it had printed everything.
     std::mem::forget(runtime);
     code
+}
+
+/// What became of the copies of a state, beside everything else: a store that is silent, and that nobody declared lost, is a part of
+/// the world that was not seen.
+fn tell_copies(exit: Exit) -> Exit {
+    let mut exit = exit;
+    for standing in stores::standings() {
+        if let Some(note) = note(&standing) {
+            let word = if is_unseen(&standing) { "warning" } else { "note" };
+            out::talk(&format!("{word}: {note}"));
+        }
+        if is_unseen(&standing) && matches!(exit, Exit::Done | Exit::Changes) {
+            exit = Exit::Unseen;
+        }
+    }
+    exit
 }

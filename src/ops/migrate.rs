@@ -7,41 +7,46 @@
 use std::collections::BTreeMap;
 
 use crate::engine::state::copies::WritePermission;
+use crate::ops::change_mirror::{MigrationOrder, MovedState, StoresChange};
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::stores::{StateSite, at, site};
 use crate::store::error::StoreError;
 use crate::store::lease::Lease;
-use crate::store::moved::{Moved, leave};
+use crate::store::mirror::record::record_key;
+use crate::store::moved::{Moved, check_here, leave};
+use crate::store::open::open;
 use crate::store::remote::location::{DeclaredStores, LocationError, StoreLocation};
 use crate::store::state_store::StateStore;
 
-/// Who moves states, and when.
-#[derive(Debug, Clone, Copy)]
-pub struct MigrationOrder<'a> {
-    pub who: &'a str,
-    pub command: &'a str,
-    /// In milliseconds since the Unix epoch.
-    pub at: i64,
-}
-
-/// One state that was moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MovedState {
-    /// `shop@drill`
-    pub name: String,
-    pub serial: u64,
-}
-
 /// Where states go: `folder`, or the address of a store.
-pub fn destination(place: &StackRef, text: &str) -> Result<StateSite, OpsError> {
-    if text == FOLDER {
-        return Ok(StateSite::Folder(place.state(false)));
+pub fn destination(
+    place: &StackRef,
+    to: &str,
+    mirror: Option<&str>,
+    witness: Option<&str>,
+) -> Result<StateSite, OpsError> {
+    let parse = |flag: &str, text: &str| -> Result<StoreLocation, OpsError> {
+        text.parse().map_err(|why: LocationError| {
+            OpsError::usage(format!("`{flag}`: {}", why.what), why.remedy)
+        })
+    };
+    if to == FOLDER {
+        return match mirror {
+            None => Ok(StateSite::Folder(place.state(false))),
+            Some(_) => Err(OpsError::usage(
+                "a state in its folder has no mirror",
+                "name a store that other machines reach as well with `--to`",
+            )),
+        };
     }
-    let location: StoreLocation = text.parse().map_err(|why: LocationError| {
-        OpsError::usage(format!("`--to`: {}", why.what), why.remedy)
-    })?;
-    Ok(StateSite::Remote(Box::new(DeclaredStores::alone(location))))
+    let stores = DeclaredStores {
+        primary: parse("--to", to)?,
+        mirror: mirror.map(|it| parse("--mirror", it)).transpose()?,
+        witness: witness.map(|it| parse("--witness", it)).transpose()?,
+    };
+    stores.check().map_err(|why| OpsError::usage(why.what, why.remedy))?;
+    Ok(StateSite::Remote(Box::new(stores)))
 }
 
 /// How the folder is named where the address of a store may stand.
@@ -51,7 +56,11 @@ pub const FOLDER: &str = "folder";
 pub fn address(site: &StateSite) -> String {
     match site {
         StateSite::Folder(_) => FOLDER.into(),
-        StateSite::Remote(stores) => stores.primary.to_string(),
+        StateSite::Remote(stores) => {
+            let more = [("mirror", &stores.mirror), ("witness", &stores.witness)];
+            let more = more.map(|(word, it)| it.as_ref().map(|it| format!(", {word} {it}")));
+            stores.primary.to_string() + &more.map(Option::unwrap_or_default).concat()
+        }
     }
 }
 
@@ -71,11 +80,17 @@ pub fn migrate(
             "nothing was changed",
         ));
     }
+    if let (StateSite::Remote(from), StateSite::Remote(to)) = (&from, to)
+        && from.primary.identity() == to.primary.identity()
+    {
+        return StoresChange { from, to }.make(place, order, write);
+    }
     let source = |place: &StackRef| {
         StateStore::over(at(&in_site(&from, place), place)).of_stack(&place.stack)
     };
     let target =
         |place: &StackRef| StateStore::over(at(&in_site(to, place), place)).of_stack(&place.stack);
+    forget_former(to, place)?;
     // Also where there is no state yet: a store that cannot keep one is not written into the stack file.
     target(place).backend().check_fit(WritePermission::Ordinary)?;
     let MigrationOrder { who, command, at } = order;
@@ -122,6 +137,19 @@ pub fn migrate(
     hand_over(&hands, &word)?;
     write()?;
     Ok(moved)
+}
+
+/// A store that was left once records the stores of that time, beside word of where the state went.
+fn forget_former(to: &StateSite, place: &StackRef) -> Result<(), OpsError> {
+    let StateSite::Remote(stores) = to else { return Ok(()) };
+    let all = [Some(&stores.primary), stores.mirror.as_ref(), stores.witness.as_ref()];
+    for location in all.into_iter().flatten() {
+        let store = open(location, &place.name());
+        if matches!(check_here(&*store), Err(StoreError::Moved { .. })) {
+            store.delete(&record_key())?;
+        }
+    }
+    Ok(())
 }
 
 /// A state between two stores.

@@ -14,6 +14,7 @@ pub mod online;
 pub mod apply;
 pub mod recovery_reports;
 pub mod status;
+pub mod change_mirror;
 pub mod migrate;
 pub mod surgery;
 pub mod drill;

@@ -192,6 +192,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// The lease is given back, or lost.
     fn end_epoch(&self) {}
 
+    /// Whether it keeps two copies.
+    fn has_mirror(&self) -> bool {
+        false
+    }
+
     /// Which of two copies was believed when they were looked at last; `None` where there is one.
     fn standing(&self) -> Option<CopyStanding> {
         None

@@ -239,9 +239,9 @@ fn copies_advice(stack: &str, why: &CopiesError) -> String {
             keep(StoreRole::Mirror)
         ),
         CopiesError::Renamed { .. } => {
-            "nothing was changed; the stack file of this checkout is older or newer than the state's stores. Get the right one (`git pull`); stores are changed by `lifeboat state migrate` alone".into()
+            "nothing was changed; the stack file of this checkout is older or newer than the state's stores. Get the right one (`git pull`); stores are changed by `state migrate` alone, and by no other edit of the stack file".into()
         }
-        CopiesError::LeftBehind { role, .. } => format!(
+        CopiesError::Superseded { role, .. } => format!(
             "nothing was changed: what can be read is older. Run the command again when {role} answers; if it is gone for good, go on with what is left: {}",
             keep(role.other())
         ),

@@ -57,6 +57,7 @@ mod heartbeats;
 mod hostile_input;
 mod state_files;
 mod state_surgery;
+mod state_mirror;
 mod state_stores;
 mod token_grants;
 mod foreign_records;

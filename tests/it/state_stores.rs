@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::{Home, Running};
 
 const REGION: &str = "eu-west-1";
-const TABLE: &str = "tiny-state";
+pub(crate) const TABLE: &str = "tiny-state";
 
 const TINY: &str = "# What is sold.
 stack: tiny
@@ -19,7 +19,7 @@ resources:
 const SPARE: &str = "  spare: { kind: linode.nodebalancer, region: us-east, label: tiny-1 }\n";
 
 /// Serves the world of this home, and the address at which it does.
-fn served(home: &Home) -> (Running<'_>, String) {
+pub(crate) fn served(home: &Home) -> (Running<'_>, String) {
     let mut served = home.start(&["sandbox", "serve", "--listen", "127.0.0.1:0"]);
     let said = served.until_shows("stop it with Ctrl-C");
     let address = said.split_whitespace().find(|it| it.starts_with("http://127.0.0.1:")).unwrap();
@@ -28,7 +28,7 @@ fn served(home: &Home) -> (Running<'_>, String) {
 }
 
 /// Real clouds, as far as lifeboat can tell.
-fn act_on(home: &mut Home, address: &str) {
+pub(crate) fn act_on(home: &mut Home, address: &str) {
     home.set("LINODE_URL", &format!("{address}/v4"));
     home.set("LINODE_TOKEN", "sandbox");
     home.set("AWS_ENDPOINT_URL_DYNAMODB", address);
@@ -36,7 +36,7 @@ fn act_on(home: &mut Home, address: &str) {
     home.set("AWS_SECRET_ACCESS_KEY", "sandbox");
 }
 
-fn make_table(world: &Home) {
+pub(crate) fn make_table(world: &Home, region: &str) {
     let body = json!({
         "TableName": TABLE,
         "AttributeDefinitions": [
@@ -49,10 +49,10 @@ fn make_table(world: &Home) {
         ],
         "BillingMode": "PAY_PER_REQUEST",
     });
-    world.dynamodb(REGION, "CreateTable", &body);
+    world.dynamodb(region, "CreateTable", &body);
     for _ in 0..100 {
         world.world.advance(Duration::from_secs(60)).unwrap();
-        let found = world.dynamodb(REGION, "DescribeTable", &json!({ "TableName": TABLE }));
+        let found = world.dynamodb(region, "DescribeTable", &json!({ "TableName": TABLE }));
         if found["Table"]["TableStatus"] == "ACTIVE" {
             return;
         }
@@ -77,7 +77,7 @@ fn state_migrate_moves_a_state_into_a_table_and_back() {
     act_on(&mut first, &address);
     act_on(&mut second, &address);
     first.run(&["apply", "tiny", "--yes"]).code(0).done();
-    make_table(&world);
+    make_table(&world, REGION);
 
     let store = format!(
         "dynamodb://{TABLE}?region={REGION}&endpoint={address}&fault_domain=local\
@@ -154,7 +154,7 @@ fn state_migrate_again_takes_along_what_was_done_meanwhile() {
     let mut home = Home::holding("tiny", TINY);
     act_on(&mut home, &address);
     home.run(&["apply", "tiny", "--yes"]).code(0).done();
-    make_table(&world);
+    make_table(&world, REGION);
     let store = format!("dynamodb://{TABLE}?region={REGION}&endpoint={address}&fault_domain=local");
     let migrate = ["state", "migrate", "tiny", "--to", &store, "--yes"];
     home.run(&migrate).code(0).done();

@@ -97,16 +97,34 @@ pub enum StateCommand {
         /// `s3://BUCKET/PREFIX?region=REGION`, `dynamodb://TABLE?region=REGION`, or `folder`
         #[arg(long, value_name = "STORE")]
         to: String,
+        /// Second copy of the state, in another fault domain; left out: none
+        #[arg(long, value_name = "STORE")]
+        mirror: Option<String>,
+        /// Third store, which decides whether one copy goes on without the other; left out: none
+        #[arg(long, value_name = "STORE", requires = "mirror")]
+        witness: Option<String>,
         /// Skip interactive approval
         #[arg(long)]
         yes: bool,
     },
-    /// Resolve an interrupted operation, or a task whose outcome is unknown
+    /// Go on without the mirror store of a state, or with it again
+    Mirror {
+        #[command(subcommand)]
+        change: MirrorChange,
+    },
+    /// Resolve an interrupted operation, a task whose outcome is unknown, or two copies of a state that contradict each other
     Resolve {
         #[command(flatten)]
         state: StateArgs,
         /// Address of the operation, or name of the task
-        address: String,
+        #[arg(required_unless_present = "keep")]
+        address: Option<String>,
+        /// Go on with this copy of the state; what only the other one has is set aside
+        #[arg(long, value_enum, value_name = "STORE", conflicts_with_all = ["address", "id", "nothing", "outcome"])]
+        keep: Option<KeptStore>,
+        /// Skip interactive approval of --keep
+        #[arg(long, requires = "keep")]
+        yes: bool,
         /// ID of the resource that the operation created
         #[arg(long, conflicts_with = "nothing")]
         id: Option<String>,
@@ -132,6 +150,24 @@ pub struct ApproveArgs {
     pub because: Option<String>,
 }
 
+/// What becomes of a mirror store.
+#[derive(Debug, Subcommand)]
+pub enum MirrorChange {
+    /// Write to the primary store alone, until `resume`: without a mirror that cannot be reached, runs go on
+    Suspend(StateArgs),
+    /// Catch the mirror store up, and write to both again
+    Resume(StateArgs),
+}
+
+/// Which copy of a state goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeptStore {
+    /// The one in the primary store
+    Primary,
+    /// The one in the mirror store
+    Mirror,
+}
+
 /// What became of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TaskOutcome {
@@ -155,6 +191,7 @@ impl StateCommand {
             | Self::Restore { state, .. }
             | Self::Unprotect { state, .. }
             | Self::Migrate { state, .. }
+            | Self::Mirror { change: MirrorChange::Suspend(state) | MirrorChange::Resume(state) }
             | Self::Resolve { state, .. } => state,
         }
     }

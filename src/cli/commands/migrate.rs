@@ -10,16 +10,25 @@ use crate::cli::{open, out};
 use crate::engine::lang::load::STATE;
 use crate::engine::lang::yaml::block::with_block;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::ops::change_mirror::MigrationOrder;
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::stores::StateSite;
-use crate::ops::migrate::{MigrationOrder, address, block, destination, migrate};
+use crate::ops::migrate::{address, block, destination, migrate};
 use crate::store::lock_record::wall;
+
+/// The stores that somebody names.
+#[derive(Debug, Clone, Copy)]
+pub struct NewStores<'a> {
+    pub to: &'a str,
+    pub mirror: Option<&'a str>,
+    pub witness: Option<&'a str>,
+}
 
 pub fn run(
     context: &CommandContext,
     args: &StateArgs,
-    to: &str,
+    to: NewStores<'_>,
     yes: bool,
 ) -> Result<Exit, OpsError> {
     if args.world.sandbox {
@@ -38,7 +47,7 @@ pub fn run(
             format!("move them all: name the stack, `{}`", place.stack),
         ));
     }
-    let target = destination(&place, to)?;
+    let target = destination(&place, to.to, to.mirror, to.witness)?;
     let file = place.file();
     let shown = place.shown(&file);
     let edited = || -> Result<String, OpsError> {

@@ -18,6 +18,7 @@ pub mod init;
 pub mod task;
 pub mod migrate;
 pub mod recorded;
+pub mod copies;
 pub mod state_history;
 pub mod state_document;
 pub mod state;
@@ -27,6 +28,7 @@ pub mod watch;
 use std::sync::Arc;
 
 use crate::cli::args::{Arguments, CliCommand as Command};
+use crate::cli::commands::switch::SwitchArgs;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::run_document::RunDocument;
@@ -68,8 +70,7 @@ pub async fn run(
         Command::Failover {
             target, to, losing, last_good, unattended, allow, world, yes, ..
         } => {
-            let last_good = last_good.map(jiff::Timestamp::as_millisecond);
-            let wanted = switch::SwitchArgs { allow, world, yes, last_good, promotes: !unattended };
+            let wanted = SwitchArgs::home(allow, world, yes).away(last_good, !unattended);
             let Some(to) = to else {
                 return Err(where_to::where_to(&context, &target, &wanted.world).await?);
             };
@@ -85,12 +86,11 @@ pub async fn run(
             yes,
             ..
         } => {
-            let wanted = switch::SwitchArgs { allow, world, yes, last_good: None, promotes: false };
             let back = switch::Back { lost, keep_standby, include_pending };
-            switch::failback(&context, &target, back, &wanted).await
+            switch::failback(&context, &target, back, &SwitchArgs::home(allow, world, yes)).await
         }
-        Command::Recovered { state, fault_domain } => {
-            switch::recovered(&context, &state, &fault_domain).await
+        Command::Recovered { state, fault_domain: it } => {
+            switch::recovered(&context, &state, &it).await
         }
         Command::Approve { state, approval } => state::approve(&context, &state, approval),
         Command::Drill { target, to, losing, world, cleanup, yes, .. } => {

@@ -4,7 +4,7 @@ use crate::cli::args::state::ApproveArgs;
 use crate::cli::args::{StateArgs, StateCommand};
 use crate::cli::commands::apply::may;
 use crate::cli::commands::recorded::{nothing_there, now, read, store};
-use crate::cli::commands::{migrate, state_document, state_history, task};
+use crate::cli::commands::{copies, migrate, state_document, state_history, task};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
@@ -25,22 +25,7 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
         StateCommand::List(state) => {
             list(&read(&store(context, &state)?)?);
         }
-        StateCommand::Show { state, address } => {
-            let state = read(&store(context, &state)?)?;
-            let address = find(&state, &address)?;
-            let record = &state.records[&address];
-            let shown = serde_json::json!({
-                "address": address.to_string(),
-                "kind": record.kind,
-                "id": record.id,
-                "ready": record.ready,
-                "protected": record.protected,
-                "needs": record.needs.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "attributes": record.attributes,
-                "outputs": record.outputs,
-            });
-            out::data(&serde_yaml::to_string(&shown).unwrap_or_else(|_| shown.to_string()));
-        }
+        StateCommand::Show { state, address } => show(&read(&store(context, &state)?)?, &address)?,
         StateCommand::Log { state, format, number, entries } => {
             state_history::log(context, &state, format, number, entries)?;
         }
@@ -56,6 +41,14 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
                 Ok((to.clone(), StepOutcome::Moved { from: from.clone() }))
             })?;
         }
+        StateCommand::Pull { state, out } => state_document::pull(context, &state, out.as_deref())?,
+        StateCommand::Unprotect { state, address } => {
+            change(context, &state, &address, |state, it| {
+                let mut record = state.records[it].clone();
+                record.protected = false;
+                Ok((it.clone(), StepOutcome::Recorded(Box::new(record))))
+            })?;
+        }
         StateCommand::Rm { state, address, yes } => return rm(context, &state, &address, yes),
         StateCommand::Restore { state, serial: Some(serial), yes, .. } => {
             return state_history::restore_serial(context, &state, serial, yes);
@@ -66,25 +59,27 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
         StateCommand::Restore { state, address: Some(address), yes, .. } => {
             return put_back(context, &state, &address, yes);
         }
-        StateCommand::Pull { state, out } => state_document::pull(context, &state, out.as_deref())?,
         StateCommand::Push { state, file, yes } => {
             return state_document::push(context, &state, &file, yes);
         }
-        StateCommand::Unprotect { state, address } => {
-            change(context, &state, &address, |state, it| {
-                let mut record = state.records[it].clone();
-                record.protected = false;
-                Ok((it.clone(), StepOutcome::Recorded(Box::new(record))))
-            })?;
+        StateCommand::Migrate { state, to, mirror, witness, yes } => {
+            let to = migrate::NewStores {
+                to: &to,
+                mirror: mirror.as_deref(),
+                witness: witness.as_deref(),
+            };
+            return migrate::run(context, &state, to, yes);
         }
-        StateCommand::Migrate { state, to, yes } => {
-            return migrate::run(context, &state, &to, yes);
+        StateCommand::Mirror { change } => return copies::change(context, &change),
+        StateCommand::Resolve { state, keep: Some(keep), yes, .. } => {
+            return copies::keep(context, &state, keep, yes);
         }
-        StateCommand::Resolve { state, address, outcome: Some(outcome), .. } => {
+        StateCommand::Resolve { state, address: Some(address), outcome: Some(outcome), .. } => {
             let (store, at) = (store(context, &state)?, now(context, &state)?);
             return task::resolve(context, &state, &store, (&address, outcome, at));
         }
-        StateCommand::Resolve { state, address, id, nothing, outcome: None } => {
+        StateCommand::Resolve { state, address, id, nothing, .. } => {
+            let address = address.unwrap_or_default();
             settle(context, &state, &address, id, nothing)?;
         }
     }
@@ -108,6 +103,23 @@ fn list(state: &State) {
         format!("{:width$}  {kind}  {id}", address.to_string())
     };
     out::data(&state.records.iter().map(line).collect::<Vec<_>>().join("\n"));
+}
+
+fn show(state: &State, address: &str) -> Result<(), OpsError> {
+    let address = find(state, address)?;
+    let record = &state.records[&address];
+    let shown = serde_json::json!({
+        "address": address.to_string(),
+        "kind": record.kind,
+        "id": record.id,
+        "ready": record.ready,
+        "protected": record.protected,
+        "needs": record.needs.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "attributes": record.attributes,
+        "outputs": record.outputs,
+    });
+    out::data(&serde_yaml::to_string(&shown).unwrap_or_else(|_| shown.to_string()));
+    Ok(())
 }
 
 fn parse(text: &str) -> Result<Address, OpsError> {

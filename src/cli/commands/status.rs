@@ -124,7 +124,10 @@ fn told(
         ways: ways(&session.catalog, &status.state, pending),
         plan: pending.map(|(_, plan)| plan),
         trouble,
-        store: stores::described(place, session.target.is_sandbox()),
+        store: {
+            let standing = session.store(place).backend().standing();
+            stores::described(place, session.target.is_sandbox(), standing.as_ref())
+        },
         lease: session.store(place).lease_status()?.map(|it| {
             let gone = if it.is_alive { "" } else { ", whose process has died" };
             let aim =

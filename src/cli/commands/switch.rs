@@ -44,6 +44,19 @@ pub struct SwitchArgs {
     pub promotes: bool,
 }
 
+impl SwitchArgs {
+    /// For the way home, which promotes no store.
+    pub fn home(allow: AllowArgs, world: WorldArgs, yes: bool) -> Self {
+        Self { allow, world, yes, last_good: None, promotes: false }
+    }
+
+    /// For the way to the standby.
+    #[must_use]
+    pub fn away(self, last_good: Option<jiff::Timestamp>, promotes: bool) -> Self {
+        Self { last_good: last_good.map(jiff::Timestamp::as_millisecond), promotes, ..self }
+    }
+}
+
 /// What is special about the way home.
 pub struct Back {
     pub lost: Vec<String>,

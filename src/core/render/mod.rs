@@ -8,6 +8,7 @@
 pub mod words;
 pub mod lines;
 pub mod escape;
+pub mod copies;
 pub mod plan;
 pub mod audit;
 pub mod sarif;

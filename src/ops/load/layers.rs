@@ -85,14 +85,17 @@ fn unknown_losses(
         return Ok(Vec::new());
     }
     let planned = FaultDomains::planned(catalog, stack);
-    let told = check_assumed(stack, &planned.names());
+    let stores = stores::domains(place);
+    let mut known = planned.names();
+    known.extend(stores.iter().map(String::as_str));
+    let told = check_assumed(stack, &known);
     if told.is_empty() {
         return Ok(told);
     }
     // What an overlay assumes lost may be just what it removes.
     let base = layers(place, &[], given, remembered, catalog)?.stack.unwrap_or_default();
     let below = FaultDomains::planned(catalog, &base);
-    Ok(check_assumed(stack, &planned.names().union(&below.names()).copied().collect()))
+    Ok(check_assumed(stack, &known.union(&below.names()).copied().collect()))
 }
 
 /// Reads the layers, whatever is wrong with them.

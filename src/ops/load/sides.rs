@@ -17,6 +17,7 @@ use crate::ops::error::OpsError;
 use crate::ops::load::layers::{self, DesiredStack};
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::stores;
 use crate::ops::load::switch_target::{Carries, Losses, SwitchTarget, resolve_target};
 use crate::ops::load::workspace;
 
@@ -118,7 +119,7 @@ fn wanted(
     let remembered = state.map_or(nothing, |it| it.remembered(&overlays));
     if ask.intent == Intent::Destroy {
         let desired = leaving(session, ask, &overlays, remembered)?;
-        check_lost(session, &desired, state, &ask.losses)?;
+        check_lost(session, &ask.place, &desired, state, &ask.losses)?;
         return Ok(desired);
     }
     let desired = layers::desired(&ask.place, &overlays, &ask.given, remembered, &session.catalog);
@@ -126,7 +127,7 @@ fn wanted(
     workspace::belongs(&ask.place, &desired.stack)?;
     workspace::lend(session, &ask.place, &mut desired)?;
     workspace::own_outputs(session, &ask.place, &mut desired)?;
-    check_lost(session, &desired, state, &ask.losses)?;
+    check_lost(session, &ask.place, &desired, state, &ask.losses)?;
     Ok(desired)
 }
 
@@ -246,6 +247,7 @@ fn leaving(
 /// A fault domain that was named and that nothing is in is a slip of the keyboard.
 fn check_lost(
     session: &Session,
+    place: &StackRef,
     desired: &DesiredStack,
     state: Option<&State>,
     losses: &Losses,
@@ -256,7 +258,9 @@ fn check_lost(
     }
     let recorded = FaultDomains::new(&session.catalog, state);
     let planned = FaultDomains::planned(&session.catalog, &desired.stack);
-    let known: BTreeSet<&str> = recorded.names().union(&planned.names()).copied().collect();
+    let stores = stores::domains(place);
+    let mut known: BTreeSet<&str> = recorded.names().union(&planned.names()).copied().collect();
+    known.extend(stores.iter().map(String::as_str));
     let Some(name) = named.iter().find(|it| !known.contains(it.as_str())) else { return Ok(()) };
     let help = nearest(name, known.iter().copied()).map_or_else(
         || {

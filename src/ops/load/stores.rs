@@ -1,15 +1,17 @@
 //! Which store the state of a stack is kept in: its folder, or what `state:` in its stack file says.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::lang::load::{Loaded, STATE};
 use crate::engine::lang::yaml::node::{MapEntry, Node};
 use crate::engine::lang::yaml::reader::{BYTES_MAX, parse};
+use crate::engine::state::copies::{CopyStanding, StoreRole};
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Severity, Sources};
 use crate::ops::contained;
 use crate::ops::load::stack_ref::StackRef;
+use crate::render::copies::other_copy;
 use crate::store::backend::{Backend, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::StoreError;
 use crate::store::folder::FolderBackend;
@@ -34,10 +36,26 @@ pub enum StateSite {
     Remote(Box<DeclaredStores>),
 }
 
+/// The stores of two copies that this process has opened: what became of them is told once, when the command ends.
+static OPENED: Mutex<Vec<Arc<dyn Backend>>> = Mutex::new(Vec::new());
+
+/// How the copies of the states stand that this process has read, each where they are two.
+pub fn standings() -> Vec<CopyStanding> {
+    let opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    opened.iter().filter_map(|it| it.standing()).collect()
+}
+
 /// The store of this state.
 pub fn backend(place: &StackRef, is_sandbox: bool) -> Arc<dyn Backend> {
     match site(place, is_sandbox) {
-        Ok(site) => at(&site, place),
+        Ok(site) => {
+            let backend = at(&site, place);
+            if backend.has_mirror() {
+                let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+                opened.push(Arc::clone(&backend));
+            }
+            backend
+        }
         Err((line, why)) => Arc::new(UnknownStore { file: place.file(), line, why }),
     }
 }
@@ -79,19 +97,33 @@ pub fn site(place: &StackRef, is_sandbox: bool) -> Result<StateSite, (u32, Locat
     Ok(StateSite::Remote(Box::new(stores)))
 }
 
-/// The store as people read of it; `None` for the folder, which goes without saying.
-pub fn described(place: &StackRef, is_sandbox: bool) -> Option<String> {
-    match site(place, is_sandbox) {
-        Ok(StateSite::Remote(stores)) => {
-            let told =
-                |it: &StoreLocation| format!("{} (fault domain {})", it.name(), it.fault_domain);
-            let mirror = stores.mirror.as_ref().map(|it| format!(", mirror {}", told(it)));
-            let witness = stores.witness.as_ref().map(|it| format!(", witness {}", told(it)));
-            let more = [mirror, witness].map(Option::unwrap_or_default).concat();
-            Some(told(&stores.primary) + &more)
-        }
-        Ok(StateSite::Folder(_)) | Err(_) => None,
-    }
+/// The store as people read of it, and how its mirror stands as far as that was seen; `None` for the folder, which goes without
+/// saying.
+pub fn described(
+    place: &StackRef,
+    is_sandbox: bool,
+    standing: Option<&CopyStanding>,
+) -> Option<String> {
+    let Ok(StateSite::Remote(stores)) = site(place, is_sandbox) else { return None };
+    let told = |role: StoreRole, it: &StoreLocation| {
+        let how = match standing {
+            Some(standing) if standing.believed != role => format!(": {}", other_copy(standing)),
+            Some(_) | None => String::new(),
+        };
+        format!("{} (fault domain {}){how}", it.name(), it.fault_domain)
+    };
+    let mirror = stores.mirror.as_ref();
+    let mirror = mirror.map(|it| format!(", mirror {}", told(StoreRole::Mirror, it)));
+    let witness = stores.witness.as_ref().map(|it| format!(", witness {}", it.name()));
+    let more = [mirror, witness].map(Option::unwrap_or_default).concat();
+    Some(told(StoreRole::Primary, &stores.primary) + &more)
+}
+
+/// The fault domains that the declared stores are in: what is lost with them may be declared lost, also where no resource is.
+pub fn domains(place: &StackRef) -> Vec<String> {
+    let Ok(StateSite::Remote(stores)) = site(place, false) else { return Vec::new() };
+    let all = [Some(&stores.primary), stores.mirror.as_ref(), stores.witness.as_ref()];
+    all.into_iter().flatten().map(|it| it.fault_domain.clone()).collect()
 }
 
 /// What is wrong with `state:` in these layers.

@@ -133,7 +133,7 @@ pub fn copy_beside(from: &dyn Backend, to: &dyn Backend) -> Result<(), StoreErro
         [(&KeyPrefix::ROOT, false), (&APPROVALS, false), (&REPORTS, true), (&DISCARDED, true)]
     {
         let (mut ours, theirs) = (from.list(prefix)?, to.list(prefix)?);
-        ours.retain(|it| !is_of_the_store(it) && !(is_immutable && theirs.contains(it)));
+        ours.retain(|it| !(is_of_the_store(it) || is_immutable && theirs.contains(it)));
         let all = [from.get_all(&ours)?, to.get_all(&ours)?];
         let [had, has] = all;
         for ((key, bytes), there) in ours.iter().zip(had).zip(has) {

@@ -49,14 +49,14 @@ pub struct MirrorLook {
     pub witness: Option<ReadRecord>,
 }
 
-enum Arrival {
+enum StoreAnswer {
     Copy(StoreRole, Box<Result<CopyContents, StoreError>>),
     Witness(Result<ReadRecord, StoreError>),
 }
 
 /// What has arrived so far.
 #[derive(Default)]
-struct Arrivals {
+struct StoreAnswers {
     copies: [Option<Result<CopyContents, StoreError>>; 2],
     witness: Option<Result<ReadRecord, StoreError>>,
 }
@@ -87,18 +87,18 @@ impl MirrorStores {
         let asked = StoreRole::BOTH.map(|role| !is_lost(role));
         for role in StoreRole::BOTH.into_iter().filter(|it| asked[index(*it)]) {
             let store = Arc::clone(self.store(role));
-            self.ask(&send, move || Arrival::Copy(role, Box::new(CopyContents::read(&*store))));
+            self.ask(&send, move || StoreAnswer::Copy(role, Box::new(CopyContents::read(&*store))));
         }
         if let Some(witness) = self.witness.clone() {
-            self.ask(&send, move || Arrival::Witness(read_record(&*witness)));
+            self.ask(&send, move || StoreAnswer::Witness(read_record(&*witness)));
         }
         drop(send);
-        let mut arrived = Arrivals::default();
+        let mut arrived = StoreAnswers::default();
         let was_declared = self.receive(&receive, &mut arrived)?;
         self.seen(arrived, |role| is_lost(role) || role == StoreRole::Primary && was_declared)
     }
 
-    fn ask(&self, send: &Sender<Arrival>, ask: impl FnOnce() -> Arrival + Send + 'static) {
+    fn ask(&self, send: &Sender<StoreAnswer>, ask: impl FnOnce() -> StoreAnswer + Send + 'static) {
         let send = send.clone();
         // Nobody may wait for it any more.
         let answer = move || drop(send.send(ask()));
@@ -113,8 +113,8 @@ impl MirrorStores {
     /// waited for at all.
     fn receive(
         &self,
-        receive: &Receiver<Arrival>,
-        arrived: &mut Arrivals,
+        receive: &Receiver<StoreAnswer>,
+        arrived: &mut StoreAnswers,
     ) -> Result<bool, StoreError> {
         let mut until: Option<Instant> = None;
         loop {
@@ -133,8 +133,8 @@ impl MirrorStores {
                     self.gave_up().get_or_insert_with(Instant::now);
                     return Ok(false);
                 }
-                Ok(Arrival::Witness(read)) => arrived.witness = Some(read),
-                Ok(Arrival::Copy(role, read)) => {
+                Ok(StoreAnswer::Witness(read)) => arrived.witness = Some(read),
+                Ok(StoreAnswer::Copy(role, read)) => {
                     if let Ok(copy) = &*read {
                         until.get_or_insert_with(|| Instant::now() + self.patience());
                         if role == StoreRole::Mirror && self.knows_of_loss(copy)? {
@@ -174,10 +174,10 @@ impl MirrorStores {
 
     fn seen(
         &self,
-        arrived: Arrivals,
+        arrived: StoreAnswers,
         is_lost: impl Fn(StoreRole) -> bool,
     ) -> Result<MirrorLook, StoreError> {
-        let Arrivals { copies: [primary, mirror], witness } = arrived;
+        let StoreAnswers { copies: [primary, mirror], witness } = arrived;
         let told = |role, read: Option<Result<CopyContents, StoreError>>| {
             if is_lost(role) {
                 return Ok((CopySight::Lost(self.domains[index(role)].clone()), None));

@@ -4,6 +4,7 @@ pub mod record;
 pub mod contents;
 pub mod catch_up;
 pub mod look;
+pub mod transition;
 pub mod pair;
 #[cfg(test)]
 mod tests;

@@ -9,18 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::engine::state::copies::{
-    ActiveStores, AloneReason, CopyRelation, CopyStanding, StoreRole, StoresRecord,
-    WritePermission, WriteTarget,
+    ActiveStores, CopiesError, CopyStanding, OtherCopy, StoreRole, WritePermission, WriteTarget,
 };
 use crate::store::backend::{
     Backend, ClaimOutcome, ObjectVersion, PutCondition, PutOutcome, StoredObject,
 };
 use crate::store::error::StoreError;
 use crate::store::key::{KeyPrefix, LEASE, StoreKey};
-use crate::store::lock_record::wall;
-use crate::store::mirror::catch_up::{CatchUp, StoredCopy, copy_beside};
-use crate::store::mirror::look::{MirrorLook, MirrorStores, index};
-use crate::store::mirror::record::{ReadRecord, write_record};
+use crate::store::mirror::look::{MirrorLook, MirrorStores};
+use crate::store::mirror::transition::Transition;
 
 /// A state in two stores.
 #[derive(Debug)]
@@ -98,7 +95,7 @@ impl MirroredBackend {
         &**self.sides.store(role)
     }
 
-    fn refused(&self, why: crate::engine::state::copies::CopiesError) -> StoreError {
+    fn refused(&self, why: CopiesError) -> StoreError {
         StoreError::Copies { folder: self.root().to_owned(), why }
     }
 
@@ -158,7 +155,7 @@ impl MirroredBackend {
             // Somebody says which of two that contradict each other is believed.
             Err(_) => CopyStanding {
                 believed: reads,
-                other: crate::engine::state::copies::OtherCopy::Forked,
+                other: OtherCopy::Forked,
                 record: sight.record().cloned(),
             },
         };
@@ -211,96 +208,6 @@ impl MirroredBackend {
         });
         answers.into_iter().collect()
     }
-
-    /// Records who is written to, where that is new: in the witness first, which one of two who try has; then in the stores.
-    fn record(
-        &self,
-        look: &MirrorLook,
-        roles: &[StoreRole],
-        active: ActiveStores,
-        by: &str,
-    ) -> Result<bool, StoreError> {
-        let generation = look.sight.record().map_or(0, |it| it.generation) + 1;
-        let named = self.sides.named.clone();
-        let record = StoresRecord { generation, named, active, by: by.into(), at: wall() };
-        if let (Some(witness), Some(read)) = (&self.sides.witness, &look.witness)
-            && !write_record(&**witness, read, &record)?
-        {
-            return Ok(false);
-        }
-        for role in roles {
-            let read = read_of(look, *role);
-            if !write_record(self.side(*role), read, &record)? {
-                return Ok(false);
-            }
-        }
-        tracing::info!(generation = record.generation, active = ?record.active, "the stores of the state are recorded");
-        Ok(true)
-    }
-
-    /// Alone from now on, in the store that is named.
-    fn goes_alone(
-        &self,
-        look: &MirrorLook,
-        role: StoreRole,
-        reason: AloneReason,
-        by: &str,
-    ) -> Result<bool, StoreError> {
-        let after = look.sight.of(role).end().map_or(0, |it| it.sequence);
-        let is_suspended = reason == AloneReason::Suspended;
-        let active = ActiveStores::Alone { role, reason, after };
-        let is_told = is_suspended && look.copies[index(role.other())].is_some();
-        // The other one says so as well where it answers: nobody promotes a copy that was suspended.
-        let roles = if is_told { vec![role, role.other()] } else { vec![role] };
-        self.record(look, &roles, active, by)
-    }
-
-    /// Both from now on, once they are equal.
-    fn goes_on_in_both(
-        &self,
-        look: &MirrorLook,
-        view: &View,
-        epoch: u64,
-        returns: bool,
-        by: &str,
-    ) -> Result<bool, StoreError> {
-        let [Some(primary), Some(mirror)] = &look.copies else { return Ok(false) };
-        let (from_role, to_role) = (view.reads, view.reads.other());
-        let (from, to) = match from_role {
-            StoreRole::Primary => (primary, mirror),
-            StoreRole::Mirror => (mirror, primary),
-        };
-        let (from_store, to_store) = (self.side(from_role), self.side(to_role));
-        let record = look.sight.record();
-        let after = match record.map(|it| &it.active) {
-            Some(ActiveStores::Alone { after, .. }) => Some(*after),
-            Some(ActiveStores::All) | None => None,
-        };
-        if look.sight.relation != CopyRelation::Same || returns {
-            let caught_up = CatchUp {
-                from: StoredCopy { store: from_store, contents: from },
-                to: StoredCopy { store: to_store, contents: to },
-                relation: look.sight.relation,
-                after,
-                epoch,
-            };
-            if !caught_up.run()? {
-                return Ok(false);
-            }
-        }
-        copy_beside(from_store, to_store)?;
-        let records = [primary, mirror].map(|it| it.record.as_ref().map(|(it, _)| it));
-        let is_known = records[0].is_some() && records[0] == records[1];
-        let is_witnessed = look.witness.as_ref().is_none_or(Option::is_some);
-        if is_known && is_witnessed && !returns {
-            return Ok(true);
-        }
-        self.record(look, &StoreRole::BOTH, ActiveStores::All, by)
-    }
-}
-
-fn read_of(look: &MirrorLook, role: StoreRole) -> &ReadRecord {
-    look.copies[index(role)].as_ref().map_or(&None, |it| &it.record)
 }
 
 /// A condition as one of two stores takes it.
@@ -499,23 +406,22 @@ impl Backend for MirroredBackend {
             *self.kept_view() = Some(view);
             return Ok(false);
         }
-        let is_ready = match target {
-            WriteTarget::Alone { new: None, .. } => true,
-            WriteTarget::Alone { role, new: Some(reason) } => {
-                self.goes_alone(&look, role, reason, by)?
-            }
-            WriteTarget::Both { returns } => {
-                self.goes_on_in_both(&look, &view, epoch, returns, by)?
-            }
+        let transition = Transition { stores: &self.sides, look: &look, epoch, by };
+        let record = match target {
+            WriteTarget::Alone { role, new } => transition.alone(role, new)?,
+            WriteTarget::Both { returns } => transition.both(view.reads, returns)?,
         };
-        if is_ready {
-            view.is_held = true;
-            if view.writes.len() > 1 {
-                view.reads = StoreRole::Primary;
-            }
-            *self.kept_view() = Some(view);
+        let Some(record) = record else { return Ok(false) };
+        view.is_held = true;
+        if view.writes.len() > 1 {
+            view.reads = StoreRole::Primary;
+            view.standing.other = OtherCopy::Same;
+        } else if record.is_suspended() {
+            view.standing.other = OtherCopy::Suspended;
         }
-        Ok(is_ready)
+        view.standing.record = Some(record);
+        *self.kept_view() = Some(view);
+        Ok(true)
     }
 
     fn end_epoch(&self) {
@@ -526,12 +432,16 @@ impl Backend for MirroredBackend {
         *self.permission.lock().unwrap_or_else(PoisonError::into_inner) = Permission::Ordinary;
     }
 
+    fn has_mirror(&self) -> bool {
+        true
+    }
+
     fn standing(&self) -> Option<CopyStanding> {
         self.kept_view().as_ref().map(|it| it.standing.clone())
     }
 }
 
-fn permission_lost<'a>(permission: WritePermission<'a>) -> &'a [String] {
+fn permission_lost(permission: WritePermission<'_>) -> &[String] {
     match permission {
         WritePermission::UnderLoss(lost) => lost,
         _ => &[],

@@ -116,8 +116,12 @@ impl Pair {
         store.backend().standing().unwrap().other
     }
 
-    fn record(&self, of: &Arc<MemoryBackend>) -> StoresRecord {
-        read_record(&**of).unwrap().unwrap().0
+    fn record_in(&self, role: StoreRole) -> StoresRecord {
+        let store = match role {
+            StoreRole::Primary => &self.primary,
+            StoreRole::Mirror => &self.mirror,
+        };
+        read_record(&**store).unwrap().unwrap().0
     }
 
     /// Both hold the same, but for the heartbeats of those who held it in one, and for what one of them has set aside.
@@ -160,7 +164,7 @@ fn append_and_save_are_over_when_both_stores_have_it() {
     drop(lease);
     it.are_equal();
     assert_eq!(it.accounts(), ["first", "second"]);
-    let record = it.record(&it.primary);
+    let record = it.record_in(StoreRole::Primary);
     assert_eq!((record.generation, record.active), (1, ActiveStores::All));
 }
 
@@ -245,7 +249,7 @@ fn load_and_lease_while_the_mirror_is_silent() {
     assert_eq!(it.accounts(), ["first", "second"]);
     it.store().resume_mirror("ann", "state mirror resume shop", 0).unwrap();
     it.are_equal();
-    assert_eq!(it.record(&it.mirror).generation, 3);
+    assert_eq!(it.record_in(StoreRole::Mirror).generation, 3);
 }
 
 /// A copy that knows that it was suspended is not promoted.
@@ -256,7 +260,7 @@ fn failover_refuses_a_suspended_mirror() {
     it.primary.silence(true);
     assert!(matches!(
         refused(it.failover("ann", true)),
-        CopiesError::LeftBehind { role: StoreRole::Primary, .. }
+        CopiesError::Superseded { role: StoreRole::Primary, .. }
     ));
     // If the primary store is gone for good, a person may say so.
     it.store().keep_copy(StoreRole::Mirror, "ann", "state resolve shop --keep mirror", 0).unwrap();
@@ -294,7 +298,7 @@ fn failover_under_the_loss_of_the_primary_store_promotes_the_mirror() {
     drop(it.lease("carol").unwrap());
     it.are_equal();
     assert_eq!(it.accounts(), ["failed over", "first"]);
-    assert_eq!(it.record(&it.primary).active, ActiveStores::All);
+    assert_eq!(it.record_in(StoreRole::Primary).active, ActiveStores::All);
     let aside: Vec<_> =
         it.primary.all().into_iter().filter(|(key, _)| key.starts_with("discarded/")).collect();
     assert!(aside.iter().any(|(_, text)| text.contains("unacknowledged")), "{aside:?}");
@@ -332,7 +336,7 @@ fn unattended_failover_promotes_only_with_a_witness() {
     it.mirror.silence(true);
     assert!(matches!(
         refused(it.lease("ann")),
-        CopiesError::LeftBehind { role: StoreRole::Mirror, .. }
+        CopiesError::Superseded { role: StoreRole::Mirror, .. }
     ));
     it.mirror.silence(false);
     drop(it.lease("ann").unwrap());

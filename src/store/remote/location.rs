@@ -109,7 +109,7 @@ impl DeclaredStores {
     }
 
     /// A copy has to be lost with something else, and no store may be two.
-    fn check(&self) -> Result<(), LocationError> {
+    pub fn check(&self) -> Result<(), LocationError> {
         let all: Vec<(&str, &StoreLocation)> = [("the primary store", &self.primary)]
             .into_iter()
             .chain(self.mirror.as_ref().map(|it| ("`mirror`", it)))
@@ -221,7 +221,7 @@ impl StoreLocation {
 
     /// The store without how it is reached: two that are equal in this are one.
     pub fn identity(&self) -> String {
-        format!("{} at {}", self.name(), self.address())
+        format!("{} in {} at {}", self.name(), self.region, self.address())
     }
 
     /// The place that these settings say.

@@ -19,7 +19,7 @@ const AT_ONCE: usize = 16;
 const ADVICE: &str = "use a store whose conditional puts are atomic (Amazon S3 and DynamoDB are), or keep the state in its folder";
 
 /// Where the store remembers that it was asked.
-pub(in crate::store) fn marker() -> StoreKey {
+pub fn marker() -> StoreKey {
     KeyPrefix::ROOT.key("probed.json")
 }
 

@@ -379,7 +379,7 @@ fn run(seed: u64, stores: usize) -> (usize, usize) {
                 let backend = opened(&all);
                 // Whoever panics must not keep the others waiting.
                 let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    write(&seat, backend)
+                    write(&seat, backend);
                 }));
                 seat.schedule.end(seat.writer);
                 written.unwrap_or_else(|why| std::panic::resume_unwind(why));

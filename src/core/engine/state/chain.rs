@@ -96,7 +96,12 @@ pub fn digest_of(bytes: &[u8]) -> String {
 }
 
 pub fn encode_head(head: &LogHead) -> Vec<u8> {
-    seal_line(&Versioned { version: CHAIN_VERSION, it: head }).into_bytes()
+    encode_header(head, CHAIN_VERSION)
+}
+
+/// One sealed line with a version.
+pub(super) fn encode_header<T: Serialize>(it: &T, version: u32) -> Vec<u8> {
+    seal_line(&Versioned { version, it }).into_bytes()
 }
 
 pub fn decode_head(bytes: &[u8]) -> Result<LogHead, CodecError> {

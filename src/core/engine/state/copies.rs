@@ -1,15 +1,15 @@
 //! Two copies of one state in two stores: which of them is believed, and which may be written to.
 //!
 //! The primary store decides. What goes on in one store alone is written down there before anything else, under a higher generation:
-//! so a copy that was left behind is known as such by whoever sees the other one, and two that both went on are told apart from one
+//! so a copy that did not go on is known as such by whoever sees the other one, and two that both went on are told apart from one
 //! that is merely behind.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::state::chain::decode_header;
-use crate::engine::state::codec::{CodecError, seal_line};
+use crate::engine::state::chain::{decode_header, encode_header};
+use crate::engine::state::codec::CodecError;
 
 /// The newest version of the record that this program reads.
 pub const STORES_VERSION: u32 = 1;
@@ -63,6 +63,8 @@ pub enum AloneReason {
     Majority,
     /// `state resolve --keep`.
     Kept,
+    /// `state migrate` has named another mirror, which is not caught up yet.
+    Migrated,
 }
 
 /// In which of its stores a state goes on.
@@ -112,20 +114,18 @@ impl fmt::Display for NamedStores {
 }
 
 impl StoresRecord {
+    /// Whether somebody suspended the mirror.
+    pub fn is_suspended(&self) -> bool {
+        matches!(self.active, ActiveStores::Alone { reason: AloneReason::Suspended, .. })
+    }
+
     fn is_alone(&self) -> bool {
         matches!(self.active, ActiveStores::Alone { .. })
     }
 }
 
-#[derive(Serialize)]
-struct Versioned<'a> {
-    version: u32,
-    #[serde(flatten)]
-    it: &'a StoresRecord,
-}
-
 pub fn encode_record(record: &StoresRecord) -> Vec<u8> {
-    seal_line(&Versioned { version: STORES_VERSION, it: record }).into_bytes()
+    encode_header(record, STORES_VERSION)
 }
 
 pub fn decode_record(bytes: &[u8]) -> Result<StoresRecord, CodecError> {
@@ -270,10 +270,10 @@ pub enum CopiesError {
     #[error(
         "the stack file names other stores than the state records (generation {generation}): it names {declared}, and the state is in {recorded}"
     )]
-    Renamed { declared: NamedStores, recorded: NamedStores, generation: u64 },
-    /// Only the copy that was left behind can be read.
+    Renamed { declared: Box<NamedStores>, recorded: Box<NamedStores>, generation: u64 },
+    /// Only the copy that went on no more can be read.
     #[error("the state went on in {role}, which cannot be read: {why}")]
-    LeftBehind { role: StoreRole, why: String },
+    Superseded { role: StoreRole, why: String },
     #[error("no store of the state can be read: {primary}; {mirror}")]
     NoneReadable { primary: String, mirror: String },
     #[error("{silent} cannot be reached, and nothing is written to {} alone: {why}", silent.other())]
@@ -287,7 +287,7 @@ pub enum CopiesError {
 impl CopiesError {
     /// Whether a store that answers would change it.
     pub fn is_silence(&self) -> bool {
-        matches!(self, Self::LeftBehind { .. } | Self::NoneReadable { .. } | Self::NotAlone { .. })
+        matches!(self, Self::Superseded { .. } | Self::NoneReadable { .. } | Self::NotAlone { .. })
     }
 }
 
@@ -299,8 +299,8 @@ pub fn check_named(
     match record.filter(|it| it.named != *declared) {
         None => Ok(()),
         Some(record) => Err(CopiesError::Renamed {
-            declared: declared.clone(),
-            recorded: record.named.clone(),
+            declared: Box::new(declared.clone()),
+            recorded: Box::new(record.named.clone()),
             generation: record.generation,
         }),
     }
@@ -350,10 +350,7 @@ impl CopiesSight {
             return Err(self.diverged());
         }
         let believed = self.believed(record)?;
-        let is_suspended = matches!(
-            record.map(|it| &it.active),
-            Some(ActiveStores::Alone { reason: AloneReason::Suspended, .. })
-        );
+        let is_suspended = record.is_some_and(StoresRecord::is_suspended);
         let (one, other) = (self.of(believed), self.of(believed.other()));
         let other = match other {
             _ if is_suspended => OtherCopy::Suspended,
@@ -384,7 +381,7 @@ impl CopiesSight {
             let why = || self.of(*role).silence();
             return match self.of(*role) {
                 CopySight::Seen { .. } => Ok(*role),
-                _ => Err(CopiesError::LeftBehind { role: *role, why: why() }),
+                _ => Err(CopiesError::Superseded { role: *role, why: why() }),
             };
         }
         match (self.primary.end(), self.mirror.end()) {
@@ -395,10 +392,9 @@ impl CopiesSight {
             (Some(_), None) => Ok(StoreRole::Primary),
             (None, Some(_)) => Ok(StoreRole::Mirror),
             (Some(primary), Some(mirror)) => Ok(match self.relation {
-                CopyRelation::Same => StoreRole::Primary,
                 CopyRelation::Ahead(role) => role,
                 CopyRelation::Forked if mirror.epoch > primary.epoch => StoreRole::Mirror,
-                CopyRelation::Forked => StoreRole::Primary,
+                CopyRelation::Same | CopyRelation::Forked => StoreRole::Primary,
             }),
         }
     }
@@ -502,7 +498,7 @@ impl CopiesSight {
         check_named(declared, self.record())?;
         if !self.of(role).is_seen() {
             let why = self.of(role).silence();
-            return Err(CopiesError::LeftBehind { role, why });
+            return Err(CopiesError::Superseded { role, why });
         }
         if self.of(role.other()).is_seen() && !self.is_diverged() {
             return Err(CopiesError::NothingToResolve);
@@ -588,7 +584,7 @@ mod tests {
         let what = match why {
             CopiesError::Diverged { .. } => "diverged",
             CopiesError::Renamed { .. } => "other stores",
-            CopiesError::LeftBehind { .. } => "left behind",
+            CopiesError::Superseded { .. } => "superseded",
             CopiesError::NoneReadable { .. } => "nothing readable",
             CopiesError::NotAlone { .. } => "not alone",
             CopiesError::NothingToResolve => "nothing to resolve",
@@ -629,7 +625,7 @@ mod tests {
                     AloneReason::Suspended => "suspends",
                     AloneReason::Loss(_) => "promotes",
                     AloneReason::Majority => "two of three",
-                    AloneReason::Kept => "keeps",
+                    AloneReason::Kept | AloneReason::Migrated => "keeps",
                 };
                 format!("{} {why}", role.as_str())
             }
@@ -675,27 +671,27 @@ forked, mirror's epoch higher: reader: mirror, other forked
 forked, equal epochs: reader: diverged (3)
     diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
 mirror unreachable: reader: primary, other silent (5)
-    not alone (5) | not alone (5) | not alone (5) | primary suspends | not alone (5) | primary keeps | left behind (5) | old commit: other stores (3)
+    not alone (5) | not alone (5) | not alone (5) | primary suspends | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 primary unreachable: reader: mirror, other silent (5)
-    not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+    not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 primary lost: reader: mirror, other lost
-    not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+    not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 both unreachable: reader: nothing readable (5)
-    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | left behind (5) | left behind (5) | old commit: nothing readable (5)
+    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | superseded (5) | old commit: nothing readable (5)
 promoted, primary lost: reader: mirror, other lost
-    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, primary unreachable: reader: mirror, other silent (5)
-    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
-    not alone (5) | not alone (5) | not alone (5) | primary suspends | not alone (5) | primary keeps | left behind (5) | old commit: other stores (3)
+    not alone (5) | not alone (5) | not alone (5) | primary suspends | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 promoted, primary back: reader: mirror, other forked
     both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, mirror unreachable: reader: primary, suspended
-    primary | primary | primary | primary | not alone (5) | primary keeps | left behind (5) | old commit: other stores (3)
+    primary | primary | primary | primary | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 suspended, mirror back: reader: primary, suspended
     primary | primary | primary | primary | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
-suspended, primary unreachable: reader: left behind (5)
-    left behind (5) | left behind (5) | left behind (5) | left behind (5) | left behind (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+suspended, primary unreachable: reader: superseded (5)
+    superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 both went on alone: reader: diverged (3)
     diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
 two of three, mirror back: reader: primary, other behind by 10
@@ -721,27 +717,27 @@ forked, mirror's epoch higher: reader: mirror, other forked
 forked, equal epochs: reader: diverged (3)
     diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
 mirror unreachable: reader: primary, other silent (5)
-    primary two of three | primary two of three | primary two of three | primary suspends | primary two of three | primary keeps | left behind (5) | old commit: other stores (3)
+    primary two of three | primary two of three | primary two of three | primary suspends | primary two of three | primary keeps | superseded (5) | old commit: other stores (3)
 primary unreachable: reader: mirror, other silent (5)
-    mirror two of three | mirror promotes | mirror two of three | not alone (5) | mirror two of three | left behind (5) | mirror keeps | old commit: other stores (3)
+    mirror two of three | mirror promotes | mirror two of three | not alone (5) | mirror two of three | superseded (5) | mirror keeps | old commit: other stores (3)
 primary lost: reader: mirror, other lost
-    mirror two of three | mirror promotes | mirror two of three | not alone (5) | mirror two of three | left behind (5) | mirror keeps | old commit: other stores (3)
+    mirror two of three | mirror promotes | mirror two of three | not alone (5) | mirror two of three | superseded (5) | mirror keeps | old commit: other stores (3)
 both unreachable: reader: nothing readable (5)
-    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | left behind (5) | left behind (5) | old commit: other stores (3)
+    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | superseded (5) | old commit: other stores (3)
 promoted, primary lost: reader: mirror, other lost
-    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, primary unreachable: reader: mirror, other silent (5)
-    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
-    primary two of three | primary two of three | primary two of three | primary suspends | primary two of three | primary keeps | left behind (5) | old commit: other stores (3)
+    primary two of three | primary two of three | primary two of three | primary suspends | primary two of three | primary keeps | superseded (5) | old commit: other stores (3)
 promoted, primary back: reader: mirror, other forked
     both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, mirror unreachable: reader: primary, suspended
-    primary | primary | primary | primary | not alone (5) | primary keeps | left behind (5) | old commit: other stores (3)
+    primary | primary | primary | primary | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 suspended, mirror back: reader: primary, suspended
     primary | primary | primary | primary | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
-suspended, primary unreachable: reader: left behind (5)
-    left behind (5) | left behind (5) | left behind (5) | left behind (5) | left behind (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+suspended, primary unreachable: reader: superseded (5)
+    superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 both went on alone: reader: diverged (3)
     diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
 two of three, mirror back: reader: primary, other behind by 10
@@ -763,13 +759,13 @@ two of three, primary back: reader: mirror, other behind by 10
             differing.map(|(at, it)| format!("{}\n    {it}", with[at - 1])).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
 mirror unreachable: reader: primary, other silent (5)
-    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | primary keeps | left behind (5) | old commit: other stores (3)
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 primary unreachable: reader: mirror, other silent (5)
-    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 primary lost: reader: mirror, other lost
-    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | left behind (5) | mirror keeps | old commit: other stores (3)
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
-    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | primary keeps | left behind (5) | old commit: other stores (3)
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 "#);
     }
 
@@ -784,9 +780,9 @@ promoted, mirror unreachable: reader: primary, other silent (5)
             witness: WitnessSight::Seen(Some(record(5, alone, true))),
         };
         let lost = [DOMAINS[0].to_owned()];
-        assert_eq!(read(&sight, &named(true)), "left behind (5)");
+        assert_eq!(read(&sight, &named(true)), "superseded (5)");
         for permission in [WritePermission::Ordinary, WritePermission::UnderLoss(&lost)] {
-            assert_eq!(written(&sight, &named(true), permission), "left behind (5)");
+            assert_eq!(written(&sight, &named(true), permission), "superseded (5)");
         }
     }
 }

@@ -1,0 +1,126 @@
+//! How the two copies of a state stand, for people: in a line of `status`, and as a note beside everything else.
+
+use crate::engine::state::copies::{ActiveStores, AloneReason, CopyStanding, OtherCopy};
+use crate::render::words::count;
+
+/// What is said of the copy that is not believed, behind its name.
+pub fn other_copy(standing: &CopyStanding) -> String {
+    match &standing.other {
+        OtherCopy::Same => "up to date".into(),
+        OtherCopy::Behind(0) => "one snapshot behind".into(),
+        OtherCopy::Behind(entries) => {
+            let entries = usize::try_from(*entries).unwrap_or(usize::MAX);
+            format!("{} behind", count(entries, "journal entry"))
+        }
+        OtherCopy::Forked => {
+            "has journal entries that are not believed; the next run sets them aside".into()
+        }
+        OtherCopy::Suspended => "suspended".into(),
+        OtherCopy::Unreachable(_) => "cannot be reached".into(),
+        OtherCopy::Lost(domain) => format!("not asked, since {domain} is declared lost"),
+    }
+}
+
+/// Why the state goes on in one store alone, if it does.
+fn why_alone(standing: &CopyStanding) -> Option<&'static str> {
+    match &standing.record.as_ref()?.active {
+        ActiveStores::All => None,
+        ActiveStores::Alone { reason, .. } => Some(match reason {
+            AloneReason::Suspended => "somebody suspended the mirror",
+            AloneReason::Loss(_) => "the fault domain of the other one was declared lost",
+            AloneReason::Majority => "it and the witness are two of three",
+            AloneReason::Kept => "somebody decided so",
+            AloneReason::Migrated => "the other one was added and is not caught up yet",
+        }),
+    }
+}
+
+/// Whether a store is silent of which nobody said that it is lost, and nobody decided to go on without it.
+pub fn is_unseen(standing: &CopyStanding) -> bool {
+    matches!(standing.other, OtherCopy::Unreachable(_)) && why_alone(standing).is_none()
+}
+
+/// A note for whoever reads something else of the state; `None` where both copies are the same.
+pub fn note(standing: &CopyStanding) -> Option<String> {
+    let (believed, other) = (standing.believed, standing.believed.other());
+    let alone = why_alone(standing);
+    Some(match (&standing.other, alone) {
+        (OtherCopy::Same, None) => return None,
+        (OtherCopy::Unreachable(why), None) => format!(
+            "{other} of the state cannot be reached, and nobody declared it lost: {why}; what is shown is from {believed} alone, and may be older than what the other one has"
+        ),
+        (_, Some(alone)) => {
+            format!(
+                "the state goes on in {believed} alone, since {alone}; {other}: {}",
+                other_copy(standing)
+            )
+        }
+        (_, None) => format!("{other} of the state: {}", other_copy(standing)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_unseen, note, other_copy};
+    use crate::engine::state::copies::{
+        ActiveStores, AloneReason, CopyStanding, NamedStores, OtherCopy, StoreRole, StoresRecord,
+    };
+
+    #[test]
+    fn note_and_other_copy_of_each_standing() {
+        let record = |reason| StoresRecord {
+            generation: 2,
+            named: NamedStores { primary: "p".into(), mirror: Some("m".into()), witness: None },
+            active: ActiveStores::Alone { role: StoreRole::Mirror, reason, after: 4 },
+            by: "ann".into(),
+            at: 0,
+        };
+        let rows = [
+            (OtherCopy::Same, None),
+            (OtherCopy::Behind(0), None),
+            (OtherCopy::Behind(1), None),
+            (OtherCopy::Behind(7), Some(AloneReason::Kept)),
+            (OtherCopy::Forked, Some(AloneReason::Majority)),
+            (OtherCopy::Suspended, Some(AloneReason::Suspended)),
+            (OtherCopy::Unreachable("timed out".into()), None),
+            (OtherCopy::Unreachable("timed out".into()), Some(AloneReason::Majority)),
+            (
+                OtherCopy::Lost("aws:us-east-1".into()),
+                Some(AloneReason::Loss(vec!["aws:us-east-1".into()])),
+            ),
+            (OtherCopy::Same, Some(AloneReason::Migrated)),
+        ];
+        let told = rows.map(|(other, reason)| {
+            let record = reason.map(record);
+            let standing = CopyStanding { believed: StoreRole::Mirror, other, record };
+            let unseen = if is_unseen(&standing) { " (5)" } else { "" };
+            format!(
+                "{}{unseen}\n    {}",
+                other_copy(&standing),
+                note(&standing).unwrap_or_default()
+            )
+        });
+        insta::assert_snapshot!(told.join("\n"), @r#"
+up to date
+    
+one snapshot behind
+    the primary store of the state: one snapshot behind
+1 journal entry behind
+    the primary store of the state: 1 journal entry behind
+7 journal entries behind
+    the state goes on in the mirror store alone, since somebody decided so; the primary store: 7 journal entries behind
+has journal entries that are not believed; the next run sets them aside
+    the state goes on in the mirror store alone, since it and the witness are two of three; the primary store: has journal entries that are not believed; the next run sets them aside
+suspended
+    the state goes on in the mirror store alone, since somebody suspended the mirror; the primary store: suspended
+cannot be reached (5)
+    the primary store of the state cannot be reached, and nobody declared it lost: timed out; what is shown is from the mirror store alone, and may be older than what the other one has
+cannot be reached
+    the state goes on in the mirror store alone, since it and the witness are two of three; the primary store: cannot be reached
+not asked, since aws:us-east-1 is declared lost
+    the state goes on in the mirror store alone, since the fault domain of the other one was declared lost; the primary store: not asked, since aws:us-east-1 is declared lost
+up to date
+    the state goes on in the mirror store alone, since the other one was added and is not caught up yet; the primary store: up to date
+"#);
+    }
+}

@@ -1,0 +1,160 @@
+//! Gives a state another mirror or witness, or none, where its primary store stays: recorded in the stores first, then in the stack file.
+//!
+//! From the moment that the primary store records the new ones, layers that name the old ones are refused; whoever is cut off before
+//! the stack file is written runs the same command again.
+
+use std::sync::Arc;
+
+use crate::engine::state::copies::WritePermission;
+use crate::engine::state::copies::{
+    ActiveStores, AloneReason, CopiesError, StoreRole, StoresRecord,
+};
+use crate::ops::error::OpsError;
+use crate::ops::load::stack_ref::StackRef;
+use crate::store::backend::Backend;
+use crate::store::error::StoreError;
+use crate::store::lock_record::wall;
+use crate::store::mirror::record::{read_record, write_record};
+use crate::store::moved::{Moved, leave, take_away};
+use crate::store::open::{open, open_declared};
+use crate::store::remote::location::{DeclaredStores, StoreLocation};
+use crate::store::state_store::StateStore;
+
+/// Who moves states, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct MigrationOrder<'a> {
+    pub who: &'a str,
+    pub command: &'a str,
+    /// In milliseconds since the Unix epoch.
+    pub at: i64,
+}
+
+/// One state that was moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedState {
+    /// `shop@drill`
+    pub name: String,
+    pub serial: u64,
+}
+
+/// From which stores to which; the primary one is the same.
+#[derive(Debug, Clone, Copy)]
+pub struct StoresChange<'a> {
+    pub from: &'a DeclaredStores,
+    pub to: &'a DeclaredStores,
+}
+
+impl StoresChange<'_> {
+    /// Every state of the stack, and returns those that there are. `write` puts the new stores into the stack file.
+    pub fn make(
+        self,
+        place: &StackRef,
+        order: MigrationOrder<'_>,
+        write: impl FnOnce() -> Result<(), OpsError>,
+    ) -> Result<Vec<MovedState>, OpsError> {
+        let added = [&self.to.mirror, &self.to.witness].into_iter().flatten();
+        for location in added {
+            open(location, &place.name()).check_fit(WritePermission::Ordinary)?;
+        }
+        let primary = open(&self.to.primary, &place.name());
+        let mut instances = place.recorded(&StateStore::over(primary))?;
+        let plain = StackRef { instance: None, ..place.clone() };
+        if !instances.contains(&plain) {
+            instances.push(plain);
+        }
+        for instance in &instances {
+            self.record(instance, order)?;
+        }
+        write()?;
+        let mut all = Vec::new();
+        for instance in &instances {
+            // Whoever takes the lease makes the copies equal.
+            let store = opened(self.to, instance);
+            let (lease, state) = store.lease(order.who, order.command, order.at)?;
+            drop(lease);
+            all.extend(state.map(|it| MovedState { name: instance.name(), serial: it.serial }));
+        }
+        Ok(all)
+    }
+
+    /// One state: under the lease of the stores that it has.
+    fn record(self, instance: &StackRef, order: MigrationOrder<'_>) -> Result<(), OpsError> {
+        let name = instance.name();
+        let side = |it: &StoreLocation| -> Arc<dyn Backend> { open(it, &name) };
+        let primary = side(&self.to.primary);
+        let named = self.to.named();
+        if read_record(&*primary)?.is_some_and(|(it, _)| it.named == named) {
+            return Ok(());
+        }
+        let store = opened(self.from, instance);
+        let (lease, state) = store.lease(order.who, order.command, order.at)?;
+        if let Some(record) = store.backend().standing().and_then(|it| it.record)
+            && let ActiveStores::Alone { role: role @ StoreRole::Mirror, .. } = record.active
+        {
+            let why = "it went on alone, and the primary store is not caught up yet".into();
+            let why = CopiesError::Superseded { role, why };
+            return Err(StoreError::Copies { folder: store.folder().to_owned(), why }.into());
+        }
+        let keeps = self.from.mirror.as_ref().map(StoreLocation::identity) == named.mirror;
+        let mirror = self.to.mirror.as_ref().map(side);
+        if let Some(mirror) = mirror.as_ref().filter(|_| !keeps) {
+            makes_room(mirror, state.as_ref().map(|it| it.lineage.as_str()))?;
+        }
+        let read = read_record(&*primary)?;
+        let before = read.as_ref().map(|(it, _)| it.clone());
+        let after = state.as_ref().map_or(0, |it| it.sequence);
+        let active = match &before {
+            Some(before) if keeps => before.active.clone(),
+            _ if named.mirror.is_none() => ActiveStores::All,
+            _ => ActiveStores::Alone {
+                role: StoreRole::Primary,
+                reason: AloneReason::Migrated,
+                after,
+            },
+        };
+        let generation = before.as_ref().map_or(0, |it| it.generation) + 1;
+        let by = order.who.to_owned();
+        let record = StoresRecord { generation, named, active, by, at: wall() };
+        lease
+            .pulse()
+            .ensure_fenced()
+            .map_err(|over| StoreError::Over { folder: store.folder().to_owned(), over })?;
+        if !write_record(&*primary, &read, &record)? {
+            return Err(OpsError::refused(
+                format!("somebody else has changed the stores of {name} meanwhile"),
+                "nothing more was changed; run the same command again",
+            ));
+        }
+        if let Some(mirror) = mirror.filter(|_| keeps) {
+            let read = read_record(&*mirror)?;
+            write_record(&*mirror, &read, &record)?;
+        }
+        if let Some(old) = self.from.mirror.as_ref().filter(|_| !keeps) {
+            // Best effort: a mirror that is gone for good is why somebody leaves it out.
+            let word = Moved::new(&self.to.primary.to_string(), order.who, wall());
+            if let Err(why) = leave(&*side(old), &word) {
+                tracing::warn!(%why, "no word could be left in the former mirror store");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn opened(stores: &DeclaredStores, instance: &StackRef) -> StateStore {
+    StateStore::over(open_declared(stores, &instance.name())).of_stack(&instance.stack)
+}
+
+/// A mirror may hold nothing, or an older copy of the same state.
+fn makes_room(mirror: &Arc<dyn Backend>, lineage: Option<&str>) -> Result<(), StoreError> {
+    // Word of a move that was left there once says nothing any more.
+    take_away(&**mirror)?;
+    let there = StateStore::over(Arc::clone(mirror)).load()?;
+    match there {
+        Some(there) if Some(there.lineage.as_str()) != lineage => Err(StoreError::Occupied {
+            folder: mirror.root().to_owned(),
+            lineage: there.lineage,
+            serial: there.serial,
+        }),
+        _ => mirror.delete(&crate::store::mirror::record::record_key()),
+    }
+}

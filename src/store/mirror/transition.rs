@@ -1,0 +1,110 @@
+//! What the holder of a new lease does before it reads: makes two copies equal, or records who goes on alone.
+
+use crate::engine::state::copies::{
+    ActiveStores, AloneReason, CopyRelation, StoreRole, StoresRecord,
+};
+use crate::store::backend::Backend;
+use crate::store::error::StoreError;
+use crate::store::lock_record::wall;
+use crate::store::mirror::catch_up::{CatchUp, StoredCopy, copy_beside};
+use crate::store::mirror::look::{MirrorLook, MirrorStores, index};
+use crate::store::mirror::record::{ReadRecord, write_record};
+
+/// From what was seen to what is written to from now on. Each step ends with the record that is in force; `None`: somebody was
+/// quicker, and all of it is looked at again.
+pub struct Transition<'a> {
+    pub stores: &'a MirrorStores,
+    pub look: &'a MirrorLook,
+    /// The epoch that was claimed.
+    pub epoch: u64,
+    pub by: &'a str,
+}
+
+impl Transition<'_> {
+    fn side(&self, role: StoreRole) -> &dyn Backend {
+        &**self.stores.store(role)
+    }
+
+    fn read_of(&self, role: StoreRole) -> &ReadRecord {
+        self.look.copies[index(role)].as_ref().map_or(&None, |it| &it.record)
+    }
+
+    /// Alone from now on, in this store; `new`: since now.
+    pub fn alone(
+        &self,
+        role: StoreRole,
+        new: Option<AloneReason>,
+    ) -> Result<Option<StoresRecord>, StoreError> {
+        let Some(reason) = new else {
+            let Some(record) = self.look.sight.record() else { return Ok(None) };
+            // The witness may know it alone, where whoever wrote it there was killed.
+            let is_told = self.read_of(role).as_ref().is_some_and(|(it, _)| it == record);
+            let is_ours = is_told || write_record(self.side(role), self.read_of(role), record)?;
+            return Ok(is_ours.then(|| record.clone()));
+        };
+        let after = self.look.sight.of(role).end().map_or(0, |it| it.sequence);
+        let is_suspended = reason == AloneReason::Suspended;
+        let active = ActiveStores::Alone { role, reason, after };
+        let is_told = is_suspended && self.look.copies[index(role.other())].is_some();
+        // The other one says so as well where it answers: nobody promotes a copy that was suspended.
+        let roles = if is_told { vec![role, role.other()] } else { vec![role] };
+        self.record(&roles, active)
+    }
+
+    /// Both from now on, once they are equal. `from`: the one that is believed; `returns`: the other one comes back.
+    pub fn both(&self, from: StoreRole, returns: bool) -> Result<Option<StoresRecord>, StoreError> {
+        let [Some(primary), Some(mirror)] = &self.look.copies else { return Ok(None) };
+        let [contents, behind] = match from {
+            StoreRole::Primary => [primary, mirror],
+            StoreRole::Mirror => [mirror, primary],
+        };
+        let to = self.side(from.other());
+        let from = self.side(from);
+        let record = self.look.sight.record();
+        let after = match record.map(|it| &it.active) {
+            Some(ActiveStores::Alone { after, .. }) => Some(*after),
+            Some(ActiveStores::All) | None => None,
+        };
+        let relation = self.look.sight.relation;
+        if relation != CopyRelation::Same || returns {
+            let (from, to) =
+                (StoredCopy { store: from, contents }, StoredCopy { store: to, contents: behind });
+            if !(CatchUp { from, to, relation, after, epoch: self.epoch }).run()? {
+                return Ok(None);
+            }
+        }
+        copy_beside(from, to)?;
+        let records = [primary, mirror].map(|it| it.record.as_ref().map(|(it, _)| it));
+        let is_witnessed = self.look.witness.as_ref().is_none_or(Option::is_some);
+        match records {
+            [Some(one), Some(other)] if one == other && is_witnessed && !returns => {
+                Ok(Some(one.clone()))
+            }
+            _ => self.record(&StoreRole::BOTH, ActiveStores::All),
+        }
+    }
+
+    /// Records it: in the witness first, which one of two who try has; then in the stores.
+    fn record(
+        &self,
+        roles: &[StoreRole],
+        active: ActiveStores,
+    ) -> Result<Option<StoresRecord>, StoreError> {
+        let generation = self.look.sight.record().map_or(0, |it| it.generation) + 1;
+        let (named, by) = (self.stores.named.clone(), self.by.to_owned());
+        let record = StoresRecord { generation, named, active, by, at: wall() };
+        if let (Some(witness), Some(read)) = (&self.stores.witness, &self.look.witness)
+            && !write_record(&**witness, read, &record)?
+        {
+            return Ok(None);
+        }
+        for role in roles {
+            if !write_record(self.side(*role), self.read_of(*role), &record)? {
+                return Ok(None);
+            }
+        }
+        let active = &record.active;
+        tracing::info!(generation, ?active, "the stores of the state are recorded");
+        Ok(Some(record))
+    }
+}
