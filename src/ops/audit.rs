@@ -18,6 +18,7 @@ use crate::ops::load::layers;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::stores;
 use crate::ops::plan::make::looked;
 use crate::ops::plan::refresh;
 use crate::ops::plan::tasks_ahead::declared_programs_missing;
@@ -147,13 +148,18 @@ async fn facts(
         (true, Some(_)) => Some(observe(session, question).await?),
         _ => None,
     };
+    let (declared, has_witness) = stores::declared_at(&question.place, session.target.is_sandbox());
+    let mut declared =
+        declared.into_iter().map(|(shown, domain)| Store { shown, fault_domain: Some(domain) });
     Ok(AuditFacts {
         now: session.clock.now(),
         in_sandbox: session.target.is_sandbox(),
-        store: Store {
+        store: declared.next().unwrap_or_else(|| Store {
             shown: question.place.shown(store.folder()),
             fault_domain: question.here.clone(),
-        },
+        }),
+        mirror: declared.next(),
+        has_witness,
         settings: question.settings.clone(),
         drills,
         rehearsals: rehearsals(&question.place),

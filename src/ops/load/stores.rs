@@ -119,6 +119,14 @@ pub fn described(
     Some(told(StoreRole::Primary, &stores.primary) + &more)
 }
 
+/// The primary store and its mirror, each with what it is lost together with, and whether there is a witness; nothing for a folder.
+pub fn declared_at(place: &StackRef, is_sandbox: bool) -> (Vec<(String, String)>, bool) {
+    let Ok(StateSite::Remote(stores)) = site(place, is_sandbox) else { return Default::default() };
+    let copies = [Some(&stores.primary), stores.mirror.as_ref()].into_iter().flatten();
+    let copies = copies.map(|it| (it.name(), it.fault_domain.clone())).collect();
+    (copies, stores.witness.is_some())
+}
+
 /// The fault domains that the declared stores are in: what is lost with them may be declared lost, also where no resource is.
 pub fn domains(place: &StackRef) -> Vec<String> {
     let Ok(StateSite::Remote(stores)) = site(place, false) else { return Vec::new() };

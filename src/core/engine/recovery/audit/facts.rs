@@ -16,6 +16,10 @@ pub struct AuditFacts {
     /// The stack lives in the sandbox, where nobody's data is.
     pub in_sandbox: bool,
     pub store: Store,
+    /// The second copy, if there is one.
+    pub mirror: Option<Store>,
+    /// A third store decides whether one copy goes on without the other.
+    pub has_witness: bool,
     /// Settings of this environment that lead into a fault domain: `AWS_REGION` → `aws:us-east-1`.
     pub settings: Vec<(String, String)>,
     pub drills: Vec<Drill>,

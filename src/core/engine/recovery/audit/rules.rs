@@ -21,7 +21,7 @@ pub static INVALID: AuditRule = AuditRule {
     remedy: "`validate` shows every error in the configuration",
 };
 
-pub static RULES: [&AuditRule; 52] = [
+pub static RULES: [&AuditRule; 53] = [
     &INVALID,
     &practice::NO_RECOVERY,
     &practice::ASSUMES_NOTHING,
@@ -32,6 +32,7 @@ pub static RULES: [&AuditRule; 52] = [
     &independence::DATA_LOST,
     &independence::IMAGE_REGIONAL,
     &independence::STATE_LOST,
+    &independence::MIRROR_LOST,
     &independence::SETTING_LOST,
     &copies::ASSUMES_PART,
     &copies::NAMES_LOST_ADDRESS,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use regex::Regex;
 
 use crate::engine::recovery::audit::case::{AuditCase, targets};
+use crate::engine::recovery::audit::facts::{AuditFacts, Store};
 use crate::engine::recovery::audit::finding::{AuditRule, AuditSection, Finding, Level};
 use crate::engine::recovery::audit::reads::{AttributeRead, reads, texts};
 use crate::engine::recovery::audit::side::{Side, SideItem};
@@ -52,6 +53,12 @@ pub static STATE_LOST: AuditRule = AuditRule {
     level: Level::Error,
     title: "The state is stored in a lost fault domain",
     remedy: "store it elsewhere: without it, no switch is possible",
+};
+pub static MIRROR_LOST: AuditRule = AuditRule {
+    id: "mirror-lost",
+    level: Level::Warning,
+    title: "The mirror of the state is stored in a lost fault domain",
+    remedy: "store it elsewhere, or add a witness: without one, no switch is possible until somebody types `state mirror suspend`",
 };
 pub static SETTING_LOST: AuditRule = AuditRule {
     id: "setting-lost",
@@ -216,16 +223,42 @@ fn outside(case: &AuditCase<'_>, out: &mut AuditSection) {
         let text = "the location of this machine and its state is unknown: pass `--here FAULT_DOMAIN` to compare it with the lost fault domains";
         out.fact("here", text.to_owned());
     }
-    if let Some(domain) =
-        case.facts.store.fault_domain.as_ref().filter(|it| case.lost.contains(*it))
-    {
-        let why = format!("{} is in {domain}", case.facts.store.shown);
-        out.findings.push(Finding::new(&STATE_LOST, place_of_loss(case, domain), why));
-    }
+    stores(case, out);
     for (name, domain) in case.facts.settings.iter().filter(|(_, it)| case.lost.contains(it)) {
         let region = domain.split_once(':').map_or(domain.as_str(), |it| it.1);
         let why = format!("{name} is {region} here, but {domain} is assumed lost");
         out.findings.push(Finding::new(&SETTING_LOST, place_of_loss(case, domain), why));
+    }
+}
+
+/// Which stores of the state are lost: without both no switch is possible, and one alone goes on by somebody's word, or by two of three.
+fn stores(case: &AuditCase<'_>, out: &mut AuditSection) {
+    let AuditFacts { store, mirror, has_witness, .. } = case.facts;
+    let lost = |it: &Store| it.fault_domain.clone().filter(|it| case.lost.contains(it));
+    let of_mirror = mirror.as_ref().map(|it| (it, lost(it)));
+    match (lost(store), of_mirror) {
+        (Some(domain), None) => {
+            let why = format!("{} is in {domain}", store.shown);
+            out.findings.push(Finding::new(&STATE_LOST, place_of_loss(case, &domain), why));
+        }
+        (Some(domain), Some((mirror, Some(other)))) => {
+            let why = format!("{} is in {domain}, and {} in {other}", store.shown, mirror.shown);
+            out.findings.push(Finding::new(&STATE_LOST, place_of_loss(case, &domain), why));
+        }
+        (Some(domain), Some((mirror, None))) => {
+            let how =
+                if *has_witness { "" } else { " by a person's `failover`, and not by `watch`" };
+            let text = format!(
+                "the primary store is in {domain}; the state goes on in its mirror, {}{how}",
+                mirror.shown
+            );
+            out.fact("stores", text);
+        }
+        (None, Some((mirror, Some(domain)))) if !*has_witness => {
+            let why = format!("{} is in {domain}", mirror.shown);
+            out.findings.push(Finding::new(&MIRROR_LOST, place_of_loss(case, &domain), why));
+        }
+        (None, _) => {}
     }
 }
 

@@ -16,7 +16,7 @@ use crate::engine::plan::checks::offers::{OfferRequest, OfferSource};
 use crate::engine::plan::model::change::Foreign;
 use crate::engine::recovery::audit::checks::certificate::ends;
 use crate::engine::recovery::audit::examine::{ExaminedSwitch, audit, invalid};
-use crate::engine::recovery::audit::facts::{AuditFacts, Drill, Online};
+use crate::engine::recovery::audit::facts::{AuditFacts, Drill, Online, Store};
 use crate::engine::recovery::audit::finding::{Audit, Finding, Level};
 use crate::engine::recovery::audit::rules::RULES;
 use crate::engine::schema::{Catalog, FaultDomain, Kind, Rename};
@@ -307,11 +307,29 @@ fn independence() -> Vec<Plant> {
             "image: private/15",
             World { stack: private, ..World::new() },
         ),
+    ]
+}
+
+/// What the recovery itself needs, lost.
+fn stores() -> Vec<Plant> {
+    use Level::{Error, Warning};
+    vec![
         plant(
             "state-lost",
             Error,
             "assumes_lost:",
             World::new().facts(|it| it.store.fault_domain = Some("linode:us-east".into())),
+        ),
+        plant(
+            "mirror-lost",
+            Warning,
+            "assumes_lost:",
+            World::new().facts(|it| {
+                it.mirror = Some(Store {
+                    shown: "s3://mirror".into(),
+                    fault_domain: Some("linode:us-east".into()),
+                });
+            }),
         ),
         plant(
             "setting-lost",
@@ -820,6 +838,7 @@ fn tasks() -> Vec<Plant> {
 fn all_plants() -> impl Iterator<Item = Plant> {
     let all = [
         independence(),
+        stores(),
         copies(),
         traffic(),
         checks(),
