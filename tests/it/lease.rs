@@ -156,6 +156,57 @@ fn apply_stopped_and_preempted_changes_nothing_when_it_wakes_up() {
     }
 }
 
+/// DynamoDB's outage of 2025-10-19: one of two enactors was delayed behind its check, wrote an older plan over a newer one, and the
+/// clean-up of the newer one then removed what was live: an endpoint without an address. Here the late one writes nothing, whether it
+/// wakes up or is given its plan again, and the addresses of the newer plan stay, all of them.
+#[test]
+fn october_2025_a_late_plan_neither_overwrites_nor_empties_a_newer_one() {
+    let addresses = |generation: u32, names: &[&str]| {
+        let mut text = "stack: tiny\nresources:\n  zone: { kind: linode.domain, domain: tiny.example.com, soa_email: ops@example.com }\n".to_owned();
+        for (at, name) in names.iter().enumerate() {
+            text.push_str(&format!(
+                "  {name}: {{ kind: linode.domain_record, domain: '${{zone}}', type: A, name: endpoint, target: 198.51.{generation}.{at} }}\n"
+            ));
+        }
+        text
+    };
+    let live = |home: &Home| -> Vec<String> {
+        let world = home.world.show().unwrap();
+        let records = world["linode"]["domains"][0]["records"].as_array().unwrap();
+        records.iter().map(|it| it["target"].as_str().unwrap().to_owned()).collect()
+    };
+    let cloud = Cloud::new(&addresses(100, &["a", "b"]));
+    let home = &cloud.home;
+    let folder = home.path("state/tiny");
+    home.run(&["apply", "tiny", "--yes"]).code(0).done();
+    age(&folder);
+
+    // The older plan, delayed behind its checks.
+    home.stack("tiny", addresses(101, &["a", "b"]));
+    home.run(&["plan", "tiny", "--out", "older.plan"]).code(0).done();
+    home.fault("PUT slow ms=3000 nth=1 times=1");
+    let mut late = home.start(&["apply", "older.plan", "--yes"]);
+    assert!(late.until(|| fired(home) > 0));
+    stop(&mut late);
+
+    // The newer one takes over, moves the endpoint, and cleans up what it does not need any more.
+    let (lease, _) = preempt(&StateStore::new(&folder).with_times(SHORT));
+    drop(lease);
+    home.world.heal(None).unwrap();
+    home.stack("tiny", addresses(102, &["a", "b", "c"]));
+    home.run(&["apply", "tiny", "--yes"]).code(0).done();
+    home.stack("tiny", addresses(103, &["b", "c"]));
+    home.run(&["apply", "tiny", "--yes"]).code(0).done();
+    let (calls, addresses) = (changes(home), live(home));
+    assert_eq!(addresses.len(), 2, "{addresses:?}");
+
+    late.signal("CONT");
+    late.end().code(4).says(&["the lease was lost"]).done();
+    home.run(&["apply", "older.plan", "--yes"]).code(3).says(&["stale"]).done();
+    assert_eq!((changes(home), live(home)), (calls, addresses));
+    home.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+}
+
 /// In good order: nothing new starts, what is in flight is recorded, and who preempts need not wait for long.
 #[test]
 fn apply_that_is_asked_to_stop_ends_in_good_order() {
