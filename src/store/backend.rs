@@ -250,6 +250,22 @@ pub trait Backend: fmt::Debug + Send + Sync {
     }
 }
 
+/// Asks a store two things: at once, where that is quicker.
+pub fn both<A: Send, B: Send>(
+    backend: &dyn Backend,
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B,
+) -> (A, B) {
+    if !backend.is_concurrent() {
+        return (one(), other());
+    }
+    std::thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        (one.join().expect("asking does not panic"), other)
+    })
+}
+
 /// Something that its maker, and nobody else, appends to. It stays what it is when it gets another name, or loses the one it has:
 /// then what is appended is read by nobody.
 pub trait Appender: fmt::Debug + Send + Sync {

@@ -74,6 +74,11 @@ impl Backend for FolderBackend {
         }
     }
 
+    /// Files are read more quickly than threads are started.
+    fn is_concurrent(&self) -> bool {
+        false
+    }
+
     fn check_trusted(&self) -> Result<(), StoreError> {
         check_untracked(&self.root)
     }

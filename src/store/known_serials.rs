@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::state::codec::decode_state;
 use crate::engine::state::record::State;
-use crate::store::backend::Backend;
+use crate::store::backend::{Backend, both};
 use crate::store::error::StoreError;
 use crate::store::key::StoreKey;
 use crate::store::lock_record::LockRecords;
@@ -40,11 +40,17 @@ impl KnownSerials {
         log: &Arc<dyn StateLog>,
     ) -> Result<Self, StoreError> {
         let (backend, log) = (Arc::clone(backend), Arc::clone(log));
-        let kept = log.kept()?;
-        let told = LockRecords::of(Arc::clone(&backend)).told()?;
+        let (claims, reports) =
+            (LockRecords::of(Arc::clone(&backend)), Reports::of(Arc::clone(&backend)));
+        let (kept, (told, reported)) = both(
+            &*backend,
+            || log.kept(),
+            || both(&*backend, || claims.told(), || reports.newest()),
+        );
+        let (kept, told) = (kept?, told?);
         let told = told.map(|(beat, file)| (beat.sequence, beat.serial, file));
         // Reports serve people; where they cannot be listed they prove nothing and stop nothing.
-        let reported = Reports::of(Arc::clone(&backend)).newest().ok().flatten();
+        let reported = reported.ok().flatten();
         Ok(Self { backend, kept, log, told, reported })
     }
 

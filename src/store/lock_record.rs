@@ -328,8 +328,10 @@ impl LockRecords {
     /// The heartbeat, of whatever epoch, that knows of the most entries.
     pub fn told(&self) -> Result<Option<(Heartbeat, PathBuf)>, StoreError> {
         let beats = self.list()?.into_iter().filter(|(_, part, _)| *part == RecordPart::Beat);
-        let beats = beats.filter_map(|(_, _, key)| {
-            let beat: Heartbeat = serde_json::from_slice(&self.backend.get(&key).ok()??).ok()?;
+        let keys: Vec<StoreKey> = beats.map(|(_, _, key)| key).collect();
+        let read = self.backend.get_all(&keys)?;
+        let beats = keys.into_iter().zip(read).filter_map(|(key, bytes)| {
+            let beat: Heartbeat = serde_json::from_slice(&bytes?).ok()?;
             let is_ours = beat.sequence <= NUMBER_MAX && beat.serial <= NUMBER_MAX;
             is_ours.then(|| (beat, self.backend.place(&key)))
         });

@@ -19,7 +19,7 @@ use crate::engine::state::chain::{
 };
 use crate::engine::state::codec::{CodecError, encode_entry, encode_state, last_number};
 use crate::engine::state::record::State;
-use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome, StoredObject};
+use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome, StoredObject, both};
 use crate::store::error::{LeaseEnd, StoreError, broken, io as io_error};
 use crate::store::keep_alive::LeaseGuard;
 use crate::store::key::{
@@ -78,11 +78,17 @@ impl ObjectLog {
         let mut keys = self.backend.list(&ENTRIES)?;
         let (head, version) = self.head()?;
         let mut place = self.backend.place(&HEAD);
+        keys.retain(|it| first_of(it).is_some_and(|it| it > head.sequence));
+        let key = head.snapshot().map(|name| SNAPSHOTS.key(name));
+        let (snapshot_read, entries_read) = both(
+            &*self.backend,
+            || key.as_ref().map(|key| self.backend.get(key)).transpose(),
+            || self.backend.get_all(&keys),
+        );
         let mut snapshot = None;
-        if let Some(name) = head.snapshot() {
-            let key = SNAPSHOTS.key(name);
-            place = self.backend.place(&key);
-            let Some(bytes) = self.backend.get(&key)? else {
+        if let (Some(key), Some(read)) = (&key, snapshot_read?) {
+            place = self.backend.place(key);
+            let Some(bytes) = read else {
                 return Ok(ReadAttempt::Gap(head.sequence + 1));
             };
             if head.digest.as_ref() != Some(&digest_of(&bytes)) {
@@ -91,7 +97,6 @@ impl ObjectLog {
             }
             snapshot = Some(bytes);
         }
-        keys.retain(|it| first_of(it).is_some_and(|it| it > head.sequence));
         let mut end = ChainEnd {
             sequence: head.sequence,
             chain: head.chain.clone(),
@@ -102,7 +107,7 @@ impl ObjectLog {
         };
         let mut entries = Vec::new();
         let mut damage = None;
-        for (key, bytes) in keys.iter().zip(self.backend.get_all(&keys)?) {
+        for (key, bytes) in keys.iter().zip(entries_read?) {
             let expected = end.sequence + 1;
             let Some(first) = first_of(key) else { continue };
             let Some(bytes) = bytes.filter(|_| first == expected) else {

@@ -9,7 +9,7 @@ use crate::engine::state::codec::decode_journal;
 use crate::engine::state::copies::WritePermission;
 use crate::engine::state::journal::JournalEntry;
 use crate::engine::state::record::State;
-use crate::store::backend::Backend;
+use crate::store::backend::{Backend, both};
 use crate::store::error::{HeldBy, StoreError, broken};
 use crate::store::file_log::FileLog;
 use crate::store::folder::FolderBackend;
@@ -171,9 +171,19 @@ impl StateStore {
     }
 
     fn believed_now(&self) -> Result<LoadedState, StoreError> {
-        self.backend.check_trusted()?;
-        check_here(&*self.backend)?;
-        let known = KnownSerials::of(&self.backend, &self.log)?;
+        let trusted = || {
+            self.backend.check_trusted()?;
+            check_here(&*self.backend)
+        };
+        let known = || KnownSerials::of(&self.backend, &self.log);
+        let (trusted, known) = if self.backend.has_mirror() {
+            // Which of two is asked is decided first.
+            (trusted(), known())
+        } else {
+            both(&*self.backend, trusted, known)
+        };
+        trusted?;
+        let known = known?;
         let read = self.log.read()?;
         let state = read.state.as_ref();
         if let Some(OutdatedState { what, told_by }) = known.lacking(state) {

@@ -59,7 +59,8 @@ impl CopyContents {
             let Some(bytes) = backend.get(last)? else { return Ok(None) };
             let wrong = broken(backend.root(), backend.place(last));
             let header = decode_batch(&bytes).map_err(wrong)?.header;
-            end.epoch = end.epoch.max(header.epoch);
+            // Of who wrote it: a new holder puts its own into the head of both before it writes anything.
+            end.epoch = header.epoch;
             end.sequence = header.last;
             chain = Some(digest_of(&bytes));
         }

@@ -432,6 +432,10 @@ impl Backend for MirroredBackend {
         *self.permission.lock().unwrap_or_else(PoisonError::into_inner) = Permission::Ordinary;
     }
 
+    fn is_concurrent(&self) -> bool {
+        !self.sides.is_one_by_one()
+    }
+
     fn has_mirror(&self) -> bool {
         true
     }

@@ -7,6 +7,7 @@ mod proxy;
 mod worker;
 mod faults;
 mod kills;
+mod rounds;
 mod errors;
 #[path = "../../../src/store/tests/rules.rs"]
 mod rules;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use lifeboat::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome};
 use lifeboat::store::folder::FolderBackend;
 use lifeboat::store::key::StoreKey;
-use lifeboat::store::open::open;
-use lifeboat::store::remote::location::StoreLocation;
+use lifeboat::store::open::{open, open_declared};
+use lifeboat::store::remote::location::{DeclaredStores, StoreLocation};
 
 use crate::process::{ACCESS_KEY, SECRET_KEY, clean};
+use crate::stores::rounds::hold;
 
 /// The job of a process, and the store that it is about.
 const JOB: &str = "LIFEBOAT_STORE_JOB";
@@ -96,6 +97,13 @@ impl Worker {
         std::iter::from_fn(|| self.hear()).collect()
     }
 
+    /// `STOP`, `CONT`
+    pub(crate) fn signal(&self, name: &str) {
+        let process = self.child.id().to_string();
+        let sent = std::process::Command::new("kill").args(["-s", name, &process]).status();
+        assert!(sent.unwrap().success());
+    }
+
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -113,12 +121,10 @@ impl Drop for Worker {
 #[test]
 fn works_where_it_is_told_to() {
     let (Ok(job), Ok(store)) = (std::env::var(JOB), std::env::var(STORE)) else { return };
-    let backend: Arc<dyn Backend> = match store.parse::<StoreLocation>() {
-        Ok(location) => open(&location, "shop"),
-        Err(_) => Arc::new(FolderBackend::new(std::path::Path::new(&store))),
-    };
+    let backend = opened(&store);
     match job.as_str() {
         "race" => race(&*backend),
+        "hold" => hold(backend),
         "write" => write(&*backend, &mut |step| say(step)),
         "read" => match backend.get(&key("doc")) {
             Ok(found) => say(&format!("{:?}", found.map(|it| String::from_utf8(it).unwrap()))),
@@ -128,8 +134,19 @@ fn works_where_it_is_told_to() {
     }
 }
 
+/// A folder, the address of a store, or those of a primary store and its mirror.
+pub(crate) fn opened(store: &str) -> Arc<dyn Backend> {
+    let (primary, mirror) = store.split_once(' ').map_or((store, None), |(a, b)| (a, Some(b)));
+    let Ok(primary) = primary.parse::<StoreLocation>() else {
+        return Arc::new(FolderBackend::new(std::path::Path::new(store)));
+    };
+    let Some(mirror) = mirror else { return open(&primary, "shop") };
+    let mirror = Some(mirror.parse().unwrap());
+    open_declared(&DeclaredStores { primary, mirror, witness: None }, "shop")
+}
+
 /// Whole lines: what the test harness says stands in others.
-fn say(words: &str) {
+pub(crate) fn say(words: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "| {words}").unwrap();
     out.flush().unwrap();
@@ -163,10 +180,7 @@ pub(crate) fn contend(location: &StoreLocation) {
 
 /// Law 4: of many processes that put at once, one is told that it was first, and that one is read.
 pub(crate) fn contend_in(store: &str) {
-    let backend: Arc<dyn Backend> = match store.parse::<StoreLocation>() {
-        Ok(location) => open(&location, "shop"),
-        Err(_) => Arc::new(FolderBackend::new(std::path::Path::new(store))),
-    };
+    let backend = opened(store);
     let mut workers: Vec<Worker> = (0..CONTENDERS).map(|_| Worker::start("race", store)).collect();
     for worker in &mut workers {
         assert_eq!(worker.hear().unwrap(), "ready");
