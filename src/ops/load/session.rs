@@ -136,10 +136,9 @@ impl Session {
         }
     }
 
-    /// With states in other stores than folders.
-    #[cfg(test)]
+    /// With states in other stores than their stack files say: for tests and benchmarks.
     #[must_use]
-    pub(crate) fn with_backends(self, backends: OpenBackend) -> Self {
+    pub fn with_backends(self, backends: OpenBackend) -> Self {
         Self { backends, ..self }
     }
 
