@@ -1,5 +1,6 @@
 //! A state in two tables of two regions: one of them is lost, the other one goes on, and the lost one is never believed again.
 
+use crate::drill::{same, world as shown};
 use crate::harness::Home;
 use crate::state_stores::{TABLE, act_on, make_table, served};
 
@@ -17,6 +18,15 @@ resources:
 const AWAY_OVERLAY: &str = "assumes_lost: ['aws:eu-west-1', 'linode:us-east']
 resources:
   shop: { target: '${eu.ipv4}' }
+";
+
+const DRILL_OVERLAY: &str = "workspace: drill
+borrow: [zone]
+rehearses: away
+resources:
+  us: { label: tiny-us-drill }
+  eu: { label: tiny-eu-drill }
+  shop: { name: shop-drill }
 ";
 
 fn store(region: &str, address: &str) -> String {
@@ -131,6 +141,26 @@ fn state_mirror_suspend_goes_on_without_it_until_resume() {
         second.run(&["status", "tiny"]).code(0).shows(&["up to date"]).done();
         let keep = ["state", "resolve", "tiny", "--keep", "mirror", "--yes"];
         first.run(&keep).code(3).says(&["nothing to resolve"]).done();
+    });
+}
+
+/// A scheduled drill whose machine is gone: the next runner has nothing of it but the stores.
+#[test]
+fn drill_that_was_killed_is_cleaned_up_from_another_machine() {
+    in_two_stores(|world, TwoStores { first, second, .. }| {
+        for home in [first, second] {
+            home.overlay("tiny", "drill", DRILL_OVERLAY);
+        }
+        let before = shown(world);
+        let mut running = first.start(&["drill", "tiny", "--to", "drill", "--yes"]);
+        assert!(running.until(|| shown(world).contains("tiny-eu-drill")));
+        running.kill();
+        let again = ["drill", "tiny", "--to", "drill", "--yes"];
+        second.run(&again).code(3).says(&["is in use", "--cleanup"]).done();
+        let cleanup = ["drill", "tiny", "--to", "drill", "--cleanup", "--yes"];
+        second.run(&cleanup).code(0).says(&["no resources remain"]).done();
+        same(&before, &shown(world), "killed on another machine");
+        first.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
     });
 }
 
