@@ -88,6 +88,7 @@ impl From<&OpsError> for Exit {
                 | StoreError::OtherStack { .. }
                 | StoreError::Unfit { .. },
             ) => Self::Refused,
+            OpsError::Store(StoreError::Seal(it)) if it.is_refusal() => Self::Refused,
             OpsError::Store(it @ StoreError::Remote(_)) if it.is_transient() => Self::Unseen,
             OpsError::Input { .. }
             | OpsError::File { .. }

@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::stores::{StateSite, at, site};
+use crate::ops::load::stores::{FOLDER, StateSite, at, site};
 use crate::store::error::StoreError;
 use crate::store::lease::Lease;
 use crate::store::moved::{Moved, leave};
 use crate::store::remote::location::{LocationError, StoreLocation};
+use crate::store::sealed::declared::StateEncryption;
 use crate::store::state_store::StateStore;
 
 /// Who moves states, and when.
@@ -22,6 +24,45 @@ pub struct MigrationOrder<'a> {
     pub command: &'a str,
     /// In milliseconds since the Unix epoch.
     pub at: i64,
+}
+
+/// Where the stack file says that its state is.
+pub fn declared_site(place: &StackRef) -> Result<StateSite, OpsError> {
+    site(place, false).map_err(|(line, why)| {
+        OpsError::input(format!("{}:{line}: {}", place.shown(&place.file()), why.what), why.remedy)
+    })
+}
+
+/// The store that states leave for another one. Somebody may have written `encrypt` into the stack file and moved nothing: then it is
+/// the one in plain text.
+fn left(place: &StackRef, to: &StateSite) -> Result<StateSite, OpsError> {
+    let from = declared_site(place)?;
+    // Of which keys `encrypt` speaks is no other place.
+    if from.clone().in_form(None) != to.clone().in_form(None)
+        || from.encryption().is_some() != to.encryption().is_some()
+    {
+        return Ok(from);
+    }
+    if from.encryption().is_some() {
+        let is_plain = |why: &StoreError| matches!(why, StoreError::Seal(it) if it.is_refusal());
+        let store = StateStore::over(at(&in_site(&from, place), place));
+        if store.load().is_err_and(|why| is_plain(&why)) {
+            return Ok(from.in_form(None));
+        }
+    }
+    let help = match (from.encryption(), to.encryption()) {
+        (Some(old), Some(new)) if old.key_env != new.key_env => {
+            let both = StateEncryption { old_key_env: vec![old.key_env.clone()], ..new.clone() };
+            format!(
+                "nothing was changed; to replace the key, write `{}` into the stack file, then run {}",
+                both.written(),
+                AdvisedCommand::StateRekey { stack: &place.stack }
+            )
+        }
+        _ => "nothing was changed".into(),
+    };
+    let what = format!("the state of {} is in {} already", place.stack, to.described());
+    Err(OpsError::input(what, help))
 }
 
 /// One state that was moved.
@@ -43,17 +84,6 @@ pub fn destination(place: &StackRef, text: &str) -> Result<StateSite, OpsError> 
     Ok(StateSite::Remote(Box::new(location)))
 }
 
-/// How the folder is named where the address of a store may stand.
-pub const FOLDER: &str = "folder";
-
-/// What a place is called where one can be given.
-pub fn address(site: &StateSite) -> String {
-    match site {
-        StateSite::Folder(_) => FOLDER.into(),
-        StateSite::Remote(location) => location.to_string(),
-    }
-}
-
 /// Moves every state of the stack, and returns those that there were. `write` puts the new place into the stack file.
 pub fn migrate(
     place: &StackRef,
@@ -61,15 +91,7 @@ pub fn migrate(
     order: MigrationOrder<'_>,
     write: impl FnOnce() -> Result<(), OpsError>,
 ) -> Result<Vec<MovedState>, OpsError> {
-    let from = site(place, false).map_err(|(line, why)| {
-        OpsError::input(format!("{}:{line}: {}", place.shown(&place.file()), why.what), why.remedy)
-    })?;
-    if from == *to {
-        return Err(OpsError::input(
-            format!("the state of {} is in {} already", place.stack, address(to)),
-            "nothing was changed",
-        ));
-    }
+    let from = left(place, to)?;
     let source = |place: &StackRef| {
         StateStore::over(at(&in_site(&from, place), place)).of_stack(&place.stack)
     };
@@ -78,7 +100,7 @@ pub fn migrate(
     // Also where there is no state yet: a store that cannot keep one is not written into the stack file.
     target(place).backend().check_fit()?;
     let MigrationOrder { who, command, at } = order;
-    let word = Moved::new(&address(to), who, at);
+    let word = Moved::new(&to.described(), who, at);
     let mut hands = Vec::new();
     let mut moved = Vec::new();
     let plain = StackRef { instance: None, ..place.clone() };
@@ -119,6 +141,11 @@ pub fn migrate(
         hands.push(MovingState { old, held, taken, touched });
     }
     hand_over(&hands, &word)?;
+    if to.encryption().is_some() && from.encryption().is_none() {
+        for it in &hands {
+            it.old.clear_plain()?;
+        }
+    }
     write()?;
     Ok(moved)
 }
@@ -138,7 +165,7 @@ fn hidden(instance: &StackRef, from: &StateSite, new: &StateStore) -> OpsError {
         format!(
             "{} has no state in {}, but {} contains one",
             instance.name(),
-            address(from),
+            from.described(),
             new.folder().display()
         ),
         "nothing was changed. If it is the state of this stack, write the `state:` block into the stack file instead of moving; if it is of another one, choose another prefix",
@@ -169,12 +196,22 @@ fn in_site(site: &StateSite, place: &StackRef) -> StateSite {
     match site {
         StateSite::Folder(_) => StateSite::Folder(place.state(false)),
         StateSite::Remote(_) => site.clone(),
+        StateSite::Sealed(inner, encryption) => {
+            in_site(inner, place).in_form(Some(encryption.clone()))
+        }
     }
 }
 
 /// The block of a stack file that names a store; `None` for the folder, which needs none.
 pub fn block(site: &StateSite) -> Option<String> {
-    let StateSite::Remote(location) = site else { return None };
+    let location = match site {
+        StateSite::Folder(_) => return None,
+        StateSite::Remote(location) => location,
+        StateSite::Sealed(inner, encryption) => {
+            let stores = block(inner).unwrap_or_else(|| "state:\n".into());
+            return Some(format!("{stores}  {}\n", encryption.written()));
+        }
+    };
     let settings: BTreeMap<String, String> = location.settings();
     let container = location.protocol.container_word();
     let first = settings.get_key_value(container).into_iter();

@@ -15,6 +15,7 @@ pub mod apply;
 pub mod recovery_reports;
 pub mod status;
 pub mod migrate;
+pub mod rekey;
 pub mod surgery;
 pub mod drill;
 pub mod watch;

@@ -97,9 +97,22 @@ pub enum StateCommand {
         /// `s3://BUCKET/PREFIX?region=REGION`, `dynamodb://TABLE?region=REGION`, or `folder`
         #[arg(long, value_name = "STORE")]
         to: String,
+        /// Encrypt it there, with the key in this variable of the environment
+        #[arg(long, value_name = "VARIABLE", conflicts_with = "no_encrypt")]
+        encrypt: Option<String>,
+        /// Keep it there in plain text; without either flag it stays as it is
+        #[arg(long)]
+        no_encrypt: bool,
         /// Skip interactive approval
         #[arg(long)]
         yes: bool,
+    },
+    /// Encrypt the state with the newest key, all workspaces of the stack included
+    ///
+    /// The stack file names both keys meanwhile: `encrypt: { key_env: NEW, old_key_env: OLD }`.
+    Rekey {
+        #[command(flatten)]
+        state: StateArgs,
     },
     /// Resolve an interrupted operation, or a task whose outcome is unknown
     Resolve {
@@ -155,6 +168,7 @@ impl StateCommand {
             | Self::Restore { state, .. }
             | Self::Unprotect { state, .. }
             | Self::Migrate { state, .. }
+            | Self::Rekey { state }
             | Self::Resolve { state, .. } => state,
         }
     }

@@ -17,6 +17,7 @@ pub mod explain;
 pub mod init;
 pub mod task;
 pub mod migrate;
+pub mod rekey;
 pub mod recorded;
 pub mod state_history;
 pub mod state_document;

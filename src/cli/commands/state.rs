@@ -3,8 +3,9 @@
 use crate::cli::args::state::ApproveArgs;
 use crate::cli::args::{StateArgs, StateCommand};
 use crate::cli::commands::apply::may;
+use crate::cli::commands::migrate::MigratedForm;
 use crate::cli::commands::recorded::{nothing_there, now, read, store};
-use crate::cli::commands::{migrate, state_document, state_history, task};
+use crate::cli::commands::{migrate, rekey, state_document, state_history, task};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
@@ -28,18 +29,7 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
         StateCommand::Show { state, address } => {
             let state = read(&store(context, &state)?)?;
             let address = find(&state, &address)?;
-            let record = &state.records[&address];
-            let shown = serde_json::json!({
-                "address": address.to_string(),
-                "kind": record.kind,
-                "id": record.id,
-                "ready": record.ready,
-                "protected": record.protected,
-                "needs": record.needs.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "attributes": record.attributes,
-                "outputs": record.outputs,
-            });
-            out::data(&serde_yaml::to_string(&shown).unwrap_or_else(|_| shown.to_string()));
+            show(&address, &state.records[&address]);
         }
         StateCommand::Log { state, format, number, entries } => {
             state_history::log(context, &state, format, number, entries)?;
@@ -77,9 +67,11 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
                 Ok((it.clone(), StepOutcome::Recorded(Box::new(record))))
             })?;
         }
-        StateCommand::Migrate { state, to, yes } => {
-            return migrate::run(context, &state, &to, yes);
+        StateCommand::Migrate { state, to, encrypt, no_encrypt, yes } => {
+            let form = MigratedForm::of(encrypt, no_encrypt);
+            return migrate::run(context, &state, (&to, form), yes);
         }
+        StateCommand::Rekey { state } => return rekey::run(context, &state),
         StateCommand::Resolve { state, address, outcome: Some(outcome), .. } => {
             let (store, at) = (store(context, &state)?, now(context, &state)?);
             return task::resolve(context, &state, &store, (&address, outcome, at));
@@ -98,6 +90,20 @@ pub fn approve(
     it: ApproveArgs,
 ) -> Result<Exit, OpsError> {
     task::approve(&store(context, args)?, it, now(context, args)?)
+}
+
+fn show(address: &Address, record: &Record) {
+    let shown = serde_json::json!({
+        "address": address.to_string(),
+        "kind": record.kind,
+        "id": record.id,
+        "ready": record.ready,
+        "protected": record.protected,
+        "needs": record.needs.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "attributes": record.attributes,
+        "outputs": record.outputs,
+    });
+    out::data(&serde_yaml::to_string(&shown).unwrap_or_else(|_| shown.to_string()));
 }
 
 fn list(state: &State) {

@@ -16,6 +16,8 @@ use crate::store::folder::FolderBackend;
 use crate::store::key::{KeyPrefix, StoreKey};
 use crate::store::remote::location::{DeclaredStores, LocationError, StoreLocation};
 use crate::store::remote::open::open;
+use crate::store::sealed::backend::{SealedBackend, SealedPlace};
+use crate::store::sealed::declared::{ENCRYPT, StateEncryption};
 
 /// A store that nobody can tell which it is: whatever is asked of it, it says why.
 #[derive(Debug)]
@@ -32,6 +34,51 @@ pub enum StateSite {
     /// In this folder.
     Folder(PathBuf),
     Remote(Box<StoreLocation>),
+    /// Encrypted in one of those.
+    Sealed(Box<StateSite>, StateEncryption),
+}
+
+/// How the folder is named where the address of a store may stand.
+pub const FOLDER: &str = "folder";
+
+impl StateSite {
+    /// What a place is called where one can be given.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Folder(_) => FOLDER.into(),
+            Self::Remote(location) => location.to_string(),
+            Self::Sealed(inner, _) => inner.address(),
+        }
+    }
+
+    /// The same for people, with the form in which the state is kept there.
+    pub fn described(&self) -> String {
+        match self {
+            Self::Sealed(inner, _) => format!("{}, encrypted", inner.described()),
+            plain => plain.address(),
+        }
+    }
+
+    /// The same place with keys, or without.
+    #[must_use]
+    pub fn in_form(self, encryption: Option<StateEncryption>) -> Self {
+        let plain = match self {
+            Self::Sealed(inner, _) => *inner,
+            plain => plain,
+        };
+        match encryption {
+            Some(it) => Self::Sealed(Box::new(plain), it),
+            None => plain,
+        }
+    }
+
+    /// With which keys it is encrypted.
+    pub fn encryption(&self) -> Option<&StateEncryption> {
+        match self {
+            Self::Sealed(_, encryption) => Some(encryption),
+            Self::Folder(_) | Self::Remote(_) => None,
+        }
+    }
 }
 
 /// The store of this state.
@@ -47,7 +94,26 @@ pub fn at(site: &StateSite, place: &StackRef) -> Arc<dyn Backend> {
     match site {
         StateSite::Folder(folder) => Arc::new(FolderBackend::new(folder)),
         StateSite::Remote(location) => open(location, &place.name()),
+        StateSite::Sealed(inner, encryption) => {
+            Arc::new(sealed(at(inner, place), inner.address(), place, encryption))
+        }
     }
+}
+
+/// The encrypted store of a state; `None` if the stack does not say that it is encrypted.
+pub fn sealed_backend(place: &StackRef, is_sandbox: bool) -> Option<SealedBackend> {
+    let StateSite::Sealed(inner, encryption) = site(place, is_sandbox).ok()? else { return None };
+    Some(sealed(at(&inner, place), inner.address(), place, &encryption))
+}
+
+fn sealed(
+    inner: Arc<dyn Backend>,
+    to: String,
+    place: &StackRef,
+    encryption: &StateEncryption,
+) -> SealedBackend {
+    let sealed = SealedPlace { state: place.name(), stack: place.stack.clone(), to };
+    SealedBackend::new(inner, sealed, encryption.clone())
 }
 
 /// What the stack file says, or the line and why that cannot be.
@@ -75,18 +141,26 @@ pub fn site(place: &StackRef, is_sandbox: bool) -> Result<StateSite, (u32, Locat
             None => Ok(folder),
         };
     };
-    let stores = declared(&state.node).map_err(|why| (state.key.line, why))?;
-    Ok(StateSite::Remote(Box::new(stores.primary)))
+    let declared = declared(&state.node).map_err(|why| (state.key.line, why))?;
+    let (stores, encryption) = declared;
+    let plain = stores.map_or(folder, |it| StateSite::Remote(Box::new(it.primary)));
+    Ok(plain.in_form(encryption))
 }
 
 /// The store as people read of it; `None` for the folder, which goes without saying.
 pub fn described(place: &StackRef, is_sandbox: bool) -> Option<String> {
-    match site(place, is_sandbox) {
-        Ok(StateSite::Remote(it)) => {
-            Some(format!("{} (fault domain {})", it.name(), it.fault_domain))
+    fn words(site: &StateSite) -> Option<String> {
+        match site {
+            StateSite::Remote(it) => {
+                Some(format!("{} (fault domain {})", it.name(), it.fault_domain))
+            }
+            StateSite::Sealed(inner, _) => {
+                Some(format!("{}, encrypted", words(inner).unwrap_or_else(|| FOLDER.into())))
+            }
+            StateSite::Folder(_) => None,
         }
-        Ok(StateSite::Folder(_)) | Err(_) => None,
     }
+    words(&site(place, is_sandbox).ok()?)
 }
 
 /// What is wrong with `state:` in these layers.
@@ -114,17 +188,24 @@ fn state_of(stack: &Node) -> Option<&MapEntry> {
     stack.as_map()?.get(STATE)
 }
 
-fn declared(state: &Node) -> Result<DeclaredStores, LocationError> {
+/// The stores and the keys that are declared; no store: the folder.
+fn declared(
+    state: &Node,
+) -> Result<(Option<DeclaredStores>, Option<StateEncryption>), LocationError> {
     let wrong = |what: String| {
         LocationError {
         what,
         remedy: "write `state: { s3: { bucket: NAME, region: REGION } }`, or leave `state` out to keep it in its folder".into(),
     }
     };
-    if state.as_map().is_none() {
+    let serde_json::Value::Object(mut map) = state.value().json() else {
         return Err(wrong(format!("`state` must be a map, and this is {}", state.word())));
+    };
+    let encryption = map.remove(ENCRYPT).map(|it| StateEncryption::parse(&it)).transpose()?;
+    if map.is_empty() && encryption.is_some() {
+        return Ok((None, encryption));
     }
-    let stores: DeclaredStores = serde_json::from_value(state.value().json()).map_err(|why| {
+    let stores: DeclaredStores = serde_json::from_value(map.into()).map_err(|why| {
         let text = why.to_string();
         match text.split_once("; ") {
             Some((what, remedy)) => LocationError { what: what.into(), remedy: remedy.into() },
@@ -137,7 +218,7 @@ fn declared(state: &Node) -> Result<DeclaredStores, LocationError> {
             remedy: "leave out `mirror` and `witness`".into(),
         });
     }
-    Ok(stores)
+    Ok((Some(stores), encryption))
 }
 
 impl UnknownStore {
@@ -175,7 +256,7 @@ impl Backend for UnknownStore {
 
 #[cfg(test)]
 mod tests {
-    use super::{StateSite, backend, check, site};
+    use super::{StateSite, backend, check, described, site};
     use crate::engine::lang::load::Loaded;
     use crate::engine::lang::yaml::reader::parse;
     use crate::ops::load::stack_ref::StackRef;
@@ -204,6 +285,27 @@ mod tests {
     }
 
     #[test]
+    fn site_is_encrypted_where_the_stack_says_so() {
+        for (block, said) in [
+            ("state: { encrypt: { key_env: K } }", "folder, encrypted"),
+            (
+                "state:\n  dynamodb: { table: shop-state, region: eu-west-1 }\n  encrypt: { key_env: K, old_key_env: OLD }",
+                "dynamodb://shop-state?region=eu-west-1, encrypted",
+            ),
+        ] {
+            let (_root, place) = stack(block);
+            let found = site(&place, false).unwrap();
+            assert_eq!(
+                (found.described().as_str(), found.encryption().unwrap().key_env.as_str()),
+                (said, "K")
+            );
+            assert!(described(&place, false).unwrap().ends_with(", encrypted"));
+            // Nothing of the sandbox is worth a key.
+            assert_eq!(site(&place, true).unwrap(), StateSite::Folder(place.state(true)));
+        }
+    }
+
+    #[test]
     fn check_and_backend_refuse_what_names_no_store() {
         let mut said = Vec::new();
         for block in [
@@ -215,6 +317,9 @@ mod tests {
             "state: { s3: { bucket: '${vars.x}', region: eu-west-1 } }",
             "state: { s3: { bucket: shop-state, region: eu-west-1, prefixx: a } }",
             "state: { s3: { bucket: shop-state, region: 7 } }",
+            "state: { encrypt: 7 }",
+            "state: { encrypt: { key_env: 'a+b=' } }",
+            "state: { s3: { bucket: shop-state }, encrypt: { key_env: K } }",
             "state:\n  s3: { bucket: shop-state, region: eu-west-1 }\n  mirror: { dynamodb: { table: shop-state, region: us-west-2 } }",
         ] {
             let (_root, place) = stack(block);
@@ -227,7 +332,7 @@ mod tests {
             assert!(matches!(refused, StoreError::Undeclared { line: 2, .. }), "{refused}");
             said.push(format!("{}: {}", wrong.summary, refused.advice()));
         }
-        insta::assert_snapshot!(said.join("\n"), @r#"
+        insta::assert_snapshot!(said.join("\n"), @"
 `state` must be a map, and this is text: write `state: { s3: { bucket: NAME, region: REGION } }`, or leave `state` out to keep it in its folder
 `state` must be a map, and this is a list: write `state: { s3: { bucket: NAME, region: REGION } }`, or leave `state` out to keep it in its folder
 A store is one of `s3` and `dynamodb`: write `s3: { bucket: …, region: … }` or `dynamodb: { table: …, region: … }`
@@ -236,7 +341,10 @@ It is not said in which region the bucket is: add `region`
 `${vars.x}` is no name of a bucket: a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`
 `s3` has no key `prefixx`: did you mean `prefix`?
 Invalid type: integer `7`, expected a string: write plain texts: no numbers, no lists, no `${…}`
+`encrypt` is no map: write `encrypt: { key_env: NAME }`, with the name of a variable of the environment that holds the key
+`key_env` is no name of a variable; what it says is not shown, since it may be a secret: write the name of a variable of the environment that holds the key
+It is not said in which region the bucket is: add `region`
 This version of lifeboat keeps a state in one store: leave out `mirror` and `witness`
-"#);
+");
     }
 }

@@ -3,6 +3,7 @@
 pub mod lossy;
 pub mod memory;
 pub mod objects;
+pub mod sealed;
 pub mod schedules;
 pub mod contract;
 pub mod outdated;

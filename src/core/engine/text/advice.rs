@@ -108,6 +108,17 @@ pub enum AdvisedCommand<'a> {
         stack: &'a str,
         serial: u64,
     },
+    /// Moves a state into another store, or from plain text into an encrypted one and back.
+    StateMigrate {
+        stack: &'a str,
+        to: &'a str,
+        /// The variable that holds the key; `None`: in plain text.
+        encrypt: Option<&'a str>,
+    },
+    /// Encrypts a state with the newest key.
+    StateRekey {
+        stack: &'a str,
+    },
     /// Forgets a record; what it is about stays as it is.
     StateForget {
         stack: &'a str,
@@ -213,6 +224,14 @@ impl AdvisedCommand<'_> {
             Self::StateRestoreSerial { stack, serial } => {
                 with(&["state", "restore", stack, "--serial"], [serial.to_string()])
             }
+            Self::StateMigrate { stack, to, encrypt } => with(
+                &["state", "migrate", stack, "--to", to],
+                match encrypt {
+                    Some(variable) => vec!["--encrypt".to_owned(), (*variable).to_owned()],
+                    None => vec!["--no-encrypt".to_owned()],
+                },
+            ),
+            Self::StateRekey { stack } => plain(&["state", "rekey", stack]),
             Self::StateForget { stack, address } => plain(&["state", "rm", stack, address]),
             Self::StateRemember { stack, address } => {
                 plain(&["state", "restore", stack, address, "--yes"])
