@@ -18,7 +18,8 @@ pub use crate::cli::args::sandbox::{
     AppCommand, FaultArgs, HowArg, HowBroken, LogWhat, RestrictArgs, SandboxCommand,
 };
 pub use crate::cli::args::stack::{
-    AllowArgs, Format, LayerArgs, LossArgs, Plain, RunArgs, ShapeArgs, TargetArgs, Words, WorldArgs,
+    AllowArgs, BundleArgs, Format, LayerArgs, LossArgs, Plain, RunArgs, ShapeArgs, TargetArgs,
+    Words, WorldArgs,
 };
 pub use crate::cli::args::state::{ApproveArgs, StateArgs, StateCommand};
 use crate::cli::args::status::StatusArgs;
@@ -186,6 +187,8 @@ pub enum CliCommand {
         world: WorldArgs,
         #[command(flatten)]
         run: RunArgs,
+        #[command(flatten)]
+        without: BundleArgs,
         /// Skip interactive approval
         #[arg(long)]
         yes: bool,

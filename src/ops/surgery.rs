@@ -130,12 +130,14 @@ pub fn push(
             drop(store.receive(who, command, at, pushed)?);
             return Ok(PushOutcome::First { serial });
         }
-        PushVerdict::Newer => {}
+        PushVerdict::Newer | PushVerdict::Forked => {}
     }
     let replaced = store.replace_content(order, |there| {
         // What was there a moment ago may have gone on.
         match judge(store, PushTarget { there: Some(there), ..target }, file, pushed)? {
             PushVerdict::Newer => Ok::<_, OpsError>(Some(there.continued_by(pushed.clone()))),
+            // What the store has made since then is known by its tags.
+            PushVerdict::Forked => Ok(Some(there.with_content_of(pushed))),
             PushVerdict::Unchanged | PushVerdict::First => Ok(None),
         }
     })?;

@@ -124,6 +124,8 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::StateRestoreSerial { stack, serial: 7 },
         AdvisedCommand::StateMigrate { stack, to: "s3://b?region=r&profile=p", encrypt: None },
         AdvisedCommand::StateMigrate { stack, to: "folder", encrypt: Some("SHOP_KEY") },
+        AdvisedCommand::StatePush { stack, file: "my shop.state.json", forked_at: 7 },
+        AdvisedCommand::FailoverFrom { stack, from: "shop bundle", to },
         AdvisedCommand::StateRekey { stack },
         AdvisedCommand::StateForget { stack, address },
         AdvisedCommand::StateRemember { stack, address },
@@ -171,6 +173,8 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::StateRestore { .. }
         | AdvisedCommand::StateRestoreSerial { .. }
         | AdvisedCommand::StateMigrate { .. }
+        | AdvisedCommand::StatePush { .. }
+        | AdvisedCommand::FailoverFrom { .. }
         | AdvisedCommand::StateRekey { .. }
         | AdvisedCommand::StateForget { .. }
         | AdvisedCommand::StateRemember { .. }

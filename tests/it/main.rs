@@ -52,6 +52,7 @@ mod redirected_switches;
 mod step_order;
 mod edited_plans;
 mod encrypted_states;
+mod break_glass;
 mod sandbox_serve;
 mod secrets;
 mod heartbeats;

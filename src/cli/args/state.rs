@@ -78,14 +78,27 @@ pub enum StateCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Save state, layers, files and the plan of each failover in one file, for `failover --from`
+    ///
+    /// It holds all that a switch needs where neither the store, nor git, nor a checkout can be reached. Recovery reports are not in it.
+    Export {
+        #[command(flatten)]
+        state: StateArgs,
+        /// Write it into this file, which only its owner can read; an older bundle there is replaced
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// Put a document of `state pull` in place of the state
     ///
     /// Refused are other lineages, older serials, and an equal serial with other content. What was there stays in the history.
     Push {
         #[command(flatten)]
         state: StateArgs,
-        /// Document of `lifeboat state pull`
+        /// Document of `lifeboat state pull`, or of a switch from a bundle
         file: PathBuf,
+        /// Serial from which a switch from a bundle went on without the store; what the store has saved since then is replaced
+        #[arg(long, value_name = "SERIAL")]
+        forked_at: Option<u64>,
         /// Skip interactive approval
         #[arg(long)]
         yes: bool,
@@ -162,6 +175,7 @@ impl StateCommand {
             | Self::Log { state, .. }
             | Self::Show { state, .. }
             | Self::Pull { state, .. }
+            | Self::Export { state, .. }
             | Self::Push { state, .. }
             | Self::Mv { state, .. }
             | Self::Rm { state, .. }

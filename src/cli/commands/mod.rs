@@ -19,6 +19,8 @@ pub mod task;
 pub mod migrate;
 pub mod rekey;
 pub mod recorded;
+pub mod bundle;
+pub mod break_glass;
 pub mod state_history;
 pub mod state_document;
 pub mod state;
@@ -66,13 +68,11 @@ pub async fn run(
             let consent = apply::Consent { yes, switch: false, data_loss };
             apply::destroy(&context, &layers, &world, allow_delete, consent).await
         }
-        Command::Failover { target, to, losing, last_good, allow, world, yes, .. } => {
+        Command::Failover { target, to, losing, last_good, allow, world, yes, without, .. } => {
             let last_good = last_good.map(jiff::Timestamp::as_millisecond);
             let wanted = switch::SwitchArgs { allow, world, yes, last_good };
-            let Some(to) = to else {
-                return Err(where_to::where_to(&context, &target, &wanted.world).await?);
-            };
-            switch::failover(&context, &target, &to, &losing, &wanted).await
+            let to = to.as_deref();
+            break_glass::failover(&context, &target, (to, &without), &losing, &wanted).await
         }
         Command::Failback {
             target,
@@ -101,7 +101,7 @@ pub async fn run(
             reports::reports(&context, &state, name.as_deref(), format).await
         }
         Command::Watch { watch, world } => watch::run(&context, &watch, &world).await,
-        Command::State(command) => state::run(&context, command),
+        Command::State(command) => state::run(&context, command).await,
         Command::Sandbox(command) => sandbox::run(&context, command).await,
         Command::Completions { shell } => describe::completions(shell),
         Command::Man { command } => describe::man(&command),

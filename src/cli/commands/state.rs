@@ -5,7 +5,7 @@ use crate::cli::args::{StateArgs, StateCommand};
 use crate::cli::commands::apply::may;
 use crate::cli::commands::migrate::MigratedForm;
 use crate::cli::commands::recorded::{nothing_there, now, read, store};
-use crate::cli::commands::{migrate, rekey, state_document, state_history, task};
+use crate::cli::commands::{bundle, migrate, rekey, state_document, state_history, task};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
@@ -21,7 +21,7 @@ use crate::ops::plan::recover::adopted;
 /// The widest column of addresses, in characters; a longer address pushes its own line only. 80 is a common terminal.
 const COLUMN_MAX: usize = 80;
 
-pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsError> {
+pub async fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsError> {
     match command {
         StateCommand::List(state) => {
             list(&read(&store(context, &state)?)?);
@@ -57,8 +57,8 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
             return put_back(context, &state, &address, yes);
         }
         StateCommand::Pull { state, out } => state_document::pull(context, &state, out.as_deref())?,
-        StateCommand::Push { state, file, yes } => {
-            return state_document::push(context, &state, &file, yes);
+        StateCommand::Push { state, file, forked_at, yes } => {
+            return state_document::push(context, &state, (&file, forked_at), yes);
         }
         StateCommand::Unprotect { state, address } => {
             change(context, &state, &address, |state, it| {
@@ -70,6 +70,9 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
         StateCommand::Migrate { state, to, encrypt, no_encrypt, yes } => {
             let form = MigratedForm::of(encrypt, no_encrypt);
             return migrate::run(context, &state, (&to, form), yes);
+        }
+        StateCommand::Export { state, out } => {
+            return bundle::export(context, &state, &out).await;
         }
         StateCommand::Rekey { state } => return rekey::run(context, &state),
         StateCommand::Resolve { state, address, outcome: Some(outcome), .. } => {

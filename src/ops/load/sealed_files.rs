@@ -16,6 +16,8 @@ use crate::store::sealed::secret_key::{KeyRing, of_environment};
 pub enum SavedSort {
     Plan,
     Bundle,
+    /// A state, as `state push` takes it.
+    Document,
 }
 
 impl SavedSort {
@@ -24,6 +26,7 @@ impl SavedSort {
         match self {
             Self::Plan => "plan of ",
             Self::Bundle => "bundle of ",
+            Self::Document => "document of ",
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod chain;
 pub mod run_log;
 pub mod document;
+pub mod bundle;
 pub mod replaced;
 
 #[cfg(test)]

@@ -133,6 +133,9 @@ pub struct PushTarget<'a> {
     pub world: &'a str,
     /// What is there.
     pub there: Option<&'a State>,
+    /// The serial from which the pushed one went on without the store, as a switch from a bundle does: what the store has saved
+    /// since then is given up.
+    pub forked_at: Option<u64>,
 }
 
 /// What a push would do.
@@ -144,6 +147,8 @@ pub enum PushVerdict {
     First,
     /// It goes on from what is there.
     Newer,
+    /// It went on without the store, which may have gone on as well.
+    Forked,
 }
 
 /// Why a state that was carried to a store may not take the place of what is there.
@@ -199,21 +204,22 @@ impl PushTarget<'_> {
             let (found, there) = (pushed.lineage.clone(), there.lineage.clone());
             return Err(PushRefusal::Lineage { found, there });
         }
-        if pushed.serial < there.serial {
+        let is_fork = self.forked_at.is_some_and(|at| at <= there.serial && at < pushed.serial);
+        if pushed.serial < there.serial && !is_fork {
             return Err(PushRefusal::Older { found: pushed.serial, there: there.serial });
         }
         if pushed.says_the_same_as(there) && pushed.serial == there.serial {
             return Ok(PushVerdict::Unchanged);
         }
-        if pushed.serial == there.serial {
+        if pushed.serial == there.serial && !is_fork {
             return Err(PushRefusal::Diverged { serial: there.serial });
         }
         let unknown = there.pending.iter().filter(|(at, it)| pushed.pending.get(at) != Some(it));
         let addresses: Vec<String> = unknown.map(|(at, _)| format!("`{at}`")).collect();
-        if addresses.is_empty() {
-            Ok(PushVerdict::Newer)
-        } else {
-            Err(PushRefusal::Pending { addresses })
+        match addresses.is_empty() {
+            true if is_fork => Ok(PushVerdict::Forked),
+            true => Ok(PushVerdict::Newer),
+            false => Err(PushRefusal::Pending { addresses }),
         }
     }
 }
@@ -307,7 +313,8 @@ mod tests {
     #[test]
     fn judge_takes_what_goes_on_and_refuses_the_rest() {
         let there = shop(4, &[("a", "1")]);
-        let target = PushTarget { name: "shop", world: "clouds", there: Some(&there) };
+        let target =
+            PushTarget { name: "shop", world: "clouds", there: Some(&there), forked_at: None };
         let mut same = there.clone();
         same.sign("bob", "state pull shop", 99);
         same.sequence = 77;

@@ -73,6 +73,12 @@ pub enum AdvisedCommand<'a> {
         stack: &'a str,
         to: &'a str,
     },
+    /// From a bundle, without the store.
+    FailoverFrom {
+        stack: &'a str,
+        from: &'a str,
+        to: &'a str,
+    },
     /// Home, with what was pending before.
     FailbackWhole {
         stack: &'a str,
@@ -114,6 +120,12 @@ pub enum AdvisedCommand<'a> {
         to: &'a str,
         /// The variable that holds the key; `None`: in plain text.
         encrypt: Option<&'a str>,
+    },
+    /// Puts a document in place of a state from which it went on without the store.
+    StatePush {
+        stack: &'a str,
+        file: &'a str,
+        forked_at: u64,
     },
     /// Encrypts a state with the newest key.
     StateRekey {
@@ -199,6 +211,9 @@ impl AdvisedCommand<'_> {
             Self::FailoverWhole { stack, to } => {
                 plain(&["failover", stack, "--to", to, "--include-pending"])
             }
+            Self::FailoverFrom { stack, from, to } => {
+                plain(&["failover", stack, "--from", from, "--to", to])
+            }
             Self::FailbackWhole { stack } => plain(&["failback", stack, "--include-pending"]),
             Self::Recovered { stack, fault_domain } => plain(&["recovered", stack, fault_domain]),
             Self::Drill { stack, to, cleanup } => {
@@ -231,6 +246,9 @@ impl AdvisedCommand<'_> {
                     None => vec!["--no-encrypt".to_owned()],
                 },
             ),
+            Self::StatePush { stack, file, forked_at } => {
+                with(&["state", "push", stack, file, "--forked-at"], [forked_at.to_string()])
+            }
             Self::StateRekey { stack } => plain(&["state", "rekey", stack]),
             Self::StateForget { stack, address } => plain(&["state", "rm", stack, address]),
             Self::StateRemember { stack, address } => {
