@@ -21,7 +21,7 @@ pub use crate::cli::args::stack::{
     AllowArgs, BundleArgs, Format, LayerArgs, LossArgs, Plain, RunArgs, ShapeArgs, TargetArgs,
     Words, WorldArgs,
 };
-pub use crate::cli::args::state::{ApproveArgs, StateArgs, StateCommand};
+pub use crate::cli::args::state::{ApproveArgs, RebuildArgs, StateArgs, StateCommand};
 use crate::cli::args::status::StatusArgs;
 
 use crate::cli::complete;

@@ -22,6 +22,7 @@ pub mod known_serials;
 pub mod moved;
 pub mod state_store;
 pub mod restore;
+pub mod rebuild;
 pub mod history;
 pub mod replace;
 pub mod receive;

@@ -126,6 +126,7 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::StateMigrate { stack, to: "folder", encrypt: Some("SHOP_KEY") },
         AdvisedCommand::StatePush { stack, file: "my shop.state.json", forked_at: 7 },
         AdvisedCommand::FailoverFrom { stack, from: "shop bundle", to },
+        AdvisedCommand::StateRebuild { stack },
         AdvisedCommand::StateRekey { stack },
         AdvisedCommand::StateForget { stack, address },
         AdvisedCommand::StateRemember { stack, address },
@@ -175,6 +176,7 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::StateMigrate { .. }
         | AdvisedCommand::StatePush { .. }
         | AdvisedCommand::FailoverFrom { .. }
+        | AdvisedCommand::StateRebuild { .. }
         | AdvisedCommand::StateRekey { .. }
         | AdvisedCommand::StateForget { .. }
         | AdvisedCommand::StateRemember { .. }

@@ -4,26 +4,11 @@ use std::path::PathBuf;
 
 use lifeboat::sandbox::requests::received::Received;
 
-use crate::harness::{Home, Running};
+use crate::harness::Home;
+use crate::state_stores::{act_on, served};
 use crate::two_sites::{AWS, CALM, LINODE, STACK, leads, lose};
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
-fn served(world: &Home) -> (Running<'_>, String) {
-    let mut served = world.start(&["sandbox", "serve", "--listen", "127.0.0.1:0"]);
-    let said = served.until_shows("stop it with Ctrl-C");
-    let address = said.split_whitespace().find(|it| it.starts_with("http://127.0.0.1:")).unwrap();
-    let address = address.trim_end_matches("/v4").to_owned();
-    (served, address)
-}
-
-fn act_on(home: &mut Home, address: &str) {
-    home.set("LINODE_URL", &format!("{address}/v4"));
-    home.set("LINODE_TOKEN", "sandbox");
-    home.set("AWS_ENDPOINT_URL_DYNAMODB", address);
-    home.set("AWS_ACCESS_KEY_ID", "sandbox");
-    home.set("AWS_SECRET_ACCESS_KEY", "sandbox");
-}
 
 /// A checkout of the two sites whose state is in this form.
 fn checkout(form: &str, address: &str) -> Home {

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Home, Running};
+use crate::harness::Home;
+use crate::state_stores::{REGION, TABLE, act_on, make_table, served};
 
 const TINY: &str = "stack: tiny
 
@@ -14,23 +15,6 @@ const SPARE: &str = "  spare: { kind: linode.nodebalancer, region: us-east, labe
 
 const OLD: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEW: &str = "f0e0d0c0b0a090807060504030201000f1e1d1c1b1a191817161514131211101";
-
-/// Serves the world of this home, and lets the others take it for real clouds.
-fn served(world: &Home) -> (Running<'_>, String) {
-    let mut served = world.start(&["sandbox", "serve", "--listen", "127.0.0.1:0"]);
-    let said = served.until_shows("stop it with Ctrl-C");
-    let address = said.split_whitespace().find(|it| it.starts_with("http://127.0.0.1:")).unwrap();
-    let address = address.trim_end_matches("/v4").to_owned();
-    (served, address)
-}
-
-fn act_on(home: &mut Home, address: &str) {
-    home.set("LINODE_URL", &format!("{address}/v4"));
-    home.set("LINODE_TOKEN", "sandbox");
-    home.set("AWS_ENDPOINT_URL_DYNAMODB", address);
-    home.set("AWS_ACCESS_KEY_ID", "sandbox");
-    home.set("AWS_SECRET_ACCESS_KEY", "sandbox");
-}
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -179,6 +163,48 @@ fn plan_refuses_a_plain_state_under_encrypt_and_tells_the_command() {
         .done();
     home.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
     assert_eq!(holding(&home, "tiny-known-text"), Vec::<PathBuf>::new());
+    serving.signal("TERM");
+    serving.end().code(0).done();
+}
+
+/// From the folder in plain text into a table in one move, read by another machine, and on into the folder.
+#[test]
+fn encrypted_state_moves_into_a_table_and_is_read_by_who_has_the_key() {
+    let world = Home::new();
+    let (serving, address) = served(&world);
+    let mut home = Home::holding("tiny", TINY);
+    act_on(&mut home, &address);
+    home.set("SHOP_KEY", OLD);
+    home.run(&["apply", "tiny", "--yes"]).code(0).done();
+    make_table(&world);
+    let store = format!("dynamodb://{TABLE}?region={REGION}&endpoint={address}&fault_domain=local");
+    let to = |to: &str| {
+        home.run(&["state", "migrate", "tiny", "--to", to, "--encrypt", "SHOP_KEY", "--yes"])
+    };
+    to(&store)
+        .code(0)
+        .says(&["every checkout and every pipeline uses it", "needs the key in SHOP_KEY"])
+        .done();
+    assert_eq!(holding(&home, "tiny-known-text"), Vec::<PathBuf>::new());
+    let query = serde_json::json!({ "TableName": TABLE });
+    let items = world.dynamodb(REGION, "Scan", &query);
+    let held = items["Items"].as_array().unwrap().iter().filter_map(|it| it["bytes"]["B"].as_str());
+    let held: Vec<Vec<u8>> =
+        held.map(|it| data_encoding::BASE64.decode(it.as_bytes()).unwrap()).collect();
+    assert!(held.iter().any(|it| it.starts_with(b"lifeboat-sealed 1 ")), "{items}");
+    assert!(!held.iter().any(|it| String::from_utf8_lossy(it).contains("tiny-known-text")));
+
+    let mut second = Home::holding("tiny", stack(&home));
+    act_on(&mut second, &address);
+    second.run(&["plan", "tiny"]).code(1).says(&["SHOP_KEY, which should hold its key"]).done();
+    second.set("SHOP_KEY", OLD);
+    second.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+    // Without a flag the form stays.
+    home.run(&["state", "migrate", "tiny", "--to", "folder", "--yes"]).code(0).done();
+    assert!(stack(&home).contains("encrypt: { key_env: SHOP_KEY }"), "{}", stack(&home));
+    assert_eq!(holding(&home, "tiny-known-text"), Vec::<PathBuf>::new());
+    home.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+    second.run(&["plan", "tiny"]).code(3).says(&["moved it to folder, encrypted"]).done();
     serving.signal("TERM");
     serving.end().code(0).done();
 }

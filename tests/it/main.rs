@@ -53,6 +53,7 @@ mod step_order;
 mod edited_plans;
 mod encrypted_states;
 mod break_glass;
+mod rebuilds;
 mod sandbox_serve;
 mod secrets;
 mod heartbeats;

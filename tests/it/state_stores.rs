@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::harness::{Home, Running};
 
-const REGION: &str = "eu-west-1";
-const TABLE: &str = "tiny-state";
+pub(crate) const REGION: &str = "eu-west-1";
+pub(crate) const TABLE: &str = "tiny-state";
 
 const TINY: &str = "# What is sold.
 stack: tiny
@@ -19,7 +19,7 @@ resources:
 const SPARE: &str = "  spare: { kind: linode.nodebalancer, region: us-east, label: tiny-1 }\n";
 
 /// Serves the world of this home, and the address at which it does.
-fn served(home: &Home) -> (Running<'_>, String) {
+pub(crate) fn served(home: &Home) -> (Running<'_>, String) {
     let mut served = home.start(&["sandbox", "serve", "--listen", "127.0.0.1:0"]);
     let said = served.until_shows("stop it with Ctrl-C");
     let address = said.split_whitespace().find(|it| it.starts_with("http://127.0.0.1:")).unwrap();
@@ -28,7 +28,7 @@ fn served(home: &Home) -> (Running<'_>, String) {
 }
 
 /// Real clouds, as far as lifeboat can tell.
-fn act_on(home: &mut Home, address: &str) {
+pub(crate) fn act_on(home: &mut Home, address: &str) {
     home.set("LINODE_URL", &format!("{address}/v4"));
     home.set("LINODE_TOKEN", "sandbox");
     home.set("AWS_ENDPOINT_URL_DYNAMODB", address);
@@ -36,7 +36,7 @@ fn act_on(home: &mut Home, address: &str) {
     home.set("AWS_SECRET_ACCESS_KEY", "sandbox");
 }
 
-fn make_table(world: &Home) {
+pub(crate) fn make_table(world: &Home) {
     let body = json!({
         "TableName": TABLE,
         "AttributeDefinitions": [

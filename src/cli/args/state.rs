@@ -120,6 +120,15 @@ pub enum StateCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Record what the clouds show of a stack whose state is lost; no resource is changed
+    ///
+    /// Resources are known by ownership tags, and by names inside of what is ours. What cannot be decided is listed.
+    Rebuild {
+        #[command(flatten)]
+        state: StateArgs,
+        #[command(flatten)]
+        of: RebuildArgs,
+    },
     /// Encrypt the state with the newest key, all workspaces of the stack included
     ///
     /// The stack file names both keys meanwhile: `encrypt: { key_env: NEW, old_key_env: OLD }`.
@@ -143,6 +152,23 @@ pub enum StateCommand {
         #[arg(value_enum, conflicts_with_all = ["id", "nothing"])]
         outcome: Option<TaskOutcome>,
     },
+}
+
+/// What the lost state was of.
+#[derive(Debug, Clone, Args)]
+pub struct RebuildArgs {
+    /// Home overlay, as of the first apply (repeatable, in order)
+    #[arg(short = 'o', long = "overlay", value_name = "OVERLAY")]
+    pub overlays: Vec<String>,
+    /// Overlay that was active on top of them, if users had been switched
+    #[arg(long, value_name = "OVERLAY")]
+    pub active: Option<String>,
+    /// Take this resource for the one at this address (repeatable)
+    #[arg(long, value_name = "ADDRESS=ID")]
+    pub take: Vec<String>,
+    /// Skip interactive approval
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// What is approved, and why.
@@ -182,6 +208,7 @@ impl StateCommand {
             | Self::Restore { state, .. }
             | Self::Unprotect { state, .. }
             | Self::Migrate { state, .. }
+            | Self::Rebuild { state, .. }
             | Self::Rekey { state }
             | Self::Resolve { state, .. } => state,
         }

@@ -18,6 +18,7 @@ pub mod init;
 pub mod task;
 pub mod migrate;
 pub mod rekey;
+pub mod rebuild;
 pub mod recorded;
 pub mod bundle;
 pub mod break_glass;

@@ -5,7 +5,7 @@ use crate::cli::args::{StateArgs, StateCommand};
 use crate::cli::commands::apply::may;
 use crate::cli::commands::migrate::MigratedForm;
 use crate::cli::commands::recorded::{nothing_there, now, read, store};
-use crate::cli::commands::{bundle, migrate, rekey, state_document, state_history, task};
+use crate::cli::commands::{bundle, migrate, rebuild, rekey, state_document, state_history, task};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
@@ -74,6 +74,7 @@ pub async fn run(context: &CommandContext, command: StateCommand) -> Result<Exit
         StateCommand::Export { state, out } => {
             return bundle::export(context, &state, &out).await;
         }
+        StateCommand::Rebuild { state, of } => return rebuild::run(context, &state, &of).await,
         StateCommand::Rekey { state } => return rekey::run(context, &state),
         StateCommand::Resolve { state, address, outcome: Some(outcome), .. } => {
             let (store, at) = (store(context, &state)?, now(context, &state)?);

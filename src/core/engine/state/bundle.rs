@@ -13,7 +13,7 @@ pub const BUNDLE_VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
     #[error(
-        "it was written by another lifeboat: its format is version {found}, and this one reads version {BUNDLE_VERSION}"
+        "it was written by a different lifeboat version: its format is version {found}, and this one reads version {BUNDLE_VERSION}"
     )]
     Version { found: u64 },
     #[error("it is damaged: its digest is {found}, and it says {told}")]
@@ -174,7 +174,7 @@ mod tests {
             said.push(decode_bundle(wrong.as_bytes()).unwrap_err().to_string());
         }
         insta::assert_snapshot!(said.join("\n"), @"
-it was written by another lifeboat: its format is version 2, and this one reads version 1
+it was written by a different lifeboat version: its format is version 2, and this one reads version 1
 it is damaged: its digest is sha256:2d48f9bb18b51d62c23523319711b5e21aba8d4d99da849f522aef6aa279754b, and it says sha256:676ed1218c1ab0db5419190c5d2251ada4160c51bdd857b5503aed4adbddde7b
 it is no bundle of `state export`, or only a part of one: `bundle_version` is missing
 it is no bundle of `state export`, or only a part of one: expected value at line 1 column 1

@@ -127,6 +127,10 @@ pub enum AdvisedCommand<'a> {
         file: &'a str,
         forked_at: u64,
     },
+    /// Records what the clouds show of a stack whose state is lost.
+    StateRebuild {
+        stack: &'a str,
+    },
     /// Encrypts a state with the newest key.
     StateRekey {
         stack: &'a str,
@@ -249,6 +253,7 @@ impl AdvisedCommand<'_> {
             Self::StatePush { stack, file, forked_at } => {
                 with(&["state", "push", stack, file, "--forked-at"], [forked_at.to_string()])
             }
+            Self::StateRebuild { stack } => plain(&["state", "rebuild", stack]),
             Self::StateRekey { stack } => plain(&["state", "rekey", stack]),
             Self::StateForget { stack, address } => plain(&["state", "rm", stack, address]),
             Self::StateRemember { stack, address } => {
