@@ -83,6 +83,8 @@ fn failover_from_a_bundle_switches_and_goes_back_into_the_store() {
             .says(&["no shared lease keeps another machine", "`lifeboat state push duo "])
             .stderr;
         assert_eq!(leads(&world), ["eu"], "{said}");
+        let plan = put_down(&night).join("plan-eu.json").display().to_string();
+        night.run(&["show", &plan]).code(0).shows(&["switch base → eu"]).done();
         let document = put_down(&night).join("duo.state.json");
         assert!(said.contains(&document.display().to_string()), "{said}");
         let text = std::fs::read(&document).unwrap();
@@ -102,8 +104,19 @@ fn failover_from_a_bundle_switches_and_goes_back_into_the_store() {
             .code(0)
             .says(&["the store went on as well, to serial 2", "pushed the state, serial 3"])
             .done();
+        home.run(&[&push[..], &["--forked-at", "1"]].concat())
+            .code(0)
+            .says(&["the store has this state already"])
+            .done();
         home.run(&["plan", "duo", "--detailed-exitcode"]).code(0).done();
         home.run(&["status", "duo"]).code(0).shows(&["eu"]).done();
+        // Behind later work it is not pushed once more.
+        home.run(&["state", "mv", "duo", "zone", "domain"]).code(0).done();
+        home.run(&[&push[..], &["--forked-at", "1"]].concat())
+            .code(3)
+            .says(&["was pushed already: serial 3"])
+            .done();
+        home.run(&["state", "mv", "duo", "domain", "zone"]).code(0).done();
         assert_eq!(leads(&world), ["eu"]);
         // And the bundle is older than the store.
         home.run(&[&failover[..], &["--no-shared-lease"]].concat())

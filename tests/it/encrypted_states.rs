@@ -114,6 +114,12 @@ fn encrypted_state_lives_a_whole_life_and_is_in_no_file_in_plain_text() {
     );
     assert_eq!(holding(&home, "tiny-known-text"), Vec::<PathBuf>::new());
     home.run(&encrypt).code(1).says(&["already"]).done();
+    // Cut off before the stack file was written: the same command goes on.
+    let written = stack(&home);
+    home.stack("tiny", TINY);
+    home.run(&["plan", "tiny"]).code(3).says(&["moved it to folder, encrypted"]).done();
+    home.run(&encrypt).code(0).done();
+    assert_eq!(stack(&home), written);
     home.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
     home.run(&["status", "tiny"]).code(0).shows(&["folder, encrypted"]).done();
 

@@ -87,7 +87,7 @@ async fn from_bundle(
     out::act_in(outside.0, outside.1);
     let Some(file) = carry_back(&root, &place, &state)? else { return went };
     out::talk(&format!(
-        "no shared lease protected this switch, and the store does not know of it. Until it does, keep others from applying {}: a run that acts on the old state is refused where it would send users back, and may change other things. As soon as {} answers, run this in an up-to-date checkout: {}",
+        "no shared lease protected this switch, and the store does not know of it. Until it does, keep others from applying {}: a run that acts on the old state is refused where it would send users back, and may change other things. As soon as the store ({}) answers, run this in an up-to-date checkout: {}",
         bundle.stack,
         bundle.store,
         AdvisedCommand::StatePush {
@@ -240,6 +240,12 @@ fn unpack(root: &Path, bundle: &RecoveryBundle, state: &State) -> Result<StackRe
         let file = place.file();
         private::replace(&file, text.as_bytes())
             .map_err(|source| OpsError::File { file, source })?;
+    }
+    for (overlay, plan) in bundle.plans.iter().filter(|_| !is_whole) {
+        let Some(text) = &plan.plan else { continue };
+        let file = root.join(format!("plan-{overlay}.json"));
+        let bytes = seal_for(&place, false, SavedSort::Plan, text.as_bytes())?;
+        private::replace(&file, &bytes).map_err(|source| OpsError::File { file, source })?;
     }
     let store = StateStore::over(stores::backend(&place, false)).of_stack(&place.stack);
     let found = if is_whole { store.load()? } else { None };

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::store::backend::{Backend, PutCondition};
 use crate::store::error::StoreError;
 use crate::store::folder::FolderBackend;
-use crate::store::key::{ENTRIES, HEAD, KeyPrefix, MOVED, REPORTS, SEALED, SNAPSHOTS, StoreKey};
+use crate::store::key::{
+    ENTRIES, HEAD, HISTORY, KeyPrefix, MOVED, REPORTS, SEALED, SNAPSHOTS, StoreKey,
+};
 use crate::store::moved::{Moved, leave};
 use crate::store::sealed::backend::{SealedBackend, SealedPlace};
 use crate::store::sealed::declared::StateEncryption;
@@ -287,5 +289,32 @@ fn load_refuses_a_state_in_the_other_form() {
         leave(&*sealed_in(Arc::clone(&inner), &["NEW"]), &Moved::new("folder", "ann", 0)).unwrap();
         assert!(inner.get(&MOVED.within(&SEALED)).unwrap().is_some(), "read by who has no key");
         assert!(plain.load().unwrap().is_none());
+    });
+}
+
+/// What is left behind by a state that is encrypted elsewhere: who has the lease, and where it went.
+#[test]
+fn clear_plain_leaves_nothing_that_was_recorded() {
+    with_each(|inner| {
+        let plain = StateStore::over(Arc::clone(&inner)).of_stack("shop");
+        inner.ensure_prefix(&REPORTS).unwrap();
+        live(&plain);
+        let mut lease = take(&plain, "bob");
+        let mut state = plain.load().unwrap().unwrap();
+        state.serial += 1;
+        lease.save(&state).unwrap();
+        leave(&*inner, &Moved::new("folder, encrypted", "bob", 0)).unwrap();
+        // Twice: somebody may have been cut off in the middle.
+        plain.clear_plain().unwrap();
+        plain.clear_plain().unwrap();
+        drop(lease);
+        for prefix in [&KeyPrefix::ROOT, &ENTRIES, &SNAPSHOTS, &HISTORY, &REPORTS] {
+            let mut left = inner.list(prefix).unwrap();
+            left.retain(|it| {
+                !matches!(it.name(), "moved.json" | ".put.lock") && it.ending().is_some()
+            });
+            assert_eq!(left, [], "{}", inner.root().display());
+        }
+        assert!(matches!(plain.load(), Err(StoreError::Moved { .. })));
     });
 }

@@ -175,6 +175,11 @@ pub enum PushRefusal {
 const COUNT_MAX: u64 = 1 << 53;
 
 impl PushTarget<'_> {
+    /// What a state that went on without the store becomes in it: what the store has made meanwhile is known by its tags.
+    pub fn forked(there: &State, pushed: &State) -> State {
+        there.with_content_of(pushed)
+    }
+
     /// Whether this state may be put there.
     pub fn judge(&self, pushed: &State) -> Result<PushVerdict, PushRefusal> {
         let differs = |found: &str, expected: &str| {
@@ -209,6 +214,11 @@ impl PushTarget<'_> {
             return Err(PushRefusal::Older { found: pushed.serial, there: there.serial });
         }
         if pushed.says_the_same_as(there) && pushed.serial == there.serial {
+            return Ok(PushVerdict::Unchanged);
+        }
+        // What it became when it was pushed before.
+        let taken = Self::forked(there, pushed);
+        if is_fork && taken.says_the_same_as(there) {
             return Ok(PushVerdict::Unchanged);
         }
         if pushed.serial == there.serial && !is_fork {
@@ -321,6 +331,18 @@ mod tests {
         assert_eq!(target.judge(&same), Ok(PushVerdict::Unchanged));
         assert_eq!(target.judge(&shop(5, &[])), Ok(PushVerdict::Newer));
         assert_eq!(PushTarget { there: None, ..target }.judge(&there), Ok(PushVerdict::First));
+        // Gone on without the store from serial 2, as the store did.
+        let fork = PushTarget { forked_at: Some(2), ..target };
+        for serial in [3, 4] {
+            assert_eq!(fork.judge(&shop(serial, &[("a", "2")])), Ok(PushVerdict::Forked));
+        }
+        assert!(fork.judge(&shop(2, &[])).is_err(), "it did not go on");
+        let ahead = PushTarget { forked_at: Some(5), ..target };
+        assert!(ahead.judge(&shop(4, &[])).is_err(), "the store never had that serial");
+        let pushed = shop(3, &[("a", "2")]);
+        let taken = PushTarget::forked(&there, &pushed);
+        let after = PushTarget { there: Some(&taken), ..fork };
+        assert_eq!(after.judge(&pushed), Ok(PushVerdict::Unchanged), "pushed twice");
         let mut busy = there.clone();
         busy.pending.insert("b".parse().unwrap(), pending("b"));
         let during = PushTarget { there: Some(&busy), ..target };
