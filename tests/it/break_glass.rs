@@ -44,6 +44,37 @@ fn changing(world: &Home) -> Vec<Received> {
     all.into_iter().filter(Received::is_mutating).collect()
 }
 
+/// What a pipeline does meanwhile, and the way back into the store.
+fn push_back(world: &Home, home: &Home, document: &str) {
+    // A pipeline that knows only the old state does not send users back.
+    world.log_requests();
+    home.run(&["apply", "duo", "--yes"]).code(5).says(&["older_state"]).done();
+    world.world.heal(None).unwrap();
+    home.run(&["apply", "duo", "--yes"]).code(3).done();
+    assert!(changing(world).is_empty(), "{:?}", changing(world));
+    assert_eq!(leads(world), ["eu"]);
+    let push = ["state", "push", "duo", document, "--yes"];
+    home.run(&push).code(3).says(&["and other content"]).done();
+    home.run(&[&push[..], &["--forked-at", "1"]].concat())
+        .code(0)
+        .says(&["the store went on as well, to serial 2", "pushed the state, serial 3"])
+        .done();
+    home.run(&[&push[..], &["--forked-at", "1"]].concat())
+        .code(0)
+        .says(&["the store has this state already"])
+        .done();
+    home.run(&["plan", "duo", "--detailed-exitcode"]).code(0).done();
+    home.run(&["status", "duo"]).code(0).shows(&["eu"]).done();
+    // Behind later work it is not pushed once more.
+    home.run(&["state", "mv", "duo", "zone", "domain"]).code(0).done();
+    home.run(&[&push[..], &["--forked-at", "1"]].concat())
+        .code(3)
+        .says(&["was pushed already: serial 3"])
+        .done();
+    home.run(&["state", "mv", "duo", "domain", "zone"]).code(0).done();
+    assert_eq!(leads(world), ["eu"]);
+}
+
 /// The whole night, for a state in plain text and an encrypted one.
 #[test]
 fn failover_from_a_bundle_switches_and_goes_back_into_the_store() {
@@ -90,34 +121,7 @@ fn failover_from_a_bundle_switches_and_goes_back_into_the_store() {
         let text = std::fs::read(&document).unwrap();
         assert_eq!(String::from_utf8_lossy(&text).contains("duo.example.com"), form.is_empty());
 
-        // A pipeline that knows only the old state does not send users back.
-        world.log_requests();
-        home.run(&["apply", "duo", "--yes"]).code(5).says(&["older_state"]).done();
-        world.world.heal(None).unwrap();
-        home.run(&["apply", "duo", "--yes"]).code(3).done();
-        assert!(changing(&world).is_empty(), "{:?}", changing(&world));
-        assert_eq!(leads(&world), ["eu"]);
-        let document = document.display().to_string();
-        let push = ["state", "push", "duo", &document, "--yes"];
-        home.run(&push).code(3).says(&["and other content"]).done();
-        home.run(&[&push[..], &["--forked-at", "1"]].concat())
-            .code(0)
-            .says(&["the store went on as well, to serial 2", "pushed the state, serial 3"])
-            .done();
-        home.run(&[&push[..], &["--forked-at", "1"]].concat())
-            .code(0)
-            .says(&["the store has this state already"])
-            .done();
-        home.run(&["plan", "duo", "--detailed-exitcode"]).code(0).done();
-        home.run(&["status", "duo"]).code(0).shows(&["eu"]).done();
-        // Behind later work it is not pushed once more.
-        home.run(&["state", "mv", "duo", "zone", "domain"]).code(0).done();
-        home.run(&[&push[..], &["--forked-at", "1"]].concat())
-            .code(3)
-            .says(&["was pushed already: serial 3"])
-            .done();
-        home.run(&["state", "mv", "duo", "domain", "zone"]).code(0).done();
-        assert_eq!(leads(&world), ["eu"]);
+        push_back(&world, &home, &document.display().to_string());
         // And the bundle is older than the store.
         home.run(&[&failover[..], &["--no-shared-lease"]].concat())
             .code(3)
