@@ -318,3 +318,26 @@ fn clear_plain_leaves_nothing_that_was_recorded() {
         assert!(matches!(plain.load(), Err(StoreError::Moved { .. })));
     });
 }
+
+/// Somebody has replaced the key of all but the newest snapshot, and the old key is not here: an older state is not the newest.
+#[test]
+fn restorable_is_none_of_the_older_states_where_another_key_opens_the_newest() {
+    let inner: Arc<dyn Backend> = MemoryBackend::new();
+    let old = store(&inner, &["OLD"]);
+    live(&old);
+    let mut lease = take(&old, "bob");
+    let mut state = old.load().unwrap().unwrap();
+    state.serial += 1;
+    lease.save(&state).unwrap();
+    drop(lease);
+    let raw = inner.get(&newest(&*inner)).unwrap().unwrap();
+    sealed_in(Arc::clone(&inner), &["NEW", "OLD"]).rekey().unwrap();
+    inner.put(&newest(&*inner), &raw, PutCondition::Always).unwrap();
+    let it = store(&inner, &["NEW"]);
+    for why in [it.load().unwrap_err(), it.restorable().unwrap_err()] {
+        assert!(matches!(why, StoreError::Seal(_)), "{why}");
+    }
+    assert!(it.restore("bob", "state restore shop", 0).is_err());
+    let both = store(&inner, &["NEW", "OLD"]);
+    assert_eq!(both.restorable().unwrap().unwrap().state.serial, 2);
+}
