@@ -111,6 +111,9 @@ pub fn migrate(
     }
     for instance in instances {
         let (old, new) = (source(&instance), target(&instance));
+        if is_left_under_another_key(&new) {
+            new.clear_left()?;
+        }
         let (held, state, gone) = match old.lease(who, command, at) {
             // A move that was cut off had left word here.
             Err(StoreError::Moved { to, touched, .. }) if to == word.to => {
@@ -141,13 +144,20 @@ pub fn migrate(
         hands.push(MovingState { old, held, taken, touched });
     }
     hand_over(&hands, &word)?;
-    if to.encryption().is_some() && from.encryption().is_none() {
+    // Plain text is not to be left behind, and what is encrypted would be in the way of another key.
+    if to.encryption().is_some() != from.encryption().is_some() {
         for it in &hands {
-            it.old.clear_plain()?;
+            it.old.clear_left()?;
         }
     }
     write()?;
     Ok(moved)
+}
+
+/// What is there was left when the state went elsewhere, and cannot be compared with what comes: its key was another one.
+fn is_left_under_another_key(new: &StateStore) -> bool {
+    matches!(new.load(), Err(StoreError::Moved { .. }))
+        && matches!(new.is_occupied(), Err(StoreError::Seal(_)))
 }
 
 /// A state between two stores.

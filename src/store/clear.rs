@@ -1,4 +1,4 @@
-//! Removes what a state has left in plain text, once it is encrypted elsewhere.
+//! Removes what a state has left in one form, plain or encrypted, once it is there in the other.
 
 use crate::engine::state::chain::{LogHead, encode_head};
 use crate::store::backend::PutCondition;
@@ -12,7 +12,7 @@ use crate::store::state_store::StateStore;
 impl StateStore {
     /// Everything but the lease and the word of where the state went. In an order in which whoever is cut off leaves a state that can
     /// be read, or none: the next attempt goes on from there.
-    pub fn clear_plain(&self) -> Result<(), StoreError> {
+    pub fn clear_left(&self) -> Result<(), StoreError> {
         let backend = self.backend();
         backend.delete(&JOURNAL)?;
         backend.delete(&SNAPSHOT)?;

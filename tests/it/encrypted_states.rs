@@ -69,7 +69,7 @@ fn replace_the_key(home: &mut Home) {
     home.set("SHOP_KEY_2", NEW);
 }
 
-fn go_back_to_plain_text(home: &Home) {
+fn go_back_to_plain_text(home: &mut Home) {
     // Edited by hand: neither form is taken for no state at all.
     let declared = stack(home);
     home.stack("tiny", format!("{TINY}{SPARE}"));
@@ -83,6 +83,12 @@ fn go_back_to_plain_text(home: &Home) {
     home.stack("tiny", &declared);
     home.run(&["apply", "tiny", "--yes"]).code(3).says(&["moved it to folder"]).done();
     home.stack("tiny", format!("{TINY}{SPARE}"));
+    // Once more, with a key that opened nothing before.
+    home.set("SHOP_KEY_3", OLD);
+    let again = ["state", "migrate", "tiny", "--to", "folder", "--encrypt", "SHOP_KEY_3", "--yes"];
+    home.run(&again).code(0).done();
+    home.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+    home.run(&decrypt).code(0).done();
     home.run(&["destroy", "tiny", "--yes", "--data-loss"]).code(0).done();
 }
 
@@ -141,7 +147,7 @@ fn encrypted_state_lives_a_whole_life_and_is_in_no_file_in_plain_text() {
     assert!(files(&home.path("state/tiny")).iter().all(|it| is_for_its_owner_alone(it)));
 
     replace_the_key(&mut home);
-    go_back_to_plain_text(&home);
+    go_back_to_plain_text(&mut home);
     serving.signal("TERM");
     serving.end().code(0).done();
     assert!(world.world.is_empty().unwrap());

@@ -71,7 +71,9 @@ fn warn_of_form(place: &StackRef, target: &StateSite) -> Result<(), OpsError> {
                 );
             }
         }
-        None if from.encryption().is_some() => out::talk("it is in plain text from then on"),
+        None if from.encryption().is_some() => out::talk(
+            "it is in plain text from then on; what is left encrypted is removed, its history included",
+        ),
         None => {}
     }
     Ok(())

@@ -294,7 +294,7 @@ fn load_refuses_a_state_in_the_other_form() {
 
 /// What is left behind by a state that is encrypted elsewhere: who has the lease, and where it went.
 #[test]
-fn clear_plain_leaves_nothing_that_was_recorded() {
+fn clear_left_leaves_nothing_that_was_recorded() {
     with_each(|inner| {
         let plain = StateStore::over(Arc::clone(&inner)).of_stack("shop");
         inner.ensure_prefix(&REPORTS).unwrap();
@@ -305,8 +305,8 @@ fn clear_plain_leaves_nothing_that_was_recorded() {
         lease.save(&state).unwrap();
         leave(&*inner, &Moved::new("folder, encrypted", "bob", 0)).unwrap();
         // Twice: somebody may have been cut off in the middle.
-        plain.clear_plain().unwrap();
-        plain.clear_plain().unwrap();
+        plain.clear_left().unwrap();
+        plain.clear_left().unwrap();
         drop(lease);
         for prefix in [&KeyPrefix::ROOT, &ENTRIES, &SNAPSHOTS, &HISTORY, &REPORTS] {
             let mut left = inner.list(prefix).unwrap();
