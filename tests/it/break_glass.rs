@@ -209,3 +209,62 @@ fn apply_with_the_old_state_sends_nobody_back_from_a_switch_of_traffic_alone() {
     serving.signal("TERM");
     serving.end().code(0).done();
 }
+
+/// In a network namespace of its own: the world is served on its loopback, and there is nothing else.
+const ALONE: &str = r#"
+set -e
+ip link set lo up
+mkfifo "$WORLD/said"
+(cd "$WORLD" && exec "$LIFEBOAT" sandbox serve --listen "$ADDRESS" > said) &
+server=$!
+exec 3< "$WORLD/said"
+read -r line <&3
+export LINODE_URL="http://$ADDRESS/v4" AWS_ENDPOINT_URL_DYNAMODB="http://$ADDRESS"
+code=0
+PATH=/nonexistent "$LIFEBOAT" failover duo --from duo.bundle --to eu --yes --no-shared-lease || code=$?
+kill -TERM $server
+exit $code
+"#;
+
+/// A kernel that gives nobody a network namespace leaves what the night above shows: no store, no checkout, no program.
+#[test]
+fn failover_from_needs_nothing_but_loopback() {
+    use std::process::Command;
+
+    let mut unshare = Command::new("unshare");
+    if !unshare.args(["-rn", "ip", "link", "set", "lo", "up"]).status().is_ok_and(|it| it.success())
+    {
+        println!("no network namespace can be made here: not tried");
+        return;
+    }
+    let world = Home::new();
+    let (serving, address) = served(&world);
+    let home = checkout("", &address);
+    home.run(&["apply", "duo", "--yes"]).code(0).done();
+    home.run(&["state", "export", "duo", "--out", "duo.bundle"]).code(0).done();
+    lose(&world);
+    let night = night(&address);
+    carry(&home, &night);
+    serving.signal("TERM");
+    serving.end().code(0).done();
+    let went = Command::new("unshare")
+        .args(["-rn", "sh", "-c", ALONE])
+        .current_dir(night.path(""))
+        .env_clear()
+        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+        .env("HOME", night.path(""))
+        .env("WORLD", world.path(""))
+        // The same one, which is the account there; the namespace has all of them free.
+        .env("ADDRESS", address.trim_start_matches("http://"))
+        .env("LIFEBOAT", env!("CARGO_BIN_EXE_lifeboat"))
+        .env("LINODE_TOKEN", "sandbox")
+        .env("AWS_ACCESS_KEY_ID", "sandbox")
+        .env("AWS_SECRET_ACCESS_KEY", "sandbox")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&went.stderr);
+    assert_eq!(went.status.code(), Some(0), "{said}");
+    assert!(said.contains("`lifeboat state push duo "), "{said}");
+    assert_eq!(leads(&world), ["eu"], "{said}");
+}
