@@ -18,9 +18,10 @@ pub use crate::cli::args::sandbox::{
     AppCommand, FaultArgs, HowArg, HowBroken, LogWhat, RestrictArgs, SandboxCommand,
 };
 pub use crate::cli::args::stack::{
-    AllowArgs, Format, LayerArgs, LossArgs, Plain, RunArgs, ShapeArgs, TargetArgs, Words, WorldArgs,
+    AllowArgs, BundleArgs, FailbackArgs, Format, LayerArgs, LossArgs, Plain, RunArgs, ShapeArgs,
+    TargetArgs, Words, WorldArgs,
 };
-pub use crate::cli::args::state::{ApproveArgs, StateArgs, StateCommand};
+pub use crate::cli::args::state::{ApproveArgs, RebuildArgs, StateArgs, StateCommand};
 use crate::cli::args::status::StatusArgs;
 
 use crate::cli::complete;
@@ -189,6 +190,8 @@ pub enum CliCommand {
         world: WorldArgs,
         #[command(flatten)]
         run: RunArgs,
+        #[command(flatten)]
+        without: BundleArgs,
         /// Skip interactive approval
         #[arg(long)]
         yes: bool,
@@ -197,15 +200,8 @@ pub enum CliCommand {
     Failback {
         #[command(flatten)]
         target: TargetArgs,
-        /// Fault domain that is still down and must not be touched (repeatable)
-        #[arg(long, value_name = "FAULT_DOMAIN")]
-        lost: Vec<String>,
-        /// Keep standby-only resources instead of deleting them
-        #[arg(long)]
-        keep_standby: bool,
-        /// Also apply changes that were pending before the switch
-        #[arg(long)]
-        include_pending: bool,
+        #[command(flatten)]
+        back: FailbackArgs,
         #[command(flatten)]
         allow: AllowArgs,
         #[command(flatten)]

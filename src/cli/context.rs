@@ -15,6 +15,7 @@ use crate::ops::watch::target::{Targets, shown};
 use crate::render::run::RunFacts;
 
 /// What every command is given.
+#[derive(Clone)]
 pub struct CommandContext {
     pub directory: std::path::PathBuf,
     pub color: bool,

@@ -95,6 +95,7 @@ impl From<&OpsError> for Exit {
                     Self::Refused
                 }
             }
+            OpsError::Store(StoreError::Seal(it)) if it.is_refusal() => Self::Refused,
             OpsError::Store(it @ StoreError::Remote(_)) if it.is_transient() => Self::Unseen,
             OpsError::Input { .. }
             | OpsError::File { .. }

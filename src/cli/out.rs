@@ -4,10 +4,9 @@
 
 use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use terminal_size::{Width, terminal_size_of};
@@ -88,19 +87,18 @@ static UNWRITTEN: AtomicBool = AtomicBool::new(false);
 static BARS: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
 /// Flags that say where this command acts: those that messages tell to type get them as well.
-static WORLD: OnceLock<(bool, Option<String>)> = OnceLock::new();
+static WORLD: RwLock<(bool, Option<String>)> = RwLock::new((false, None));
 
-/// Notes where this command acts; once, before anything is said.
-pub fn act_in(sandbox: bool, directory: Option<String>) {
-    WORLD.set((sandbox, directory)).ok();
+/// Notes where this command acts from now on, before anything is said; returns where it did.
+pub fn act_in(sandbox: bool, directory: Option<String>) -> (bool, Option<String>) {
+    let mut world = WORLD.write().unwrap_or_else(PoisonError::into_inner);
+    std::mem::replace(&mut *world, (sandbox, directory))
 }
 
 /// The text with its commands as they are to be typed here.
 pub fn typed_here(text: &str) -> Cow<'_, str> {
-    match WORLD.get() {
-        Some((sandbox, directory)) => in_world(text, *sandbox, directory.as_deref()),
-        None => Cow::Borrowed(text),
-    }
+    let world = WORLD.read().unwrap_or_else(PoisonError::into_inner);
+    in_world(text, world.0, world.1.as_deref())
 }
 
 /// Writes talk; above the bars, where there are some.

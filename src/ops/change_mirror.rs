@@ -11,13 +11,15 @@ use crate::engine::state::copies::{
 };
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::load::stores::{open_side, open_stores};
 use crate::store::backend::Backend;
 use crate::store::error::StoreError;
+use crate::store::key::STORES;
 use crate::store::lock_record::wall;
 use crate::store::mirror::record::{read_record, write_record};
 use crate::store::moved::{Moved, leave, take_away};
-use crate::store::open::{open, open_declared};
 use crate::store::remote::location::{DeclaredStores, StoreLocation};
+use crate::store::sealed::declared::StateEncryption;
 use crate::store::state_store::StateStore;
 
 /// Who moves states, and when.
@@ -42,6 +44,8 @@ pub struct MovedState {
 pub struct StoresChange<'a> {
     pub from: &'a DeclaredStores,
     pub to: &'a DeclaredStores,
+    /// With which keys each of them is encrypted.
+    pub encryption: Option<&'a StateEncryption>,
 }
 
 impl StoresChange<'_> {
@@ -54,9 +58,9 @@ impl StoresChange<'_> {
     ) -> Result<Vec<MovedState>, OpsError> {
         let added = [&self.to.mirror, &self.to.witness].into_iter().flatten();
         for location in added {
-            open(location, &place.name()).check_fit(WritePermission::Ordinary)?;
+            self.side(location, place).check_fit(WritePermission::Ordinary)?;
         }
-        let primary = open(&self.to.primary, &place.name());
+        let primary = self.side(&self.to.primary, place);
         let mut instances = place.recorded(&StateStore::over(primary))?;
         let plain = StackRef { instance: None, ..place.clone() };
         if !instances.contains(&plain) {
@@ -69,7 +73,7 @@ impl StoresChange<'_> {
         let mut all = Vec::new();
         for instance in &instances {
             // Whoever takes the lease makes the copies equal.
-            let store = opened(self.to, instance);
+            let store = self.opened(self.to, instance);
             let (lease, state) = store.lease(order.who, order.command, order.at)?;
             drop(lease);
             all.extend(state.map(|it| MovedState { name: instance.name(), serial: it.serial }));
@@ -77,16 +81,25 @@ impl StoresChange<'_> {
         Ok(all)
     }
 
+    fn side(self, location: &StoreLocation, instance: &StackRef) -> Arc<dyn Backend> {
+        open_side(location, instance, self.encryption)
+    }
+
+    fn opened(self, stores: &DeclaredStores, instance: &StackRef) -> StateStore {
+        let backend = open_stores(stores, instance, self.encryption);
+        StateStore::over(backend).of_stack(&instance.stack)
+    }
+
     /// One state: under the lease of the stores that it has.
     fn record(self, instance: &StackRef, order: MigrationOrder<'_>) -> Result<(), OpsError> {
         let name = instance.name();
-        let side = |it: &StoreLocation| -> Arc<dyn Backend> { open(it, &name) };
+        let side = |it: &StoreLocation| self.side(it, instance);
         let primary = side(&self.to.primary);
         let named = self.to.named();
         if read_record(&*primary)?.is_some_and(|(it, _)| it.named == named) {
             return Ok(());
         }
-        let store = opened(self.from, instance);
+        let store = self.opened(self.from, instance);
         let (lease, state) = store.lease(order.who, order.command, order.at)?;
         if let Some(record) = store.backend().standing().and_then(|it| it.record)
             && let ActiveStores::Alone { role: role @ StoreRole::Mirror, .. } = record.active
@@ -140,10 +153,6 @@ impl StoresChange<'_> {
     }
 }
 
-fn opened(stores: &DeclaredStores, instance: &StackRef) -> StateStore {
-    StateStore::over(open_declared(stores, &instance.name())).of_stack(&instance.stack)
-}
-
 /// A mirror may hold nothing, or an older copy of the same state.
 fn makes_room(mirror: &Arc<dyn Backend>, lineage: Option<&str>) -> Result<(), StoreError> {
     // Word of a move that was left there once says nothing any more.
@@ -155,6 +164,6 @@ fn makes_room(mirror: &Arc<dyn Backend>, lineage: Option<&str>) -> Result<(), St
             lineage: there.lineage,
             serial: there.serial,
         }),
-        _ => mirror.delete(&crate::store::mirror::record::record_key()),
+        _ => mirror.delete(&STORES),
     }
 }

@@ -7,17 +7,57 @@
 use std::collections::BTreeMap;
 
 use crate::engine::state::copies::WritePermission;
+use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::change_mirror::{MigrationOrder, MovedState, StoresChange};
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::stores::{StateSite, at, site};
+use crate::ops::load::stores::{FOLDER, StateSite, at, open_side, site};
 use crate::store::error::StoreError;
+use crate::store::key::STORES;
 use crate::store::lease::Lease;
-use crate::store::mirror::record::record_key;
 use crate::store::moved::{Moved, check_here, leave};
-use crate::store::open::open;
 use crate::store::remote::location::{DeclaredStores, LocationError, StoreLocation};
+use crate::store::sealed::declared::StateEncryption;
 use crate::store::state_store::StateStore;
+
+/// Where the stack file says that its state is.
+pub fn declared_site(place: &StackRef) -> Result<StateSite, OpsError> {
+    site(place, false).map_err(|(line, why)| {
+        OpsError::input(format!("{}:{line}: {}", place.shown(&place.file()), why.what), why.remedy)
+    })
+}
+
+/// The store that states leave for another one. Somebody may have written `encrypt` into the stack file and moved nothing: then it is
+/// the one in plain text.
+fn left(place: &StackRef, to: &StateSite) -> Result<StateSite, OpsError> {
+    let from = declared_site(place)?;
+    // Of which keys `encrypt` speaks is no other place.
+    if from.clone().in_form(None) != to.clone().in_form(None)
+        || from.encryption().is_some() != to.encryption().is_some()
+    {
+        return Ok(from);
+    }
+    if from.encryption().is_some() {
+        let is_plain = |why: &StoreError| matches!(why, StoreError::Seal(it) if it.is_refusal());
+        let store = StateStore::over(at(&in_site(&from, place), place));
+        if store.load().is_err_and(|why| is_plain(&why)) {
+            return Ok(from.in_form(None));
+        }
+    }
+    let help = match (from.encryption(), to.encryption()) {
+        (Some(old), Some(new)) if old.key_env != new.key_env => {
+            let both = StateEncryption { old_key_env: vec![old.key_env.clone()], ..new.clone() };
+            format!(
+                "nothing was changed; to replace the key, write `{}` into the stack file, then run {}",
+                both.written(),
+                AdvisedCommand::StateRekey { stack: &place.stack }
+            )
+        }
+        _ => "nothing was changed".into(),
+    };
+    let what = format!("the state of {} is in {} already", place.stack, to.described());
+    Err(OpsError::input(what, help))
+}
 
 /// Where states go: `folder`, or the address of a store.
 pub fn destination(
@@ -49,21 +89,6 @@ pub fn destination(
     Ok(StateSite::Remote(Box::new(stores)))
 }
 
-/// How the folder is named where the address of a store may stand.
-pub const FOLDER: &str = "folder";
-
-/// What a place is called where one can be given.
-pub fn address(site: &StateSite) -> String {
-    match site {
-        StateSite::Folder(_) => FOLDER.into(),
-        StateSite::Remote(stores) => {
-            let more = [("mirror", &stores.mirror), ("witness", &stores.witness)];
-            let more = more.map(|(word, it)| it.as_ref().map(|it| format!(", {word} {it}")));
-            stores.primary.to_string() + &more.map(Option::unwrap_or_default).concat()
-        }
-    }
-}
-
 /// Moves every state of the stack, and returns those that there were. `write` puts the new place into the stack file.
 pub fn migrate(
     place: &StackRef,
@@ -71,30 +96,22 @@ pub fn migrate(
     order: MigrationOrder<'_>,
     write: impl FnOnce() -> Result<(), OpsError>,
 ) -> Result<Vec<MovedState>, OpsError> {
-    let from = site(place, false).map_err(|(line, why)| {
-        OpsError::input(format!("{}:{line}: {}", place.shown(&place.file()), why.what), why.remedy)
-    })?;
-    if from == *to {
-        return Err(OpsError::input(
-            format!("the state of {} is in {} already", place.stack, address(to)),
-            "nothing was changed",
-        ));
+    let from = left(place, to)?;
+    if let Some(change) = stores_change(&from, to)? {
+        return change.make(place, order, write);
     }
-    if let (StateSite::Remote(from), StateSite::Remote(to)) = (&from, to)
-        && from.primary.identity() == to.primary.identity()
-    {
-        return StoresChange { from, to }.make(place, order, write);
+    if !is_same_primary(&from, to) {
+        forget_former(to, place)?;
     }
     let source = |place: &StackRef| {
         StateStore::over(at(&in_site(&from, place), place)).of_stack(&place.stack)
     };
     let target =
         |place: &StackRef| StateStore::over(at(&in_site(to, place), place)).of_stack(&place.stack);
-    forget_former(to, place)?;
     // Also where there is no state yet: a store that cannot keep one is not written into the stack file.
     target(place).backend().check_fit(WritePermission::Ordinary)?;
     let MigrationOrder { who, command, at } = order;
-    let word = Moved::new(&address(to), who, at);
+    let word = Moved::new(&to.described(), who, at);
     let mut hands = Vec::new();
     let mut moved = Vec::new();
     let plain = StackRef { instance: None, ..place.clone() };
@@ -105,6 +122,9 @@ pub fn migrate(
     }
     for instance in instances {
         let (old, new) = (source(&instance), target(&instance));
+        if is_left_under_another_key(&new) {
+            new.clear_left()?;
+        }
         let (held, state, gone) = match old.lease(who, command, at) {
             // A move that was cut off had left word here.
             Err(StoreError::Moved { to, touched, .. }) if to == word.to => {
@@ -135,21 +155,57 @@ pub fn migrate(
         hands.push(MovingState { old, held, taken, touched });
     }
     hand_over(&hands, &word)?;
+    // Plain text is not to be left behind, and what is encrypted would be in the way of another key.
+    if to.encryption().is_some() != from.encryption().is_some() {
+        for it in &hands {
+            it.old.clear_left()?;
+        }
+    }
     write()?;
     Ok(moved)
 }
 
+fn is_same_primary(from: &StateSite, to: &StateSite) -> bool {
+    match (from.stores(), to.stores()) {
+        (Some(from), Some(to)) => from.primary.identity() == to.primary.identity(),
+        _ => false,
+    }
+}
+
+/// Another mirror or witness beside the same primary store, if that is what is wanted.
+fn stores_change<'a>(
+    from: &'a StateSite,
+    to: &'a StateSite,
+) -> Result<Option<StoresChange<'a>>, OpsError> {
+    let (Some(old), Some(new)) = (from.stores(), to.stores()) else { return Ok(None) };
+    if old == new || !is_same_primary(from, to) {
+        return Ok(None);
+    }
+    if from.encryption() != to.encryption() {
+        return Err(OpsError::usage(
+            "the stores of a state and its encryption are changed one after the other",
+            "leave out either `--mirror` and `--witness`, or `--encrypt` and `--no-encrypt`",
+        ));
+    }
+    Ok(Some(StoresChange { from: old, to: new, encryption: to.encryption() }))
+}
+
 /// A store that was left once records the stores of that time, beside word of where the state went.
 fn forget_former(to: &StateSite, place: &StackRef) -> Result<(), OpsError> {
-    let StateSite::Remote(stores) = to else { return Ok(()) };
-    let all = [Some(&stores.primary), stores.mirror.as_ref(), stores.witness.as_ref()];
-    for location in all.into_iter().flatten() {
-        let store = open(location, &place.name());
+    let Some(stores) = to.stores() else { return Ok(()) };
+    for location in stores.all() {
+        let store = open_side(location, place, to.encryption());
         if matches!(check_here(&*store), Err(StoreError::Moved { .. })) {
-            store.delete(&record_key())?;
+            store.delete(&STORES)?;
         }
     }
     Ok(())
+}
+
+/// What is there was left when the state went elsewhere, and cannot be compared with what comes: its key was another one.
+fn is_left_under_another_key(new: &StateStore) -> bool {
+    matches!(new.load(), Err(StoreError::Moved { .. }))
+        && matches!(new.is_occupied(), Err(StoreError::Seal(_)))
 }
 
 /// A state between two stores.
@@ -167,7 +223,7 @@ fn hidden(instance: &StackRef, from: &StateSite, new: &StateStore) -> OpsError {
         format!(
             "{} has no state in {}, but {} contains one",
             instance.name(),
-            address(from),
+            from.described(),
             new.folder().display()
         ),
         "nothing was changed. If it is the state of this stack, write the `state:` block into the stack file instead of moving; if it is of another one, choose another prefix",
@@ -198,12 +254,22 @@ fn in_site(site: &StateSite, place: &StackRef) -> StateSite {
     match site {
         StateSite::Folder(_) => StateSite::Folder(place.state(false)),
         StateSite::Remote(_) => site.clone(),
+        StateSite::Sealed(inner, encryption) => {
+            in_site(inner, place).in_form(Some(encryption.clone()))
+        }
     }
 }
 
 /// The block of a stack file that names a store; `None` for the folder, which needs none.
 pub fn block(site: &StateSite) -> Option<String> {
-    let StateSite::Remote(stores) = site else { return None };
+    let stores = match site {
+        StateSite::Folder(_) => return None,
+        StateSite::Remote(stores) => stores,
+        StateSite::Sealed(inner, encryption) => {
+            let stores = block(inner).unwrap_or_else(|| "state:\n".into());
+            return Some(format!("{stores}  {}\n", encryption.written()));
+        }
+    };
     let DeclaredStores { primary, mirror, witness } = &**stores;
     let mut text = format!("state:\n  {}\n", store_block(primary));
     for (key, store) in [("mirror", mirror), ("witness", witness)] {

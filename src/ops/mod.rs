@@ -16,6 +16,7 @@ pub mod recovery_reports;
 pub mod status;
 pub mod change_mirror;
 pub mod migrate;
+pub mod rekey;
 pub mod surgery;
 pub mod drill;
 pub mod watch;

@@ -112,7 +112,34 @@ pub fn judge(
     pushed: &State,
 ) -> Result<PushVerdict, OpsError> {
     check_here(&**store.backend())?;
-    target.judge(pushed).map_err(|why| refusal(target.name, file, &why))
+    let verdict = target.judge(pushed).map_err(|why| refusal(target.name, file, &why))?;
+    if let (PushVerdict::Forked, Some(there)) = (verdict, target.there) {
+        never_twice(store, there, file, pushed)?;
+    }
+    Ok(verdict)
+}
+
+/// A state that went on without the store and was pushed is not pushed again over what was done since.
+fn never_twice(
+    store: &StateStore,
+    there: &State,
+    file: &str,
+    pushed: &State,
+) -> Result<(), OpsError> {
+    let taken = PushTarget::forked(there, pushed);
+    for serial in store.kept_serials(there)? {
+        let kept = store.kept_state(there, serial)?;
+        if kept.is_some_and(|it| it.records == taken.records && it.active == taken.active) {
+            return Err(OpsError::refused(
+                format!("{file} was pushed already: serial {serial} has its content"),
+                format!(
+                    "nothing was changed; the store went on from it, as {} shows",
+                    AdvisedCommand::StateLog { stack: &there.name() }
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Puts a state that was carried here in place; what was there stays in the history.
@@ -130,12 +157,13 @@ pub fn push(
             drop(store.receive(who, command, at, pushed)?);
             return Ok(PushOutcome::First { serial });
         }
-        PushVerdict::Newer => {}
+        PushVerdict::Newer | PushVerdict::Forked => {}
     }
     let replaced = store.replace_content(order, |there| {
         // What was there a moment ago may have gone on.
         match judge(store, PushTarget { there: Some(there), ..target }, file, pushed)? {
             PushVerdict::Newer => Ok::<_, OpsError>(Some(there.continued_by(pushed.clone()))),
+            PushVerdict::Forked => Ok(Some(PushTarget::forked(there, pushed))),
             PushVerdict::Unchanged | PushVerdict::First => Ok(None),
         }
     })?;

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use crate::engine::state::copies::{CopyStanding, WritePermission};
 use crate::store::error::StoreError;
-use crate::store::key::{KeyPrefix, StoreKey};
+use crate::store::key::{HEAD, KeyPrefix, MOVED, SEALED, StoreKey};
+use crate::store::seal_error::SealError;
 
 /// How much is read at once where much is: as many requests as keep a store busy that takes 30 ms for each, without being taken
 /// for a flood.
@@ -132,6 +133,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
         Ok(self.read(key)?.map(|it| it.bytes))
     }
 
+    /// Which bytes a key has, whether anybody can make sense of them or not.
+    fn version(&self, key: &StoreKey) -> Result<Option<ObjectVersion>, StoreError> {
+        Ok(self.read(key)?.map(|it| it.version))
+    }
+
     /// Those of [`Backend::list`] that come behind a key in their order: a store need not tell the others.
     fn list_after(
         &self,
@@ -200,6 +206,15 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Which of two copies was believed when they were looked at last; `None` where there is one.
     fn standing(&self) -> Option<CopyStanding> {
         None
+    }
+
+    /// Whether it may be believed that there is no state: not where it is there in the other form, encrypted or in plain text.
+    fn check_absent(&self) -> Result<(), StoreError> {
+        if self.get(&HEAD.within(&SEALED))?.is_none() || self.get(&MOVED.within(&SEALED))?.is_some()
+        {
+            return Ok(());
+        }
+        Err(SealError::Undeclared { place: self.root().display().to_string() }.into())
     }
 
     /// What messages call a key.

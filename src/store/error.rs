@@ -6,6 +6,7 @@ use crate::engine::state::codec::CodecError;
 use crate::engine::state::copies::{CopiesError, StoreRole};
 use crate::engine::text::advice::{AdvisedCommand, in_world};
 use crate::engine::text::names::OverlayNames;
+use crate::store::seal_error::SealError;
 
 /// Why nothing may be changed any more under a lease.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -122,6 +123,9 @@ pub enum StoreError {
     /// The stack file does not say in a way that can be understood where the state is kept.
     #[error("{}:{line}: {what}", file.display())]
     Undeclared { file: PathBuf, line: u32, what: String, remedy: String },
+    /// The key of an encrypted state, or whether it is one at all.
+    #[error(transparent)]
+    Seal(Box<SealError>),
     #[error(transparent)]
     Remote(Box<RemoteError>),
     /// Which of two copies is believed, or may be written to, is not as somebody wants it.
@@ -130,6 +134,12 @@ pub enum StoreError {
     /// Its answers to puts cannot be believed, so it can keep no lease.
     #[error("{store} cannot keep states: {seen}")]
     Unfit { store: String, seen: String, advice: String },
+}
+
+impl From<SealError> for StoreError {
+    fn from(why: SealError) -> Self {
+        Self::Seal(Box::new(why))
+    }
 }
 
 impl StoreError {
@@ -145,6 +155,11 @@ impl StoreError {
             }
             _ => false,
         }
+    }
+
+    /// Whether what cannot be read may be whole all the same: in a moment, or with the right key.
+    pub fn is_about_asker(&self) -> bool {
+        self.is_transient() || matches!(self, Self::Seal(_))
     }
 
     /// Why, where the file is told already.
@@ -170,6 +185,7 @@ impl StoreError {
             Self::Copies { folder, why } => copies_advice(&named_by(folder).0, why),
             Self::Undeclared { remedy, .. } => remedy.clone(),
             Self::Remote(it) => it.advice.clone(),
+            Self::Seal(it) => it.advice(),
             Self::Unfit { advice, .. } => advice.clone(),
             Self::Io { .. } => "check that the folder exists, is writable, and has free space".into(),
             Self::Held { grip: HeldBy::Switch { to: Some(to) }, .. } => format!(

@@ -1,6 +1,6 @@
 //! A store that is a folder: a key is a file, a prefix is a folder, and the operating system holds the locks.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,9 +113,7 @@ impl Backend for FolderBackend {
     fn lock(&self, key: &StoreKey, mode: LockMode) -> io::Result<LockAttempt> {
         let path = self.place(key);
         let opened = match mode {
-            LockMode::Exclusive => {
-                OpenOptions::new().write(true).create(true).truncate(false).open(&path)
-            }
+            LockMode::Exclusive => private::open_or_create(&path),
             LockMode::Shared => File::open(&path),
         };
         let file = match opened {

@@ -33,6 +33,15 @@ pub static REPORTS: KeyPrefix = KeyPrefix(Cow::Borrowed("reports"));
 /// What people said of tasks that wait for them.
 pub static APPROVALS: KeyPrefix = KeyPrefix(Cow::Borrowed("approvals"));
 
+/// Which stores the state has, and in which of them it goes on: the same for who has no key.
+pub static STORES: StoreKey = StoreKey(Cow::Borrowed("stores"));
+
+/// Word of where a state went.
+pub static MOVED: StoreKey = StoreKey(Cow::Borrowed("moved.json"));
+
+/// What is encrypted: a store of its own in the same place, with keys, a lease and a word of its own.
+pub static SEALED: KeyPrefix = KeyPrefix(Cow::Borrowed("sealed"));
+
 /// The ending of a snapshot that is kept.
 pub const KEPT_SNAPSHOT: &str = "snapshot";
 
@@ -70,6 +79,12 @@ impl StoreKey {
         self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
     }
 
+    /// The same key below another prefix.
+    #[must_use]
+    pub fn within(&self, outer: &KeyPrefix) -> Self {
+        Self(Cow::Owned(format!("{}/{}", outer.0, self.0)))
+    }
+
     /// Its name without its ending: `00000003`
     pub fn stem(&self) -> &str {
         self.split().0
@@ -95,6 +110,13 @@ impl KeyPrefix {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same prefix below another one.
+    #[must_use]
+    pub fn within(&self, outer: &Self) -> Self {
+        let slash = if self.0.is_empty() { "" } else { "/" };
+        Self(Cow::Owned(format!("{}{slash}{}", outer.0, self.0)))
     }
 
     /// The key of this name below it.

@@ -1,6 +1,7 @@
 //! Remembers: keeps state and journal where one writer at a time may change them and a reader never sees half.
 
 pub mod private;
+pub mod seal_error;
 pub mod error;
 pub mod key;
 pub mod backend;
@@ -8,6 +9,7 @@ pub mod files;
 pub mod tracked;
 pub mod folder;
 pub mod remote;
+pub mod sealed;
 pub mod lease_clock;
 pub mod lock_record;
 pub mod keep_alive;
@@ -23,9 +25,11 @@ pub mod open;
 pub mod state_store;
 pub mod copies;
 pub mod restore;
+pub mod rebuild;
 pub mod history;
 pub mod replace;
 pub mod receive;
+pub mod clear;
 pub mod preempt;
 pub mod watch;
 #[cfg(test)]

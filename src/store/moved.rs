@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::backend::{Backend, PutCondition};
 use crate::store::error::StoreError;
-use crate::store::key::{KeyPrefix, StoreKey};
+use crate::store::key::{KeyPrefix, MOVED};
 
 /// The format of what is written; a newer one is read as far as it is understood, since it refuses either way.
 const VERSION: u32 = 1;
@@ -35,13 +35,9 @@ impl Moved {
     }
 }
 
-pub(super) fn key() -> StoreKey {
-    KeyPrefix::ROOT.key("moved.json")
-}
-
 /// Refuses a store whose state has moved on.
 pub fn check_here(backend: &dyn Backend) -> Result<(), StoreError> {
-    let Some(bytes) = backend.get(&key())? else { return Ok(()) };
+    let Some(bytes) = backend.get(&MOVED)? else { return Ok(()) };
     let elsewhere = || Moved::new("another store", "somebody", 0);
     let word: Moved = serde_json::from_slice(&bytes).unwrap_or_else(|_| elsewhere());
     let Moved { to, by, touched, .. } = word;
@@ -52,10 +48,10 @@ pub fn check_here(backend: &dyn Backend) -> Result<(), StoreError> {
 pub fn leave(backend: &dyn Backend, moved: &Moved) -> Result<(), StoreError> {
     let bytes = serde_json::to_vec(moved).expect("plain data serialises");
     backend.ensure_prefix(&KeyPrefix::ROOT)?;
-    backend.put(&key(), &bytes, PutCondition::Always).map(drop)
+    backend.put(&MOVED, &bytes, PutCondition::Always).map(drop)
 }
 
 /// A state that comes back takes the word away.
 pub fn take_away(backend: &dyn Backend) -> Result<(), StoreError> {
-    backend.delete(&key())
+    backend.delete(&MOVED)
 }

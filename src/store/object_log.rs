@@ -135,6 +135,24 @@ impl ObjectLog {
         Ok(ReadAttempt::Read(Box::new(LoadedState { state, end: LogEnd::Chain(Box::new(end)) })))
     }
 
+    /// What is under these keys, without what is damaged: that is told by whoever reads the state.
+    fn readable(&self, keys: &[StoreKey]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let found = match self.backend.get_all(keys) {
+            Err(StoreError::Broken { .. }) => {
+                let mut found = Vec::new();
+                for key in keys {
+                    match self.backend.get(key) {
+                        Err(StoreError::Broken { .. }) => {}
+                        read => found.push(read?),
+                    }
+                }
+                found
+            }
+            found => found?,
+        };
+        Ok(found.into_iter().flatten().collect())
+    }
+
     /// `None` if there is none, or nobody can read it.
     fn readable_head(&self) -> Result<Option<LogHead>, StoreError> {
         match self.head() {
@@ -230,8 +248,7 @@ impl StateLog for ObjectLog {
     fn entries(&self) -> Result<(PathBuf, Vec<u8>), StoreError> {
         let keys = self.backend.list(&ENTRIES)?;
         let mut text = Vec::new();
-        for bytes in self.backend.get_all(&keys)? {
-            let bytes = bytes.unwrap_or_default();
+        for bytes in self.readable(&keys)? {
             let lines_at = bytes.iter().position(|it| *it == b'\n').map_or(0, |it| it + 1);
             text.extend_from_slice(&bytes[lines_at..]);
         }
@@ -265,7 +282,8 @@ impl StateLog for ObjectLog {
 
     fn set_aside(&self, epoch: u64) -> Result<Vec<PathBuf>, StoreError> {
         let mut aside = Vec::new();
-        let head = self.backend.get(&HEAD)?;
+        // What does not open is kept by nobody under its key: a new head takes its place.
+        let head = self.readable(std::slice::from_ref(&HEAD))?.pop();
         let (_, entries) = self.entries()?;
         for (bytes, ending) in [(head, "head"), (Some(entries), KEPT_JOURNAL)] {
             let Some(bytes) = bytes else { continue };
@@ -279,8 +297,8 @@ impl StateLog for ObjectLog {
     /// Behind the last number that anything knows of, entries among it that nobody reads. The head stays what it is until a
     /// snapshot takes its place, and all that was ever saved is kept: which of it is good is for people to find out.
     fn restart(&self, last: u64) -> Result<LogEnd, StoreError> {
-        let found = self.backend.read(&HEAD)?;
-        let known = found.as_ref().and_then(|it| decode_head(&it.bytes).ok());
+        let found = self.backend.version(&HEAD)?;
+        let known = self.readable_head()?;
         let mut head = known.unwrap_or_else(|| LogHead::empty(0));
         for run in self.listed_runs()? {
             if !head.saved.iter().any(|it| it.snapshot == run.snapshot) {
@@ -297,7 +315,7 @@ impl StateLog for ObjectLog {
             batches: 0,
             lines: String::new(),
             head,
-            version: found.map(|it| it.version),
+            version: found,
         })))
     }
 }

@@ -129,10 +129,20 @@ impl Backend for TriedStore {
 
 /// The store of a state, or its stores as one. Connects to nothing before the first request.
 pub fn open_declared(stores: &DeclaredStores, state: &str) -> Arc<dyn Backend> {
+    mirrored(stores, &|it| open(it, state), state)
+}
+
+/// The same, with copies that are opened so; where there is no mirror, the primary store as it is.
+pub fn mirrored(
+    stores: &DeclaredStores,
+    side: &dyn Fn(&StoreLocation) -> Arc<dyn Backend>,
+    state: &str,
+) -> Arc<dyn Backend> {
     let DeclaredStores { primary, mirror, witness } = stores;
     let Some(mirror) = mirror else { return tried(primary, state, Some(stores.named())) };
     Arc::new(MirroredBackend::new(MirrorStores {
-        stores: [open(primary, state), open(mirror, state)],
+        stores: [side(primary), side(mirror)],
+        // It keeps no state.
         witness: witness.as_ref().map(|it| open(it, state)),
         named: stores.named(),
         domains: [primary.fault_domain.clone(), mirror.fault_domain.clone()],

@@ -14,6 +14,11 @@ pub fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)
 }
 
+/// A file that may be there, to be locked.
+pub fn open_or_create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(MODE).open(path)
+}
+
 /// Puts a whole file in place of one of this name, durably: a reader, or a crash, meets the old one or the new one. Whatever
 /// stands beside it under a name that could be taken for a draft of it is left alone.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -42,10 +42,16 @@ impl StateStore {
         let log = self.log();
         let known = KnownSerials::of(self.backend(), log)?;
         let parts = log.restorable_parts()?;
-        let kept_snapshot = parts.iter().rev().find_map(|it| self.whole(it));
+        let mut kept_snapshot = None;
+        for part in parts.iter().rev() {
+            kept_snapshot = self.whole(part)?;
+            if kept_snapshot.is_some() {
+                break;
+            }
+        }
         // What cannot be read is not there, unless it may be in a moment.
         let in_place = match log.snapshot() {
-            Err(why) if !why.is_transient() => None,
+            Err(why) if !why.is_about_asker() => None,
             read => read?.1,
         };
         let snapshots = [in_place.as_deref().and_then(sound), kept_snapshot];
@@ -55,7 +61,7 @@ impl StateStore {
         let mut journals = Vec::new();
         for part in parts.iter().filter(|it| it.kind == KeptKind::Entries) {
             journals.push(match log.part(part) {
-                Err(why) if !why.is_transient() => Vec::new(),
+                Err(why) if !why.is_about_asker() => Vec::new(),
                 read => read?.unwrap_or_default(),
             });
         }
@@ -88,9 +94,13 @@ impl StateStore {
         address: &Address,
     ) -> Result<Option<Record>, StoreError> {
         let parts = self.log().kept()?;
-        let states = parts.iter().rev().filter_map(|it| self.whole(it));
-        let mut ours = states.filter(|it| it.lineage == state.lineage);
-        Ok(ours.find_map(|mut it| it.records.remove(address)))
+        for part in parts.iter().rev() {
+            let ours = self.whole(part)?.filter(|it| it.lineage == state.lineage);
+            if let Some(record) = ours.and_then(|mut it| it.records.remove(address)) {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
     }
 
     /// Puts it in place under a lease, one serial further than anything that is known.
@@ -116,12 +126,16 @@ impl StateStore {
         Ok(Restored { state, aside })
     }
 
-    /// The state of a snapshot of the history that is whole and sound.
-    fn whole(&self, part: &KeptPart) -> Option<State> {
+    /// The state of a snapshot of the history that is whole and sound. What may be whole in a moment, or with the right key, is not
+    /// passed over: an older one would be taken for the newest.
+    fn whole(&self, part: &KeptPart) -> Result<Option<State>, StoreError> {
         if part.kind != KeptKind::Snapshot {
-            return None;
+            return Ok(None);
         }
-        sound(&self.log().part(part).ok().flatten()?)
+        match self.log().part(part) {
+            Err(why) if !why.is_about_asker() => Ok(None),
+            read => Ok(read?.as_deref().and_then(sound)),
+        }
     }
 }
 

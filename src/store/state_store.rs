@@ -186,6 +186,9 @@ impl StateStore {
         let known = known?;
         let read = self.log.read()?;
         let state = read.state.as_ref();
+        if state.is_none() {
+            self.backend.check_absent()?;
+        }
         if let Some(OutdatedState { what, told_by }) = known.lacking(state) {
             let (folder, has) = (self.folder().to_owned(), state.map(|it| it.serial));
             return Err(StoreError::Outdated { folder, has, what, told_by });

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::store::error::StoreError;
-use crate::store::key::{JOURNAL, LEASE, SNAPSHOT};
+use crate::store::key::{JOURNAL, KeyPrefix, LEASE, SEALED, SNAPSHOT};
 
 /// A larger index is not parsed here; then git itself is asked. That of the largest public repositories is a quarter of this.
 const INDEX_BYTES_MAX: u64 = 512 * 1024 * 1024;
@@ -37,9 +37,15 @@ fn tracked(state: &Path) -> Option<(PathBuf, String, Vec<String>)> {
     let folder = folder.replace(std::path::MAIN_SEPARATOR, "/");
     let is_state = |path: &str| {
         let below = path.strip_prefix(&folder).and_then(|it| it.strip_prefix('/'));
-        let is_lease =
-            |it: &str| it.strip_prefix(LEASE.as_str()).is_some_and(|it| it.starts_with('/'));
-        below.is_some_and(|it| it == SNAPSHOT.as_str() || it == JOURNAL.as_str() || is_lease(it))
+        let is_within = |it: &str, prefix: &KeyPrefix| {
+            it.strip_prefix(prefix.as_str()).is_some_and(|it| it.starts_with('/'))
+        };
+        below.is_some_and(|it| {
+            it == SNAPSHOT.as_str()
+                || it == JOURNAL.as_str()
+                || is_within(it, &LEASE)
+                || is_within(it, &SEALED)
+        })
     };
     let git = git_folder(&repository.join(".git"))?;
     let index = git.join("index");
@@ -173,9 +179,14 @@ mod tests {
         let state = folder.join("state/shop");
         std::fs::create_dir_all(state.join("lease")).unwrap();
         std::fs::create_dir_all(state.join("history")).unwrap();
-        for file in
-            ["state.snapshot", "journal", "lease/00000001.claim", "history/00000001.journal"]
-        {
+        std::fs::create_dir_all(state.join("sealed")).unwrap();
+        for file in [
+            "state.snapshot",
+            "journal",
+            "lease/00000001.claim",
+            "sealed/head",
+            "history/00000001.journal",
+        ] {
             std::fs::write(state.join(file), file).unwrap();
         }
         std::fs::write(folder.join("state/.gitkeep"), "").unwrap();
@@ -194,7 +205,7 @@ mod tests {
         assert_eq!(tracked(&state), None, "no index");
         assert!(git(folder, &["add", "state/.gitkeep", "state/shop/history"]));
         assert_eq!(tracked(&state), None, "what is kept beside it is no state");
-        let expected = ["journal", "lease/00000001.claim", "state.snapshot"];
+        let expected = ["journal", "lease/00000001.claim", "sealed/head", "state.snapshot"];
         let expected: Vec<String> = expected.iter().map(|it| format!("state/shop/{it}")).collect();
         assert!(git(folder, &["add", "-A"]));
         for version in ["2", "3", "4"] {

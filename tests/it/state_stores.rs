@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::{Home, Running};
 
-const REGION: &str = "eu-west-1";
+pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const TABLE: &str = "tiny-state";
 
 const TINY: &str = "# What is sold.

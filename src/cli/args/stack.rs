@@ -71,6 +71,17 @@ pub struct LossArgs {
     pub include_pending: bool,
 }
 
+/// A switch without the store.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BundleArgs {
+    /// Bundle of `state export` to switch from, with no store, checkout or git; no shared lease protects such a switch
+    #[arg(long, value_name = "BUNDLE", value_hint = ValueHint::FilePath)]
+    pub from: Option<PathBuf>,
+    /// With --from and --yes: accept that another machine may be switching or applying at the same time
+    #[arg(long, requires = "from")]
+    pub no_shared_lease: bool,
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Plain {
     #[default]
@@ -180,4 +191,18 @@ pub enum Format {
     Json,
     Markdown,
     Html,
+}
+
+/// What is special about the way home.
+#[derive(Debug, Clone, Args)]
+pub struct FailbackArgs {
+    /// Fault domain that is still down and must not be touched (repeatable)
+    #[arg(long, value_name = "FAULT_DOMAIN")]
+    pub lost: Vec<String>,
+    /// Keep standby-only resources instead of deleting them
+    #[arg(long)]
+    pub keep_standby: bool,
+    /// Also apply changes that were pending before the switch
+    #[arg(long)]
+    pub include_pending: bool,
 }

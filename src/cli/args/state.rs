@@ -78,14 +78,27 @@ pub enum StateCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Save state, layers, files and the plan of each failover in one file, for `failover --from`
+    ///
+    /// It holds all that a switch needs where neither the store, nor git, nor a checkout can be reached. Recovery reports are not in it.
+    Export {
+        #[command(flatten)]
+        state: StateArgs,
+        /// Write it into this file, which only its owner can read; an older bundle there is replaced
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// Put a document of `state pull` in place of the state
     ///
     /// Refused are other lineages, older serials, and an equal serial with other content. What was there stays in the history.
     Push {
         #[command(flatten)]
         state: StateArgs,
-        /// Document of `lifeboat state pull`
+        /// Document of `lifeboat state pull`, or of a switch from a bundle
         file: PathBuf,
+        /// Serial from which a switch from a bundle went on without the store; what the store has saved since then is replaced
+        #[arg(long, value_name = "SERIAL")]
+        forked_at: Option<u64>,
         /// Skip interactive approval
         #[arg(long)]
         yes: bool,
@@ -103,6 +116,12 @@ pub enum StateCommand {
         /// Third store, which decides whether one copy goes on without the other; left out: none
         #[arg(long, value_name = "STORE", requires = "mirror")]
         witness: Option<String>,
+        /// Encrypt it there, with the key in this variable of the environment
+        #[arg(long, value_name = "VARIABLE", conflicts_with = "no_encrypt")]
+        encrypt: Option<String>,
+        /// Keep it there in plain text; without either flag it stays as it is
+        #[arg(long)]
+        no_encrypt: bool,
         /// Skip interactive approval
         #[arg(long)]
         yes: bool,
@@ -111,6 +130,22 @@ pub enum StateCommand {
     Mirror {
         #[command(subcommand)]
         change: MirrorChange,
+    },
+    /// Record what the clouds show of a stack whose state is lost; no resource is changed
+    ///
+    /// Resources are known by ownership tags, and by names inside of what is ours. What cannot be decided is listed.
+    Rebuild {
+        #[command(flatten)]
+        state: StateArgs,
+        #[command(flatten)]
+        of: RebuildArgs,
+    },
+    /// Encrypt the state with the newest key, all workspaces of the stack included
+    ///
+    /// The stack file names both keys meanwhile: `encrypt: { key_env: NEW, old_key_env: OLD }`.
+    Rekey {
+        #[command(flatten)]
+        state: StateArgs,
     },
     /// Resolve an interrupted operation, a task whose outcome is unknown, or two copies of a state that contradict each other
     Resolve {
@@ -135,6 +170,23 @@ pub enum StateCommand {
         #[arg(value_enum, conflicts_with_all = ["id", "nothing"])]
         outcome: Option<TaskOutcome>,
     },
+}
+
+/// What the lost state was of.
+#[derive(Debug, Clone, Args)]
+pub struct RebuildArgs {
+    /// Home overlay, as of the first apply (repeatable, in order)
+    #[arg(short = 'o', long = "overlay", value_name = "OVERLAY")]
+    pub overlays: Vec<String>,
+    /// Overlay that was active on top of them, if users had been switched
+    #[arg(long, value_name = "OVERLAY")]
+    pub active: Option<String>,
+    /// Take this resource for the one at this address (repeatable)
+    #[arg(long, value_name = "ADDRESS=ID")]
+    pub take: Vec<String>,
+    /// Skip interactive approval
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// What is approved, and why.
@@ -185,6 +237,7 @@ impl StateCommand {
             | Self::Log { state, .. }
             | Self::Show { state, .. }
             | Self::Pull { state, .. }
+            | Self::Export { state, .. }
             | Self::Push { state, .. }
             | Self::Mv { state, .. }
             | Self::Rm { state, .. }
@@ -192,6 +245,8 @@ impl StateCommand {
             | Self::Unprotect { state, .. }
             | Self::Migrate { state, .. }
             | Self::Mirror { change: MirrorChange::Suspend(state) | MirrorChange::Resume(state) }
+            | Self::Rebuild { state, .. }
+            | Self::Rekey { state }
             | Self::Resolve { state, .. } => state,
         }
     }

@@ -143,7 +143,7 @@ async fn saved(
     world: &WorldArgs,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
-    let (plan, envelope) = read(file)?;
+    let (plan, envelope) = read(&context.directory, file)?;
     require_terminal(consent)?;
     let name = StackName { stack: &plan.stack, workspace: plan.instance.as_deref() };
     let name = name.to_string();

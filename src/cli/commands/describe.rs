@@ -12,6 +12,7 @@ use crate::engine::text::diagnostic::nearest;
 use crate::kinds::{builtin, example};
 use crate::ops::error::OpsError;
 use crate::store::remote::schema::state_schema;
+use crate::store::sealed::declared::with_encrypt;
 
 pub fn kinds(kind: Option<&str>) -> Result<Exit, OpsError> {
     let catalog = builtin();
@@ -124,7 +125,7 @@ fn line(name: &str, attribute: &Attribute) -> String {
 }
 
 pub fn schema() -> Exit {
-    let schema = json_schema(&builtin(), state_schema());
+    let schema = json_schema(&builtin(), with_encrypt(state_schema()));
     out::data(&serde_json::to_string_pretty(&schema).expect("JSON prints"));
     Exit::Done
 }

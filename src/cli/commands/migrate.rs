@@ -14,15 +14,89 @@ use crate::ops::change_mirror::MigrationOrder;
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::stores::StateSite;
-use crate::ops::migrate::{address, block, destination, migrate};
+use crate::ops::migrate::{block, declared_site, destination, migrate};
 use crate::store::lock_record::wall;
+use crate::store::remote::location::LocationError;
+use crate::store::sealed::declared::StateEncryption;
 
-/// The stores that somebody names.
-#[derive(Debug, Clone, Copy)]
+/// In which form a state goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MigratedForm {
+    AsItIs,
+    /// With the key in this variable.
+    Encrypted(String),
+    Plain,
+}
+
+impl MigratedForm {
+    /// What the flags say.
+    pub fn of(encrypt: Option<String>, no_encrypt: bool) -> Self {
+        match (encrypt, no_encrypt) {
+            (Some(variable), _) => Self::Encrypted(variable),
+            (None, true) => Self::Plain,
+            (None, false) => Self::AsItIs,
+        }
+    }
+}
+
+/// The stores that somebody names, and the form.
+#[derive(Debug, Clone)]
 pub struct NewStores<'a> {
     pub to: &'a str,
     pub mirror: Option<&'a str>,
     pub witness: Option<&'a str>,
+    pub form: MigratedForm,
+}
+
+/// Where to, as it was typed, in the form that was asked for.
+fn wanted(place: &StackRef, wanted: NewStores<'_>) -> Result<StateSite, OpsError> {
+    let NewStores { to, mirror, witness, form } = wanted;
+    let mut target = destination(place, to, mirror, witness)?;
+    if let (StateSite::Remote(stores), Some(there)) = (&mut target, declared_site(place)?.stores())
+        && form != MigratedForm::AsItIs
+        && mirror.is_none()
+        && there.primary.identity() == stores.primary.identity()
+    {
+        // Who changes the form alone keeps the stores.
+        stores.mirror.clone_from(&there.mirror);
+        stores.witness.clone_from(&there.witness);
+    }
+    let wrong =
+        |why: LocationError| OpsError::usage(format!("`--encrypt`: {}", why.what), why.remedy);
+    Ok(match form {
+        MigratedForm::Plain => target,
+        MigratedForm::AsItIs => target.in_form(declared_site(place)?.encryption().cloned()),
+        MigratedForm::Encrypted(variable) => {
+            let declared = declared_site(place)?;
+            // Old keys that are declared beside it stay.
+            let same = declared.encryption().filter(|it| it.key_env == variable).cloned();
+            let named = || StateEncryption::with(&variable).map_err(wrong);
+            target.in_form(Some(same.map_or_else(named, Ok)?))
+        }
+    })
+}
+
+/// What is lost, and what has to be kept, where the state changes its form.
+fn warn_of_form(place: &StackRef, target: &StateSite) -> Result<(), OpsError> {
+    let from = declared_site(place)?;
+    match target.encryption() {
+        Some(it) => {
+            out::talk(&format!(
+                "it is encrypted with the key in {}: without that key nobody can read it any more, so keep the key where the state is not",
+                it.key_env
+            ));
+            if from.encryption().is_none() {
+                out::talk(
+                    "what is left in plain text is removed, its history included; backups and old versions in a bucket are not",
+                );
+            }
+        }
+        None if from.encryption().is_some() => out::talk(
+            "it is in plain text from then on; what is left encrypted is removed, its history included",
+        ),
+        None => {}
+    }
+    Ok(())
 }
 
 pub fn run(
@@ -47,7 +121,7 @@ pub fn run(
             format!("move them all: name the stack, `{}`", place.stack),
         ));
     }
-    let target = destination(&place, to.to, to.mirror, to.witness)?;
+    let target = wanted(&place, to)?;
     let file = place.file();
     let shown = place.shown(&file);
     let edited = || -> Result<String, OpsError> {
@@ -63,7 +137,8 @@ pub fn run(
     };
     // Before anything is moved: what cannot be written by us, somebody has to write.
     edited()?;
-    out::talk(&format!("the state of {} moves to {}", place.stack, address(&target)));
+    out::talk(&format!("the state of {} moves to {}", place.stack, target.described()));
+    warn_of_form(&place, &target)?;
     if !may("Move it?", yes)? {
         return Ok(Exit::Refused);
     }
@@ -83,6 +158,14 @@ pub fn run(
         StateSite::Folder(folder) => format!(
             "names no store any more: the state is on this machine alone, in {}, and no other checkout or pipeline has it",
             place.shown(folder)
+        ),
+        StateSite::Sealed(inner, it) if matches!(**inner, StateSite::Folder(_)) => format!(
+            "says that the state is encrypted with the key in {}; it is on this machine alone",
+            it.key_env
+        ),
+        StateSite::Sealed(_, it) => format!(
+            "names the new store; every checkout and every pipeline uses it once it is committed, and needs the key in {}",
+            it.key_env
         ),
         StateSite::Remote(_) => {
             "names the new store; every checkout and every pipeline uses it once it is committed"

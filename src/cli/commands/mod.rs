@@ -17,8 +17,12 @@ pub mod explain;
 pub mod init;
 pub mod task;
 pub mod migrate;
+pub mod rekey;
+pub mod rebuild;
 pub mod recorded;
 pub mod copies;
+pub mod bundle;
+pub mod break_glass;
 pub mod state_history;
 pub mod state_document;
 pub mod state;
@@ -68,25 +72,22 @@ pub async fn run(
             apply::destroy(&context, &layers, &world, allow_delete, consent).await
         }
         Command::Failover {
-            target, to, losing, last_good, unattended, allow, world, yes, ..
-        } => {
-            let wanted = SwitchArgs::home(allow, world, yes).away(last_good, !unattended);
-            let Some(to) = to else {
-                return Err(where_to::where_to(&context, &target, &wanted.world).await?);
-            };
-            switch::failover(&context, &target, &to, &losing, &wanted).await
-        }
-        Command::Failback {
             target,
-            lost,
-            keep_standby,
-            include_pending,
+            to,
+            losing,
+            last_good,
+            unattended,
             allow,
             world,
             yes,
+            without,
             ..
         } => {
-            let back = switch::Back { lost, keep_standby, include_pending };
+            let wanted = SwitchArgs::home(allow, world, yes).away(last_good, !unattended);
+            let to = to.as_deref();
+            break_glass::failover(&context, &target, (to, &without), &losing, &wanted).await
+        }
+        Command::Failback { target, back, allow, world, yes, .. } => {
             switch::failback(&context, &target, back, &SwitchArgs::home(allow, world, yes)).await
         }
         Command::Recovered { state, fault_domain: it } => {
@@ -102,7 +103,7 @@ pub async fn run(
             reports::reports(&context, &state, name.as_deref(), format).await
         }
         Command::Watch { watch, world } => watch::run(&context, &watch, &world).await,
-        Command::State(command) => state::run(&context, command),
+        Command::State(command) => state::run(&context, command).await,
         Command::Sandbox(command) => sandbox::run(&context, command).await,
         Command::Completions { shell } => describe::completions(shell),
         Command::Man { command } => describe::man(&command),

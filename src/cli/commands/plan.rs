@@ -19,6 +19,7 @@ use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Severity};
 use crate::ops::contained::link_on_the_way;
 use crate::ops::error::OpsError;
+use crate::ops::load::sealed_files::{SavedSort, open_saved, seal_for};
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::plan::make::Proposed;
@@ -29,6 +30,7 @@ use crate::render::plan::outline::ShownPlan;
 use crate::render::plan::text::{TextOptions, text};
 use crate::render::words::moment;
 use crate::store::private::replace;
+use crate::store::sealed::seal::is_sealed;
 
 /// How many bytes of a file tell whether it is a plan: a plan begins with its format, well within this.
 const HEAD: usize = 64;
@@ -74,7 +76,10 @@ pub async fn plan(
     note_drill(&ask.place, &proposed.desired.stack);
     if let Some(file) = &wanted.out {
         let path = context.directory.join(file);
-        save(&ask.place.root, &path, &encode(&proposed.plan, &envelope))?;
+        let text = encode(&proposed.plan, &envelope);
+        let sandbox = world.sandbox;
+        let bytes = seal_for(&ask.place, sandbox, SavedSort::Plan, text.as_bytes())?;
+        save(&ask.place.root, &path, &bytes)?;
         let shown = file.display().to_string();
         let use_ = if proposed.plan.refusals().next().is_some() {
             "a guard refused it, so it cannot be applied".to_owned()
@@ -157,21 +162,24 @@ pub fn note_drill(place: &StackRef, stack: &Stack) {
 }
 
 pub fn show(context: &CommandContext, file: &Path, shape: &ShapeArgs) -> Result<Exit, OpsError> {
-    let (plan, envelope) = read(&context.directory.join(file))?;
+    let (plan, envelope) = read(&context.directory, &context.directory.join(file))?;
     print(&plan, &envelope, shape, context.color);
     Ok(Exit::Done)
 }
 
-/// Reads a saved plan.
-pub fn read(file: &Path) -> Result<(Plan, PlanEnvelope), OpsError> {
-    let mut text = String::new();
+/// Reads a saved plan; `from` is where stacks are looked for, whose keys open one that is encrypted.
+pub fn read(from: &Path, file: &Path) -> Result<(Plan, PlanEnvelope), OpsError> {
+    let mut bytes = Vec::new();
     let read =
-        std::fs::File::open(file).and_then(|it| it.take(PLAN_BYTES_MAX).read_to_string(&mut text));
+        std::fs::File::open(file).and_then(|it| it.take(PLAN_BYTES_MAX).read_to_end(&mut bytes));
     read.map_err(|source| OpsError::File { file: file.to_owned(), source })?;
-    decode(&text).map_err(|why| {
+    let wrong = |why: &dyn std::fmt::Display| {
         let what = format!("{} is not a plan: {why}", file.display());
         OpsError::input(what, "create one with `plan --out`")
-    })
+    };
+    let bytes = open_saved(file, from, SavedSort::Plan, bytes)?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong(&"it is not UTF-8"))?;
+    decode(&text).map_err(|why| wrong(&why))
 }
 
 /// The plan with the commands of its notes as they are to be typed here.
@@ -209,7 +217,7 @@ fn print(plan: &Plan, envelope: &PlanEnvelope, shape: &ShapeArgs, color: bool) {
 }
 
 /// A plan file appears whole or not at all, and only where nothing is, or an older plan.
-fn save(root: &Path, file: &Path, text: &str) -> Result<(), OpsError> {
+fn save(root: &Path, file: &Path, bytes: &[u8]) -> Result<(), OpsError> {
     let wrong = |what: String| {
         let help =
             "name a file that does not exist yet or that holds an older plan; nothing was written";
@@ -227,13 +235,14 @@ fn save(root: &Path, file: &Path, text: &str) -> Result<(), OpsError> {
             let mut head = [0; HEAD];
             let read = std::fs::File::open(file).and_then(|mut it| it.read(&mut head));
             let length = read.map_err(|why| wrong(why.to_string()))?;
+            let is_plan = is_sealed(&head[..length]);
             let head = String::from_utf8_lossy(&head[..length]);
-            if !head.trim_start().starts_with("{\n  \"format_version\"") && length > 0 {
+            if !is_plan && !head.trim_start().starts_with("{\n  \"format_version\"") && length > 0 {
                 return Err(wrong("it already exists and is not a plan".into()));
             }
         }
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => {}
         Err(why) => return Err(wrong(why.to_string())),
     }
-    replace(file, text.as_bytes()).map_err(|why| wrong(format!("it cannot be written: {why}")))
+    replace(file, bytes).map_err(|why| wrong(format!("it cannot be written: {why}")))
 }

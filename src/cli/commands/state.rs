@@ -3,8 +3,11 @@
 use crate::cli::args::state::ApproveArgs;
 use crate::cli::args::{StateArgs, StateCommand};
 use crate::cli::commands::apply::may;
+use crate::cli::commands::migrate::MigratedForm;
 use crate::cli::commands::recorded::{nothing_there, now, read, store};
-use crate::cli::commands::{copies, migrate, state_document, state_history, task};
+use crate::cli::commands::{
+    bundle, copies, migrate, rebuild, rekey, state_document, state_history, task,
+};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
@@ -20,7 +23,7 @@ use crate::ops::plan::recover::adopted;
 /// The widest column of addresses, in characters; a longer address pushes its own line only. 80 is a common terminal.
 const COLUMN_MAX: usize = 80;
 
-pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsError> {
+pub async fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsError> {
     match command {
         StateCommand::List(state) => {
             list(&read(&store(context, &state)?)?);
@@ -59,18 +62,21 @@ pub fn run(context: &CommandContext, command: StateCommand) -> Result<Exit, OpsE
         StateCommand::Restore { state, address: Some(address), yes, .. } => {
             return put_back(context, &state, &address, yes);
         }
-        StateCommand::Push { state, file, yes } => {
-            return state_document::push(context, &state, &file, yes);
+        StateCommand::Push { state, file, forked_at, yes } => {
+            return state_document::push(context, &state, (&file, forked_at), yes);
         }
-        StateCommand::Migrate { state, to, mirror, witness, yes } => {
-            let to = migrate::NewStores {
-                to: &to,
-                mirror: mirror.as_deref(),
-                witness: witness.as_deref(),
-            };
-            return migrate::run(context, &state, to, yes);
+        StateCommand::Migrate { state, to, mirror, witness, encrypt, no_encrypt, yes } => {
+            let form = MigratedForm::of(encrypt, no_encrypt);
+            let (mirror, witness) = (mirror.as_deref(), witness.as_deref());
+            let stores = migrate::NewStores { to: &to, mirror, witness, form };
+            return migrate::run(context, &state, stores, yes);
         }
         StateCommand::Mirror { change } => return copies::change(context, &change),
+        StateCommand::Export { state, out } => {
+            return bundle::export(context, &state, &out).await;
+        }
+        StateCommand::Rebuild { state, of } => return rebuild::run(context, &state, &of).await,
+        StateCommand::Rekey { state } => return rekey::run(context, &state),
         StateCommand::Resolve { state, keep: Some(keep), yes, .. } => {
             return copies::keep(context, &state, keep, yes);
         }

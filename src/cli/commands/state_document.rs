@@ -12,6 +12,7 @@ use crate::engine::state::document::encode_document;
 use crate::engine::state::replaced::{ContentDifference, PushTarget, PushVerdict};
 use crate::engine::text::advice::AdvisedCommand as Typed;
 use crate::ops::error::OpsError;
+use crate::ops::load::sealed_files::{SavedSort, open_saved};
 use crate::ops::load::session::CloudTarget;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::surgery::{self, PushOutcome};
@@ -66,24 +67,31 @@ pub fn pull(
 pub fn push(
     context: &CommandContext,
     args: &StateArgs,
-    file: &Path,
+    (file, forked_at): (&Path, Option<u64>),
     yes: bool,
 ) -> Result<Exit, OpsError> {
     let store = store(context, args)?;
     let name = StackRef::find(&args.stack, &context.directory)?.name();
     let shown = file.display().to_string();
-    let text = text_of(&context.directory.join(file))?;
+    let text = text_of(context, file)?;
     let pushed = surgery::document(&shown, &text)?;
     let world = if args.world.sandbox { CloudTarget::Sandbox } else { CloudTarget::Clouds };
     let there = store.load()?;
-    let target = PushTarget { name: &name, world: world.word(), there: there.as_ref() };
+    let target = PushTarget { name: &name, world: world.word(), there: there.as_ref(), forked_at };
     let verdict = surgery::judge(&store, target, &shown, &pushed)?;
     match (&there, verdict) {
         (_, PushVerdict::Unchanged) => {
             out::talk(&format!("the store has this state already, serial {}", pushed.serial));
             return Ok(Exit::Done);
         }
-        (Some(there), _) => {
+        (Some(there), verdict) => {
+            if verdict == PushVerdict::Forked && Some(there.serial) != forked_at {
+                out::talk(&format!(
+                    "the store went on as well, to serial {}: what it has recorded since serial {} is given up, and stays in the history",
+                    there.serial,
+                    forked_at.unwrap_or_default()
+                ));
+            }
             out::talk(&format!(
                 "serial {} takes the place of serial {}",
                 pushed.serial, there.serial
@@ -116,19 +124,23 @@ pub fn push(
     Ok(Exit::Done)
 }
 
-fn text_of(path: &Path) -> Result<String, OpsError> {
+/// A document, opened if it is encrypted.
+fn text_of(context: &CommandContext, file: &Path) -> Result<String, OpsError> {
     use std::io::Read as _;
 
-    let wrong = |source| OpsError::File { file: path.to_owned(), source };
-    let mut text = String::new();
+    let path = context.directory.join(file);
+    let wrong = |source| OpsError::File { file: path.clone(), source };
+    let mut bytes = Vec::new();
     // Of a device or a pipe nobody knows the size before it is read.
-    let file = std::fs::File::open(path).map_err(wrong)?;
-    file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(wrong)?;
-    if text.len() as u64 > BYTES_MAX {
+    let opened = std::fs::File::open(&path).map_err(wrong)?;
+    opened.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(wrong)?;
+    if bytes.len() as u64 > BYTES_MAX {
         return Err(OpsError::input(
             format!("{} is larger than 1 GiB", path.display()),
             "nothing was changed; use a document as `state pull` writes it",
         ));
     }
-    Ok(text)
+    let bytes = open_saved(file, &context.directory, SavedSort::Document, bytes)?;
+    String::from_utf8(bytes)
+        .map_err(|_| wrong(std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8")))
 }

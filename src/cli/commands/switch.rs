@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::args::{AllowArgs, LossArgs, StateArgs, TargetArgs, WorldArgs};
+use crate::cli::args::{AllowArgs, FailbackArgs, LossArgs, StateArgs, TargetArgs, WorldArgs};
 use crate::cli::commands::apply::{Consent, Went, go_on, require_terminal, settled_with};
 use crate::cli::commands::status::pending;
 use crate::cli::context::CommandContext;
@@ -55,13 +55,6 @@ impl SwitchArgs {
     pub fn away(self, last_good: Option<jiff::Timestamp>, promotes: bool) -> Self {
         Self { last_good: last_good.map(jiff::Timestamp::as_millisecond), promotes, ..self }
     }
-}
-
-/// What is special about the way home.
-pub struct Back {
-    pub lost: Vec<String>,
-    pub keep_standby: bool,
-    pub include_pending: bool,
 }
 
 pub async fn failover(
@@ -127,7 +120,7 @@ pub async fn failover(
 pub async fn failback(
     context: &CommandContext,
     target: &TargetArgs,
-    back: Back,
+    back: FailbackArgs,
     wanted: &SwitchArgs,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };

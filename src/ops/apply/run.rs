@@ -9,7 +9,7 @@ use crate::engine::address::Address;
 use crate::engine::lang::merge::variables::remembered;
 use crate::engine::observed::Observation;
 use crate::engine::plan::model::change::{
-    Action, Drift, DriftedAttribute, LossDeclaration, SkippedGate,
+    Action, Change, Drift, DriftedAttribute, LossDeclaration, SkippedGate,
 };
 use crate::engine::plan::planner::Intent;
 use crate::engine::schema::Kind;
@@ -220,8 +220,15 @@ fn refreshed(session: &Session, state: &State, proposed: &Proposed, at: i64) -> 
     let plan = &proposed.plan;
     let drifted: BTreeMap<&Address, &Drift> =
         plan.drift.iter().map(|it| (&it.address, it)).collect();
+    // What waits is not as desired: recorded as it is seen, the next plan would take back what somebody else did without a word.
+    let is_settled = |it: &&Change| {
+        it.action == Action::NoOp
+            && it.deferred.is_none()
+            && it.unknown.is_none()
+            && it.frozen.is_none()
+    };
     let settled: BTreeSet<&Address> =
-        plan.changes.iter().filter(|it| it.action == Action::NoOp).map(|it| &it.address).collect();
+        plan.changes.iter().filter(is_settled).map(|it| &it.address).collect();
     let mut entries = Vec::new();
     for (address, record) in &state.records {
         let Some(Observation::Exists { attributes, .. }) = proposed.observed.get(address) else {

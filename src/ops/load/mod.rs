@@ -2,6 +2,8 @@
 
 pub mod stack_ref;
 pub mod stores;
+pub mod sealed_files;
+pub mod stack_files;
 pub mod session;
 pub mod layers;
 pub mod switch_target;

@@ -16,8 +16,10 @@ use crate::store::backend::{Backend, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::StoreError;
 use crate::store::folder::FolderBackend;
 use crate::store::key::{KeyPrefix, StoreKey};
-use crate::store::open::open_declared;
+use crate::store::open::{mirrored, open, open_declared};
 use crate::store::remote::location::{DeclaredStores, LocationError, StoreLocation};
+use crate::store::sealed::backend::{SealedBackend, SealedPlace};
+use crate::store::sealed::declared::{ENCRYPT, StateEncryption};
 
 /// A store that nobody can tell which it is: whatever is asked of it, it says why.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub enum StateSite {
     /// In this folder.
     Folder(PathBuf),
     Remote(Box<DeclaredStores>),
+    /// Encrypted in one of those.
+    Sealed(Box<StateSite>, StateEncryption),
 }
 
 /// The stores of two copies that this process has opened: what became of them is told once, when the command ends.
@@ -43,6 +47,63 @@ static OPENED: Mutex<Vec<Arc<dyn Backend>>> = Mutex::new(Vec::new());
 pub fn standings() -> Vec<CopyStanding> {
     let opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
     opened.iter().filter_map(|it| it.standing()).collect()
+}
+
+/// How the folder is named where the address of a store may stand.
+pub const FOLDER: &str = "folder";
+
+impl StateSite {
+    /// What a place is called where one can be given.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Folder(_) => FOLDER.into(),
+            Self::Remote(stores) => stores.primary.to_string(),
+            Self::Sealed(inner, _) => inner.address(),
+        }
+    }
+
+    /// The same for people, with its other stores, and the form in which the state is kept there.
+    pub fn described(&self) -> String {
+        match self {
+            Self::Folder(_) => FOLDER.into(),
+            Self::Remote(stores) => {
+                let more = [("mirror", &stores.mirror), ("witness", &stores.witness)];
+                let more = more.map(|(word, it)| it.as_ref().map(|it| format!(", {word} {it}")));
+                stores.primary.to_string() + &more.map(Option::unwrap_or_default).concat()
+            }
+            Self::Sealed(inner, _) => format!("{}, encrypted", inner.described()),
+        }
+    }
+
+    /// The same place with keys, or without.
+    #[must_use]
+    pub fn in_form(self, encryption: Option<StateEncryption>) -> Self {
+        let plain = match self {
+            Self::Sealed(inner, _) => *inner,
+            plain => plain,
+        };
+        match encryption {
+            Some(it) => Self::Sealed(Box::new(plain), it),
+            None => plain,
+        }
+    }
+
+    /// With which keys it is encrypted.
+    pub fn encryption(&self) -> Option<&StateEncryption> {
+        match self {
+            Self::Sealed(_, encryption) => Some(encryption),
+            Self::Folder(_) | Self::Remote(_) => None,
+        }
+    }
+
+    /// The stores behind a network that it names.
+    pub fn stores(&self) -> Option<&DeclaredStores> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Remote(stores) => Some(stores),
+            Self::Sealed(inner, _) => inner.stores(),
+        }
+    }
 }
 
 /// The store of this state.
@@ -64,8 +125,66 @@ pub fn backend(place: &StackRef, is_sandbox: bool) -> Arc<dyn Backend> {
 pub fn at(site: &StateSite, place: &StackRef) -> Arc<dyn Backend> {
     match site {
         StateSite::Folder(folder) => Arc::new(FolderBackend::new(folder)),
-        StateSite::Remote(stores) => open_declared(stores, &place.name()),
+        StateSite::Remote(stores) => open_stores(stores, place, None),
+        StateSite::Sealed(inner, encryption) => match &**inner {
+            StateSite::Remote(stores) => open_stores(stores, place, Some(encryption)),
+            folder => Arc::new(sealed(at(folder, place), folder.address(), place, encryption)),
+        },
     }
+}
+
+/// One store of a state, whatever others there are.
+pub fn open_side(
+    location: &StoreLocation,
+    place: &StackRef,
+    encryption: Option<&StateEncryption>,
+) -> Arc<dyn Backend> {
+    let plain = open(location, &place.name());
+    match encryption {
+        Some(it) => Arc::new(sealed(plain, location.to_string(), place, it)),
+        None => plain,
+    }
+}
+
+/// The store of a state, or its stores as one, each of them encrypted by itself.
+pub fn open_stores(
+    stores: &DeclaredStores,
+    place: &StackRef,
+    encryption: Option<&StateEncryption>,
+) -> Arc<dyn Backend> {
+    if stores.mirror.is_some() {
+        return mirrored(stores, &|it| open_side(it, place, encryption), &place.name());
+    }
+    let plain = open_declared(stores, &place.name());
+    match encryption {
+        Some(it) => Arc::new(sealed(plain, stores.primary.to_string(), place, it)),
+        None => plain,
+    }
+}
+
+/// The encrypted stores of a state, each by itself; none if the stack does not say that it is encrypted.
+pub fn sealed_backends(place: &StackRef, is_sandbox: bool) -> Vec<SealedBackend> {
+    let Ok(StateSite::Sealed(inner, encryption)) = site(place, is_sandbox) else {
+        return Vec::new();
+    };
+    match &*inner {
+        StateSite::Remote(stores) => [Some(&stores.primary), stores.mirror.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|it| sealed(open(it, &place.name()), it.to_string(), place, &encryption))
+            .collect(),
+        folder => vec![sealed(at(folder, place), folder.address(), place, &encryption)],
+    }
+}
+
+fn sealed(
+    inner: Arc<dyn Backend>,
+    to: String,
+    place: &StackRef,
+    encryption: &StateEncryption,
+) -> SealedBackend {
+    let sealed = SealedPlace { state: place.name(), stack: place.stack.clone(), to };
+    SealedBackend::new(inner, sealed, encryption.clone())
 }
 
 /// What the stack file says, or the line and why that cannot be.
@@ -93,8 +212,10 @@ pub fn site(place: &StackRef, is_sandbox: bool) -> Result<StateSite, (u32, Locat
             None => Ok(folder),
         };
     };
-    let stores = declared(&state.node).map_err(|why| (state.key.line, why))?;
-    Ok(StateSite::Remote(Box::new(stores)))
+    let declared = declared(&state.node).map_err(|why| (state.key.line, why))?;
+    let (stores, encryption) = declared;
+    let plain = stores.map_or(folder, |it| StateSite::Remote(Box::new(it)));
+    Ok(plain.in_form(encryption))
 }
 
 /// The store as people read of it, and how its mirror stands as far as that was seen; `None` for the folder, which goes without
@@ -104,7 +225,19 @@ pub fn described(
     is_sandbox: bool,
     standing: Option<&CopyStanding>,
 ) -> Option<String> {
-    let Ok(StateSite::Remote(stores)) = site(place, is_sandbox) else { return None };
+    let site = site(place, is_sandbox).ok()?;
+    let words = match site.stores() {
+        Some(stores) => stores_described(stores, standing),
+        None => FOLDER.into(),
+    };
+    match (&site, site.encryption()) {
+        (StateSite::Folder(_), None) => None,
+        (_, None) => Some(words),
+        (_, Some(_)) => Some(format!("{words}, encrypted")),
+    }
+}
+
+fn stores_described(stores: &DeclaredStores, standing: Option<&CopyStanding>) -> String {
     let told = |role: StoreRole, it: &StoreLocation| {
         let how = match standing {
             Some(standing) if standing.believed != role => format!(": {}", other_copy(standing)),
@@ -116,12 +249,15 @@ pub fn described(
     let mirror = mirror.map(|it| format!(", mirror {}", told(StoreRole::Mirror, it)));
     let witness = stores.witness.as_ref().map(|it| format!(", witness {}", it.name()));
     let more = [mirror, witness].map(Option::unwrap_or_default).concat();
-    Some(told(StoreRole::Primary, &stores.primary) + &more)
+    told(StoreRole::Primary, &stores.primary) + &more
 }
 
 /// The primary store and its mirror, each with what it is lost together with, and whether there is a witness; nothing for a folder.
 pub fn declared_at(place: &StackRef, is_sandbox: bool) -> (Vec<(String, String)>, bool) {
-    let Ok(StateSite::Remote(stores)) = site(place, is_sandbox) else { return Default::default() };
+    let site = site(place, is_sandbox).ok();
+    let Some(stores) = site.as_ref().and_then(StateSite::stores) else {
+        return Default::default();
+    };
     let copies = [Some(&stores.primary), stores.mirror.as_ref()].into_iter().flatten();
     let copies = copies.map(|it| (it.name(), it.fault_domain.clone())).collect();
     (copies, stores.witness.is_some())
@@ -129,9 +265,9 @@ pub fn declared_at(place: &StackRef, is_sandbox: bool) -> (Vec<(String, String)>
 
 /// The fault domains that the declared stores are in: what is lost with them may be declared lost, also where no resource is.
 pub fn domains(place: &StackRef) -> Vec<String> {
-    let Ok(StateSite::Remote(stores)) = site(place, false) else { return Vec::new() };
-    let all = [Some(&stores.primary), stores.mirror.as_ref(), stores.witness.as_ref()];
-    all.into_iter().flatten().map(|it| it.fault_domain.clone()).collect()
+    let site = site(place, false).ok();
+    let Some(stores) = site.as_ref().and_then(StateSite::stores) else { return Vec::new() };
+    stores.all().map(|it| it.fault_domain.clone()).collect()
 }
 
 /// What is wrong with `state:` in these layers.
@@ -159,23 +295,31 @@ fn state_of(stack: &Node) -> Option<&MapEntry> {
     stack.as_map()?.get(STATE)
 }
 
-fn declared(state: &Node) -> Result<DeclaredStores, LocationError> {
+/// The stores and the keys that are declared; no store: the folder.
+fn declared(
+    state: &Node,
+) -> Result<(Option<DeclaredStores>, Option<StateEncryption>), LocationError> {
     let wrong = |what: String| {
         LocationError {
         what,
         remedy: "write `state: { s3: { bucket: NAME, region: REGION } }`, or leave `state` out to keep it in its folder".into(),
     }
     };
-    if state.as_map().is_none() {
+    let serde_json::Value::Object(mut map) = state.value().json() else {
         return Err(wrong(format!("`state` must be a map, and this is {}", state.word())));
+    };
+    let encryption = map.remove(ENCRYPT).map(|it| StateEncryption::parse(&it)).transpose()?;
+    if map.is_empty() && encryption.is_some() {
+        return Ok((None, encryption));
     }
-    serde_json::from_value(state.value().json()).map_err(|why| {
+    let stores: DeclaredStores = serde_json::from_value(map.into()).map_err(|why| {
         let text = why.to_string();
         match text.split_once("; ") {
             Some((what, remedy)) => LocationError { what: what.into(), remedy: remedy.into() },
             None => wrong(text),
         }
-    })
+    })?;
+    Ok((Some(stores), encryption))
 }
 
 impl UnknownStore {
@@ -213,7 +357,7 @@ impl Backend for UnknownStore {
 
 #[cfg(test)]
 mod tests {
-    use super::{StateSite, backend, check, site};
+    use super::{StateSite, backend, check, described, site};
     use crate::engine::lang::load::Loaded;
     use crate::engine::lang::yaml::reader::parse;
     use crate::ops::load::stack_ref::StackRef;
@@ -242,6 +386,27 @@ mod tests {
     }
 
     #[test]
+    fn site_is_encrypted_where_the_stack_says_so() {
+        for (block, said) in [
+            ("state: { encrypt: { key_env: K } }", "folder, encrypted"),
+            (
+                "state:\n  dynamodb: { table: shop-state, region: eu-west-1 }\n  encrypt: { key_env: K, old_key_env: OLD }",
+                "dynamodb://shop-state?region=eu-west-1, encrypted",
+            ),
+        ] {
+            let (_root, place) = stack(block);
+            let found = site(&place, false).unwrap();
+            assert_eq!(
+                (found.described().as_str(), found.encryption().unwrap().key_env.as_str()),
+                (said, "K")
+            );
+            assert!(described(&place, false, None).unwrap().ends_with(", encrypted"));
+            // Nothing of the sandbox is worth a key.
+            assert_eq!(site(&place, true).unwrap(), StateSite::Folder(place.state(true)));
+        }
+    }
+
+    #[test]
     fn check_and_backend_refuse_what_names_no_store() {
         let mut said = Vec::new();
         for block in [
@@ -253,6 +418,9 @@ mod tests {
             "state: { s3: { bucket: '${vars.x}', region: eu-west-1 } }",
             "state: { s3: { bucket: shop-state, region: eu-west-1, prefixx: a } }",
             "state: { s3: { bucket: shop-state, region: 7 } }",
+            "state: { encrypt: 7 }",
+            "state: { encrypt: { key_env: 'a+b=' } }",
+            "state: { s3: { bucket: shop-state }, encrypt: { key_env: K } }",
             "state:\n  s3: { bucket: shop-state, region: eu-west-1 }\n  mirror: { dynamodb: { table: shop-state, region: eu-west-1 } }",
             "state:\n  s3: { bucket: shop-state, region: eu-west-1 }\n  mirror: { s3: { bucket: shop-state, region: eu-west-1 } }",
             "state:\n  s3: { bucket: shop-state, region: eu-west-1 }\n  witness: { dynamodb: { table: shop-state, region: us-west-2 } }",
@@ -267,7 +435,7 @@ mod tests {
             assert!(matches!(refused, StoreError::Undeclared { line: 2, .. }), "{refused}");
             said.push(format!("{}: {}", wrong.summary, refused.advice()));
         }
-        insta::assert_snapshot!(said.join("\n"), @r#"
+        insta::assert_snapshot!(said.join("\n"), @"
 `state` must be a map, and this is text: write `state: { s3: { bucket: NAME, region: REGION } }`, or leave `state` out to keep it in its folder
 `state` must be a map, and this is a list: write `state: { s3: { bucket: NAME, region: REGION } }`, or leave `state` out to keep it in its folder
 A store is one of `s3` and `dynamodb`: write `s3: { bucket: …, region: … }` or `dynamodb: { table: …, region: … }`
@@ -276,9 +444,12 @@ It is not said in which region the bucket is: add `region`
 `${vars.x}` is no name of a bucket: a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`
 `s3` has no key `prefixx`: did you mean `prefix`?
 Invalid type: integer `7`, expected a string: write plain texts: no numbers, no lists, no `${…}`
+`encrypt` is no map: write `encrypt: { key_env: NAME }`, with the name of a variable of the environment that holds the key
+`key_env` is no name of a variable; what it says is not shown, since it may be a secret: write the name of a variable of the environment that holds the key
+It is not said in which region the bucket is: add `region`
 The primary store and `mirror` are both in the fault domain aws:eu-west-1, so they are lost together: choose a store in another region for `mirror`
 One store is named twice: a copy of a state in the same place is none: name another bucket or table, in another fault domain
 There is a `witness` and no `mirror`: a witness decides between two copies: add `mirror`, or leave out `witness`
-"#);
+");
     }
 }

@@ -56,7 +56,7 @@ pub struct Proposed {
 }
 
 /// How many levels of containers are adopted, one level at a time: a container, a thing in it, a thing in that, and one spare.
-const DEPTH: usize = 4;
+pub(super) const DEPTH: usize = 4;
 
 /// How often a plan is made again because the state changed while the clouds were read. A guess: a third change in a row means
 /// that somebody is at work, and a plan would be outdated at once.
@@ -109,7 +109,7 @@ pub async fn plan_on(
 }
 
 /// What the layers, the state and the observed world come to; and what carries a tag of this stack that no state knows.
-async fn looked_on(
+pub(super) async fn looked_on(
     session: &Session,
     ask: &PlanRequest,
     state: Option<State>,
@@ -223,7 +223,7 @@ pub async fn plan_on_paper(
 }
 
 /// What has to be looked at.
-fn inquiries<'a>(
+pub(super) fn inquiries<'a>(
     session: &Session,
     ask: &PlanRequest,
     it: &'a PreparedPlan,
@@ -384,12 +384,12 @@ pub fn unsafe_steps(catalog: &Catalog, fresh: &Proposed, saved: &Plan) -> Vec<Di
 }
 
 /// What is known before the clouds are looked at.
-struct PreparedPlan {
-    sides: SwitchSides,
+pub(super) struct PreparedPlan {
+    pub(super) sides: SwitchSides,
     settled: Vec<JournalEntry>,
     /// Which creates were found carried out, and why what was found is taken for ours.
     recovered: BTreeMap<Address, String>,
-    state: Option<State>,
+    pub(super) state: Option<State>,
 }
 
 impl PreparedPlan {
@@ -442,7 +442,7 @@ impl PreparedPlan {
     }
 }
 
-fn prepare(
+pub(super) fn prepare(
     session: &Session,
     ask: &PlanRequest,
     state: Option<State>,

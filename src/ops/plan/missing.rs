@@ -6,6 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::observed::Observation;
 use crate::engine::ownership_tag::is_of;
 use crate::engine::plan::draft::refresh::ReadRequest;
+use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
@@ -55,12 +56,15 @@ pub async fn check(
             place.stack,
             store.folder().display()
         ),
-        "nothing was changed; do not delete or rename these resources. Put the state back, from a backup or from the machine that applied last; if the state is in another store, use the stack file that names it (`state:`); if they belong to another project that has a stack with this name, rename this stack",
+        format!(
+            "nothing was changed; do not delete or rename these resources. Put the state back, from a backup or from the machine that applied last; if the state is in another store, use the stack file that names it (`state:`); if it is lost, {} records what the clouds show; if they belong to another project that has a stack with this name, rename this stack",
+            AdvisedCommand::StateRebuild { stack: &place.name() }
+        ),
     ))
 }
 
 /// The ids that other instances of the stack have recorded.
-fn recorded_elsewhere(session: &Session, place: &StackRef) -> BTreeSet<String> {
+pub(super) fn recorded_elsewhere(session: &Session, place: &StackRef) -> BTreeSet<String> {
     let siblings = place.siblings(&session.store(place));
     let states = siblings.iter().filter_map(|it| session.store(it).load().ok()?);
     states.flat_map(|it| it.records.into_values().map(|it| it.id)).collect()

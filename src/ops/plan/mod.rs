@@ -11,3 +11,4 @@ pub mod unknown_objects;
 pub mod checks;
 pub mod tasks_ahead;
 pub mod make;
+pub mod rebuild;

@@ -131,7 +131,8 @@ fn restore_serial_refuses_what_is_not_kept_and_lists_what_is() {
 
 fn push(store: &StateStore, pushed: &State) -> Result<PushOutcome, OpsError> {
     let there = store.load().unwrap();
-    let target = PushTarget { name: "shop", world: "clouds", there: there.as_ref() };
+    let target =
+        PushTarget { name: "shop", world: "clouds", there: there.as_ref(), forked_at: None };
     surgery::push(store, ORDER, target, ("shop.json", pushed))
 }
 
@@ -184,7 +185,7 @@ fn push_refuses_a_store_that_the_state_has_left() {
     each(|store| {
         let pulled = State::new("shop", None, "clouds", "l", LineageKey(vec![7]));
         leave(&**store.backend(), &Moved::new("s3://elsewhere", "ann", 1)).unwrap();
-        let target = PushTarget { name: "shop", world: "clouds", there: None };
+        let target = PushTarget { name: "shop", world: "clouds", there: None, forked_at: None };
         let refused = surgery::push(store, ORDER, target, ("shop.json", &pulled)).unwrap_err();
         assert!(matches!(refused, OpsError::Store(StoreError::Moved { .. })), "{refused}");
     });

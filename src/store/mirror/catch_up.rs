@@ -8,11 +8,11 @@ use crate::engine::state::copies::CopyRelation;
 use crate::store::backend::{Backend, PutCondition};
 use crate::store::error::StoreError;
 use crate::store::key::{
-    APPROVALS, DISCARDED, HEAD, HISTORY, KeyPrefix, REPORTS, SNAPSHOTS, StoreKey,
+    APPROVALS, DISCARDED, ENTRIES, HEAD, HISTORY, KeyPrefix, MOVED, REPORTS, SNAPSHOTS, STORES,
+    StoreKey,
 };
 use crate::store::mirror::contents::{CopyContents, first_of};
-use crate::store::mirror::record::record_key;
-use crate::store::{moved, remote::probe};
+use crate::store::remote::probe;
 
 /// A copy and its store.
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ pub struct CatchUp<'a> {
 impl CatchUp<'_> {
     /// False: somebody has written to one of them meanwhile.
     pub fn run(&self) -> Result<bool, StoreError> {
-        for prefix in [&SNAPSHOTS, &HISTORY, &crate::store::key::ENTRIES] {
+        for prefix in [&SNAPSHOTS, &HISTORY, &ENTRIES] {
             self.to.store.ensure_prefix(prefix)?;
         }
         self.discard()?;
@@ -150,5 +150,5 @@ pub fn copy_beside(from: &dyn Backend, to: &dyn Backend) -> Result<(), StoreErro
 
 /// What a store says of itself, and the head, which is put in place by its version.
 fn is_of_the_store(key: &StoreKey) -> bool {
-    *key == HEAD || *key == record_key() || *key == moved::key() || *key == probe::marker()
+    *key == HEAD || *key == STORES || *key == MOVED || *key == probe::marker()
 }

@@ -331,6 +331,16 @@ impl Backend for MirroredBackend {
         self.side(self.view()?.reads).get(key)
     }
 
+    fn version(&self, key: &StoreKey) -> Result<Option<ObjectVersion>, StoreError> {
+        let view = self.view()?;
+        let versions = self.of_all(&view.writes, |it| it.version(key))?;
+        Ok(versions.iter().any(Option::is_some).then(|| joined(&versions)))
+    }
+
+    fn check_absent(&self) -> Result<(), StoreError> {
+        self.side(self.view()?.reads).check_absent()
+    }
+
     fn get_all(&self, keys: &[StoreKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.side(self.view()?.reads).get_all(keys)
     }

@@ -4,20 +4,15 @@ use crate::engine::state::codec::CodecError;
 use crate::engine::state::copies::{StoresRecord, decode_record, encode_record};
 use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome};
 use crate::store::error::{StoreError, broken};
-use crate::store::key::{KeyPrefix, StoreKey};
-
-/// Where it stands in each of them.
-pub fn record_key() -> StoreKey {
-    KeyPrefix::ROOT.key("stores")
-}
+use crate::store::key::{KeyPrefix, STORES};
 
 /// What is recorded, and its version there.
 pub type ReadRecord = Option<(StoresRecord, ObjectVersion)>;
 
 /// What this store records; `None`: nothing yet.
 pub fn read_record(backend: &dyn Backend) -> Result<ReadRecord, StoreError> {
-    let Some(found) = backend.read(&record_key())? else { return Ok(None) };
-    let wrong = |why: CodecError| broken(backend.root(), backend.place(&record_key()))(why);
+    let Some(found) = backend.read(&STORES)? else { return Ok(None) };
+    let wrong = |why: CodecError| broken(backend.root(), backend.place(&STORES))(why);
     Ok(Some((decode_record(&found.bytes).map_err(wrong)?, found.version)))
 }
 
@@ -32,6 +27,6 @@ pub fn write_record(
         None => PutCondition::Absent,
         Some((_, version)) => PutCondition::Version(version),
     };
-    let put = backend.put(&record_key(), &encode_record(record), condition)?;
+    let put = backend.put(&STORES, &encode_record(record), condition)?;
     Ok(matches!(put, PutOutcome::Written(_)))
 }

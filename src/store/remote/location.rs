@@ -98,6 +98,11 @@ impl DeclaredStores {
         Self { primary, mirror: None, witness: None }
     }
 
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &StoreLocation> {
+        [Some(&self.primary), self.mirror.as_ref(), self.witness.as_ref()].into_iter().flatten()
+    }
+
     /// As a state records them.
     pub fn named(&self) -> NamedStores {
         let identity = |it: &Option<StoreLocation>| it.as_ref().map(StoreLocation::identity);

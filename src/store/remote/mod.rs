@@ -4,7 +4,7 @@
 //! is tried again; what became of a put whose reply was lost is found out by reading, never by putting again under a weaker
 //! condition. Nothing is connected to before the first request.
 
-mod names;
+pub mod names;
 pub mod location;
 pub mod schema;
 mod attempts;

@@ -41,7 +41,7 @@ pub(super) fn is_fault_domain(text: &str) -> bool {
 }
 
 /// The name of a variable of the environment: not what is in it.
-pub(super) fn is_variable(text: &str) -> bool {
+pub fn is_variable(text: &str) -> bool {
     let is_part = |it: char| it.is_ascii_alphanumeric() || it == '_';
     (1..=100).contains(&text.len())
         && text.chars().all(is_part)

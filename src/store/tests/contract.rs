@@ -12,6 +12,7 @@ use crate::store::folder::FolderBackend;
 use crate::store::key::{HISTORY, JOURNAL, KeyPrefix, LEASE, SNAPSHOT, StoreKey};
 use crate::store::tests::lossy::LossyBackend;
 use crate::store::tests::memory::MemoryBackend;
+use crate::store::tests::sealed::sealed_in;
 
 #[path = "rules.rs"]
 mod rules;
@@ -22,6 +23,11 @@ use rules::RULES;
 fn check(keeps: impl Fn(&Arc<dyn Backend>)) {
     check_files(|it| keeps(&(Arc::clone(it) as Arc<dyn Backend>)));
     keeps(&(MemoryBackend::new() as Arc<dyn Backend>));
+    let folder = tempfile::tempdir().unwrap();
+    let folder = Arc::new(FolderBackend::new(&folder.path().join("state/shop")));
+    for inner in [folder as Arc<dyn Backend>, MemoryBackend::new()] {
+        keeps(&(sealed_in(inner, &["NEW"]) as Arc<dyn Backend>));
+    }
 }
 
 /// The same for what is made of files.

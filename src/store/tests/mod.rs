@@ -3,6 +3,8 @@
 pub mod lossy;
 pub mod memory;
 pub mod objects;
+pub mod sealed;
+pub mod rebuilds;
 pub mod schedules;
 pub mod contract;
 pub mod outdated;

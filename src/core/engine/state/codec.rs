@@ -24,6 +24,16 @@ pub enum CodecError {
     Torn,
     #[error("it does not continue the entries before it")]
     Chain,
+    #[error(
+        "it is encrypted in version {0} of the form, but this version of lifeboat reads version 1"
+    )]
+    NewerSeal(u32),
+    #[error("it is in plain text, though everything beside it is encrypted")]
+    Unsealed,
+    #[error("it was encrypted as {name}, and is in the place of something else")]
+    Misplaced { name: String },
+    #[error("the key {key} does not open it: it was altered or cut short")]
+    Altered { key: String },
 }
 
 /// The first line of a snapshot.

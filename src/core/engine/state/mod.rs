@@ -9,6 +9,7 @@ pub mod chain;
 pub mod copies;
 pub mod run_log;
 pub mod document;
+pub mod bundle;
 pub mod replaced;
 
 #[cfg(test)]

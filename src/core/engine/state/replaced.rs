@@ -133,6 +133,9 @@ pub struct PushTarget<'a> {
     pub world: &'a str,
     /// What is there.
     pub there: Option<&'a State>,
+    /// The serial from which the pushed one went on without the store, as a switch from a bundle does: what the store has saved
+    /// since then is given up.
+    pub forked_at: Option<u64>,
 }
 
 /// What a push would do.
@@ -144,6 +147,8 @@ pub enum PushVerdict {
     First,
     /// It goes on from what is there.
     Newer,
+    /// It went on without the store, which may have gone on as well.
+    Forked,
 }
 
 /// Why a state that was carried to a store may not take the place of what is there.
@@ -170,6 +175,11 @@ pub enum PushRefusal {
 const COUNT_MAX: u64 = 1 << 53;
 
 impl PushTarget<'_> {
+    /// What a state that went on without the store becomes in it: what the store has made meanwhile is known by its tags.
+    pub fn forked(there: &State, pushed: &State) -> State {
+        there.with_content_of(pushed)
+    }
+
     /// Whether this state may be put there.
     pub fn judge(&self, pushed: &State) -> Result<PushVerdict, PushRefusal> {
         let differs = |found: &str, expected: &str| {
@@ -199,21 +209,27 @@ impl PushTarget<'_> {
             let (found, there) = (pushed.lineage.clone(), there.lineage.clone());
             return Err(PushRefusal::Lineage { found, there });
         }
-        if pushed.serial < there.serial {
+        let is_fork = self.forked_at.is_some_and(|at| at <= there.serial && at < pushed.serial);
+        if pushed.serial < there.serial && !is_fork {
             return Err(PushRefusal::Older { found: pushed.serial, there: there.serial });
         }
         if pushed.says_the_same_as(there) && pushed.serial == there.serial {
             return Ok(PushVerdict::Unchanged);
         }
-        if pushed.serial == there.serial {
+        // What it became when it was pushed before.
+        let taken = Self::forked(there, pushed);
+        if is_fork && taken.says_the_same_as(there) {
+            return Ok(PushVerdict::Unchanged);
+        }
+        if pushed.serial == there.serial && !is_fork {
             return Err(PushRefusal::Diverged { serial: there.serial });
         }
         let unknown = there.pending.iter().filter(|(at, it)| pushed.pending.get(at) != Some(it));
         let addresses: Vec<String> = unknown.map(|(at, _)| format!("`{at}`")).collect();
-        if addresses.is_empty() {
-            Ok(PushVerdict::Newer)
-        } else {
-            Err(PushRefusal::Pending { addresses })
+        match addresses.is_empty() {
+            true if is_fork => Ok(PushVerdict::Forked),
+            true => Ok(PushVerdict::Newer),
+            false => Err(PushRefusal::Pending { addresses }),
         }
     }
 }
@@ -307,13 +323,26 @@ mod tests {
     #[test]
     fn judge_takes_what_goes_on_and_refuses_the_rest() {
         let there = shop(4, &[("a", "1")]);
-        let target = PushTarget { name: "shop", world: "clouds", there: Some(&there) };
+        let target =
+            PushTarget { name: "shop", world: "clouds", there: Some(&there), forked_at: None };
         let mut same = there.clone();
         same.sign("bob", "state pull shop", 99);
         same.sequence = 77;
         assert_eq!(target.judge(&same), Ok(PushVerdict::Unchanged));
         assert_eq!(target.judge(&shop(5, &[])), Ok(PushVerdict::Newer));
         assert_eq!(PushTarget { there: None, ..target }.judge(&there), Ok(PushVerdict::First));
+        // Gone on without the store from serial 2, as the store did.
+        let fork = PushTarget { forked_at: Some(2), ..target };
+        for serial in [3, 4] {
+            assert_eq!(fork.judge(&shop(serial, &[("a", "2")])), Ok(PushVerdict::Forked));
+        }
+        assert!(fork.judge(&shop(2, &[])).is_err(), "it did not go on");
+        let ahead = PushTarget { forked_at: Some(5), ..target };
+        assert!(ahead.judge(&shop(4, &[])).is_err(), "the store never had that serial");
+        let pushed = shop(3, &[("a", "2")]);
+        let taken = PushTarget::forked(&there, &pushed);
+        let after = PushTarget { there: Some(&taken), ..fork };
+        assert_eq!(after.judge(&pushed), Ok(PushVerdict::Unchanged), "pushed twice");
         let mut busy = there.clone();
         busy.pending.insert("b".parse().unwrap(), pending("b"));
         let during = PushTarget { there: Some(&busy), ..target };

@@ -73,6 +73,12 @@ pub enum AdvisedCommand<'a> {
         stack: &'a str,
         to: &'a str,
     },
+    /// From a bundle, without the store.
+    FailoverFrom {
+        stack: &'a str,
+        from: &'a str,
+        to: &'a str,
+    },
     /// Home, with what was pending before.
     FailbackWhole {
         stack: &'a str,
@@ -120,6 +126,27 @@ pub enum AdvisedCommand<'a> {
     StateKeep {
         stack: &'a str,
         role: &'a str,
+    },
+    /// Moves a state into another store, or from plain text into an encrypted one and back.
+    StateMigrate {
+        stack: &'a str,
+        to: &'a str,
+        /// The variable that holds the key; `None`: in plain text.
+        encrypt: Option<&'a str>,
+    },
+    /// Puts a document in place of a state from which it went on without the store.
+    StatePush {
+        stack: &'a str,
+        file: &'a str,
+        forked_at: u64,
+    },
+    /// Records what the clouds show of a stack whose state is lost.
+    StateRebuild {
+        stack: &'a str,
+    },
+    /// Encrypts a state with the newest key.
+    StateRekey {
+        stack: &'a str,
     },
     /// Forgets a record; what it is about stays as it is.
     StateForget {
@@ -201,6 +228,9 @@ impl AdvisedCommand<'_> {
             Self::FailoverWhole { stack, to } => {
                 plain(&["failover", stack, "--to", to, "--include-pending"])
             }
+            Self::FailoverFrom { stack, from, to } => {
+                plain(&["failover", stack, "--from", from, "--to", to])
+            }
             Self::FailbackWhole { stack } => plain(&["failback", stack, "--include-pending"]),
             Self::Recovered { stack, fault_domain } => plain(&["recovered", stack, fault_domain]),
             Self::Drill { stack, to, cleanup } => {
@@ -229,6 +259,18 @@ impl AdvisedCommand<'_> {
             Self::StateMirrorSuspend { stack } => plain(&["state", "mirror", "suspend", stack]),
             Self::StateMirrorResume { stack } => plain(&["state", "mirror", "resume", stack]),
             Self::StateKeep { stack, role } => plain(&["state", "resolve", stack, "--keep", role]),
+            Self::StateMigrate { stack, to, encrypt } => with(
+                &["state", "migrate", stack, "--to", to],
+                match encrypt {
+                    Some(variable) => vec!["--encrypt".to_owned(), (*variable).to_owned()],
+                    None => vec!["--no-encrypt".to_owned()],
+                },
+            ),
+            Self::StatePush { stack, file, forked_at } => {
+                with(&["state", "push", stack, file, "--forked-at"], [forked_at.to_string()])
+            }
+            Self::StateRebuild { stack } => plain(&["state", "rebuild", stack]),
+            Self::StateRekey { stack } => plain(&["state", "rekey", stack]),
             Self::StateForget { stack, address } => plain(&["state", "rm", stack, address]),
             Self::StateRemember { stack, address } => {
                 plain(&["state", "restore", stack, address, "--yes"])

@@ -111,9 +111,10 @@ impl Looked<'_> {
             return None;
         }
         let told = attributes.get("id").and_then(Value::as_text);
-        let (id, why) = if kind.mark.is_some() {
-            let is_it = |it: &&Unknown| it.address == *address && it.kind == kind.kind;
-            let found = self.unknown.iter().find(is_it)?;
+        let is_it = |it: &&Unknown| it.address == *address && it.kind == kind.kind;
+        let found = self.unknown.iter().find(is_it);
+        let (id, why) = if kind.mark.is_some() || found.is_some() {
+            let found = found?;
             // Where a list tells ids, the one that stands in its place has to be the tagged one.
             if kind.rest.is_some() && told != Some(&found.id) {
                 return None;
