@@ -45,7 +45,7 @@ fn state_rebuild_of_the_example_leaves_nothing_to_plan_and_to_destroy_everything
     let rebuild = ["state", "rebuild", "woocommerce", "--take", &key, "--yes"];
     let said = home.sandbox(&rebuild).code(0).stderr;
     changed_nothing(&home);
-    assert!(said.contains("carries the ownership tag"), "{said}");
+    assert!(said.contains("carries an ownership tag of this stack"), "{said}");
     let after = home.state("woocommerce").unwrap();
     let ids = |it: &lifeboat::engine::state::record::State| -> Vec<(String, String)> {
         it.records.iter().map(|(address, it)| (address.to_string(), it.id.clone())).collect()
@@ -75,7 +75,7 @@ fn state_rebuild_lists_what_it_cannot_decide_and_takes_what_it_is_told() {
     assert!(shown.contains("1 to create"), "just that: {shown}");
     // Nothing was done with it, so it can be rebuilt again by who knows more.
     let wrong = ["state", "rebuild", "tiny", "--yes", "--take", "key=1"];
-    home.sandbox(&wrong).code(0).says(&["has its name, and not 1"]).done();
+    home.sandbox(&wrong).code(0).says(&["1 is none of those that have its name"]).done();
     home.sandbox(&["state", "rebuild", "tiny", "--yes", "--take", "key"]).code(64).done();
     let take = format!("key={key}");
     home.sandbox(&["state", "rebuild", "tiny", "--yes", "--take", &take]).code(0).done();
@@ -98,4 +98,28 @@ fn state_rebuild_after_a_switch_goes_on_at_the_standby() {
     assert_eq!(two_sites::leads(&home), ["eu"]);
     two_sites::failback(&home).code(0).done();
     assert_eq!(two_sites::leads(&home), ["us"]);
+}
+
+/// A record carries no tag: of two by one name, in a zone of ours, nothing tells which was ours.
+#[test]
+fn state_rebuild_takes_neither_of_two_that_may_be_meant() {
+    let home = two_sites::home();
+    let (shop, zone, target) = {
+        let state = home.state("duo").unwrap();
+        let id = |address: &str| state.records[&address.parse().unwrap()].id.clone();
+        let shop = &state.records[&"shop".parse().unwrap()];
+        (id("shop"), id("zone"), shop.attributes["target"].json())
+    };
+    let other = serde_json::json!({ "type": "A", "name": "shop", "target": target, "ttl_sec": 30 });
+    let other = home.linode("POST", &format!("/domains/{zone}/records"), &other);
+    lose_state(&home, "duo");
+    let said = home.sandbox(&["state", "rebuild", "duo", "--yes"]).code(0).stderr;
+    let undecided = said.split("could not be decided").nth(1).unwrap();
+    for part in ["`shop`", &shop, &other["id"].to_string()] {
+        assert!(undecided.contains(part), "{part}: {said}");
+    }
+    assert!(!home.state("duo").unwrap().records.contains_key(&"shop".parse().unwrap()));
+    let take = format!("shop={shop}");
+    home.sandbox(&["state", "rebuild", "duo", "--yes", "--take", &take]).code(0).done();
+    assert_eq!(home.state("duo").unwrap().records[&"shop".parse().unwrap()].id, shop);
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cloud::provider::ReadResult;
 use crate::engine::address::Address;
 use crate::engine::containment::{container, find_record, referred};
 use crate::engine::lang::merge::variables::remembered;
-use crate::engine::observed::{Candidate, Observation};
+use crate::engine::observed::{Candidate, Neighbor, Observation};
 use crate::engine::ownership_tag::is_of;
 use crate::engine::plan::checks::unrecorded::{Looked, Unknown};
 use crate::engine::plan::draft::refresh::ReadRequest;
@@ -59,20 +60,22 @@ pub async fn rebuild(
     for _ in 0..DEPTH {
         let Some(state) = &prepared.state else { break };
         let asked = inquiries(session, ask, &prepared);
-        let mut unknown = Vec::new();
+        let (mut unknown, mut reasons) = (Vec::new(), BTreeMap::new());
         for it in asked.iter().filter(|it| it.id.is_none()) {
             let Some(kind) = session.catalog.get(&it.kind) else { continue };
             let seen = seen.objects.get(&it.address);
             let known = KnownBeside { state, place: &ask.place, elsewhere: &elsewhere, choices };
             match decide(session, (it, kind, seen), &known).await {
-                Verdict::Ours(id) => {
+                Verdict::Ours(id, why) => {
                     undecided.remove(&it.address);
+                    reasons.insert(it.address.clone(), why);
                     unknown.push(unknown_of(it, id));
                 }
                 Verdict::Undecided(why) => drop(undecided.insert(it.address.clone(), why)),
                 Verdict::Inside | Verdict::Absent => {}
             }
         }
+        look_at_chosen(session, &unknown, &mut seen).await;
         let looked = Looked {
             catalog: &session.catalog,
             state,
@@ -93,7 +96,8 @@ pub async fn rebuild(
             let outcome = StepOutcome::Recorded(Box::new(it.record));
             let entry = JournalEntry::Ended { address: address.clone(), step: 0, outcome, at };
             prepared.state.iter_mut().for_each(|state| fold(state, &entry));
-            found.insert(address, it.why);
+            let why = reasons.get(&address).map_or(it.why, |why| (*why).to_owned());
+            found.insert(address, why);
         }
         unknown_objects::look_on(session, inquiries(session, ask, &prepared), &mut seen).await;
     }
@@ -104,14 +108,37 @@ pub async fn rebuild(
     }
     let mut state = prepared.state.expect("it was given");
     state.bound = accounts;
-    let is_recorded = |id: &str| state.records.values().any(|it| it.id == id);
-    let tagged = seen.beside.into_iter().filter(|it| {
-        it.mark.as_ref().is_some_and(|mark| is_of(mark, &ask.place.stack))
-            && !elsewhere.contains(&it.id)
-            && !is_recorded(&it.id)
-    });
-    let left: BTreeSet<(String, String)> = tagged.map(|it| (it.kind, it.id)).collect();
-    Ok(RebuiltState { state, found, undecided, left: left.into_iter().collect() })
+    let left = left_over(seen.beside, &state, &ask.place, &elsewhere);
+    Ok(RebuiltState { state, found, undecided, left })
+}
+
+/// What is decided by its ID, where its name alone did not tell which one it is.
+async fn look_at_chosen(session: &Session, chosen: &[Unknown], seen: &mut refresh::Refreshed) {
+    for it in chosen {
+        if matches!(seen.objects.get(&it.address), Some(Observation::Exists { .. })) {
+            continue;
+        }
+        let Some(kind) = session.catalog.get(&it.kind) else { continue };
+        let look = session.provider.look(kind, &it.id, &it.attributes).await;
+        if let Ok(ReadResult::Exists { attributes, ready, .. }) = look {
+            seen.objects.insert(it.address.clone(), Observation::Exists { attributes, ready });
+        }
+    }
+}
+
+/// Kind and ID of what carries a tag of this stack, and is recorded nowhere.
+fn left_over(
+    beside: Vec<Neighbor>,
+    state: &State,
+    place: &StackRef,
+    elsewhere: &BTreeSet<String>,
+) -> Vec<(String, String)> {
+    let is_ours = |it: &Neighbor| it.mark.as_ref().is_some_and(|it| is_of(it, &place.stack));
+    let is_recorded =
+        |id: &String| elsewhere.contains(id) || state.records.values().any(|it| it.id == *id);
+    let left = beside.into_iter().filter(|it| is_ours(it) && !is_recorded(&it.id));
+    let left: BTreeSet<(String, String)> = left.map(|it| (it.kind, it.id)).collect();
+    left.into_iter().collect()
 }
 
 /// What decides beside the clouds.
@@ -125,8 +152,8 @@ struct KnownBeside<'a> {
 
 /// What is known of one address.
 enum Verdict {
-    /// It has this ID.
-    Ours(String),
+    /// It has this ID, and why it is taken for ours.
+    Ours(String, &'static str),
     /// Its kind carries no tag: what it is inside of decides.
     Inside,
     Absent,
@@ -143,17 +170,10 @@ async fn decide(
     if matches!(seen, None | Some(Observation::Absent)) {
         return Verdict::Absent;
     }
-    if kind.mark.is_none() {
-        let Some(chosen) = choices.get(&asked.address) else { return Verdict::Inside };
-        let id = match seen {
-            Some(Observation::Exists { attributes, .. }) => attributes.get("id"),
-            _ => None,
-        };
-        return match id.and_then(Value::as_text) {
-            Some(id) if id == chosen => Verdict::Ours(chosen.clone()),
-            Some(id) => Verdict::Undecided(format!("{id} has its name, and not {chosen}")),
-            None => Verdict::Undecided(format!("{chosen} does not have its name")),
-        };
+    let choice = choices.get(&asked.address);
+    let is_seen = matches!(seen, Some(Observation::Exists { .. }));
+    if kind.mark.is_none() && choice.is_none() && is_seen {
+        return Verdict::Inside;
     }
     let mut alike = match session.provider.alike(kind, &asked.attributes).await {
         Ok(alike) => alike,
@@ -163,17 +183,21 @@ async fn decide(
     let is_ours = |it: &&Candidate| it.mark.as_ref().is_some_and(|mark| is_of(mark, &place.stack));
     let tagged: Vec<String> = alike.iter().filter(is_ours).map(|it| it.id.clone()).collect();
     let ids = alike.iter().map(|it| it.id.as_str()).collect::<Vec<_>>().join(", ");
-    match (choices.get(&asked.address), tagged.as_slice()) {
+    match (choice, tagged.as_slice()) {
         (Some(chosen), _) if alike.iter().any(|it| it.id == *chosen) => {
-            Verdict::Ours(chosen.clone())
+            Verdict::Ours(chosen.clone(), "you said so")
         }
         (Some(chosen), _) => {
             Verdict::Undecided(format!("{chosen} is none of those that have its name: {ids}"))
         }
-        (None, [one]) => Verdict::Ours(one.clone()),
+        (None, _) if kind.mark.is_none() && !alike.is_empty() => {
+            Verdict::Undecided(format!("it may be any of: {ids}"))
+        }
+        (None, _) if kind.mark.is_none() => Verdict::Inside,
+        (None, [one]) => Verdict::Ours(one.clone(), "it carries an ownership tag of this stack"),
         // Only one that joins the group of the table by that name is of its identity and not foreign.
         (None, []) if alike.len() == 1 && is_in_our_group(state, kind, asked) => {
-            Verdict::Ours(alike.remove(0).id)
+            Verdict::Ours(alike.remove(0).id, "it is in a group of which a member is recorded")
         }
         (None, []) => Verdict::Undecided(format!(
             "{ids} has its name, and carries no ownership tag of this stack"
