@@ -97,6 +97,7 @@ pub fn main() -> u8 {
 
 /// Runs the command, or gives it up at a signal that arrives before any step of it: then its lease is given back, and programs are
 /// told as of every other end. Once steps run, they stop in good order by themselves.
+#[expect(clippy::exit, reason = "a wait that blocks its thread cannot be given up in another way")]
 async fn until_signal(
     arguments: Arguments,
     document: Option<Arc<RunDocument>>,
@@ -128,6 +129,8 @@ async fn until_signal(
         }
         number = signals.before_steps() => number,
     };
-    told.iter().for_each(|it| stopped(it));
+    if let Some(document) = &told {
+        stopped(document);
+    }
     Ok(Exit::Signal(number))
 }

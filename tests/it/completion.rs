@@ -1,5 +1,6 @@
 //! Over means seen: what was not read, a destroy that was stopped, a run that was cut off, and where users are sent meanwhile.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lifeboat::engine::state::journal::JournalEntry;
@@ -287,7 +288,7 @@ fn apply_ends_a_run_that_died_after_its_last_step() {
         steps: 1,
         destroys: false,
         variables: None,
-        home_variables: Default::default(),
+        home_variables: BTreeMap::new(),
     };
     lease.append(&[began]).unwrap();
     drop(lease);
@@ -300,7 +301,10 @@ fn apply_ends_a_run_that_died_after_its_last_step() {
         .done();
     let told = home.sandbox(&plan).code(0);
     assert!(!told.stdout.contains("died before"), "{told}");
-    home.sandbox(&["status", "woocommerce"]).code(0).shows(&["phase: settled\n"]).done();
+    home.sandbox(&["status", "woocommerce"])
+        .code(0)
+        .shows(&["phase: settled (no switch is going on)\n"])
+        .done();
 }
 
 /// A first apply moves nobody: what it says of a gate that stays closed, and what status says of it, is of no users.
@@ -323,5 +327,5 @@ fn first_apply_that_fails_speaks_of_no_users_and_is_told_by_status() {
     home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
     let status = home.sandbox(&["status", "woocommerce"]).code(0);
     assert!(!status.stdout.contains("failed: "), "{status}");
-    status.shows(&["phase: settled\n"]).done();
+    status.shows(&["phase: settled (no switch is going on)\n"]).done();
 }

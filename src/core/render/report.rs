@@ -102,7 +102,7 @@ fn caches(report: &SwitchReport, directed: ShiftRecord, has_drained: bool) -> St
     let waited = match (has_drained, report.lost.is_empty()) {
         (true, _) if is_over => "the drain below waited for them",
         (true, _) => "the drain below waits for them",
-        (false, true) => "nothing of it was deleted, so no drain was needed",
+        (false, true) => "this switch deletes nothing of it, so it waited for nobody",
         (false, false) => "it is lost and serves nobody, so there is no drain",
     };
     let from = overlays(&report.from);
@@ -532,7 +532,7 @@ mod tests {
       prepare           40.0 s  making eu ready
       gate              30.0 s  waiting for the health checks of eu
       traffic            3.0 s  shifting traffic to eu
-      DNS caches         5 min  some users may be sent to base until 2026-11-24T12:06:13Z (the TTL); nothing of it was deleted, so no drain was needed
+      DNS caches         5 min  some users may be sent to base until 2026-11-24T12:06:13Z (the TTL); this switch deletes nothing of it, so it waited for nobody
       rest              17.0 s  making the remaining changes
       time to move all users: 7 min 13 s from its first command on; objective 15 min: met
       replication delay: 7.0 s; objective 1 min: met

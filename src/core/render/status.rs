@@ -116,9 +116,9 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
         let left = u64::try_from((it.until - facts.now) / 1_000).unwrap_or(0);
         let was: Vec<String> = it.was.iter().map(|it| escape_control(&it.to_string())).collect();
         lines.push(format!(
-            "draining: {}, the old target of {}, is kept for another {}, until {}: twice the TTL, after which no DNS cache sends users there",
-            if was.is_empty() { "what was".to_owned() } else { was.join(", ") },
+            "draining: {}: nothing of {}, its old target, is deleted for another {}, until {} (twice the TTL): until then DNS caches may send users there",
             escape_control(&it.address.to_string()),
+            if was.is_empty() { "what was there".to_owned() } else { was.join(", ") },
             duration(left),
             moment(it.until)
         ));
@@ -238,7 +238,9 @@ fn phase(facts: &StatusFacts<'_>) -> String {
             "settled (no switch is unfinished), but the last run did not finish: run {} to resume",
             facts.state.resume()
         ),
-        (Phase::Settled, _) if facts.state.lost.is_empty() => "settled".into(),
+        (Phase::Settled, _) if facts.state.lost.is_empty() => {
+            "settled (no switch is going on)".into()
+        }
         // The one thing that is left to do after a failover.
         (Phase::Settled, _) if facts.state.active != facts.state.home => format!(
             "settled (the switch is complete; what is lost stays so until it recovers); then: {}",

@@ -501,7 +501,9 @@ fn in_a_switch(entries: &[JournalEntry]) -> State {
         who: "ann@laptop, process 7".into(),
     };
     fold(&mut state, &began);
-    entries.iter().for_each(|it| fold(&mut state, it));
+    for it in entries {
+        fold(&mut state, it);
+    }
     state
 }
 
@@ -589,7 +591,7 @@ fn status_tells_a_drain_of_this_switch_and_none_of_the_one_before() {
         let told = status_of(&state, vec![way(to)]);
         told.lines().find(|it| it.starts_with("draining: ")).map(str::to_owned)
     };
-    insta::assert_snapshot!(drain("standby").unwrap(), @"draining: lb, the old target of www, is kept for another 9 min 10 s, until 1970-01-01T00:10:20Z: twice the TTL, after which no DNS cache sends users there");
+    insta::assert_snapshot!(drain("standby").unwrap(), @"draining: www: nothing of lb, its old target, is deleted for another 9 min 10 s, until 1970-01-01T00:10:20Z (twice the TTL): until then DNS caches may send users there");
     assert_eq!(drain("lb"), None);
 }
 
@@ -639,7 +641,7 @@ fn status_tells_why_the_last_run_failed_and_how_it_goes_on() {
         fold(&mut state, &entry);
     }
     insta::assert_snapshot!(told(&state), @r#"
-    phase: settled
+    phase: settled (no switch is going on)
     last run: 1970-01-01T00:00:08Z, 1 min 2 s ago by ann@laptop, https://ci.example/runs/9: `apply shop --yes`
     "#);
 }

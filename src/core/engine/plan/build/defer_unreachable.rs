@@ -11,6 +11,9 @@ use crate::engine::schema::Kind;
 use crate::engine::text::diagnostic::Span;
 use crate::engine::value::Attributes;
 
+/// Of what only a list of all regions shows.
+const UNSEEN: &str = "it could not be read where it is, so no change is planned for it";
+
 impl Missing {
     /// Why something cannot be made without it.
     fn words(self) -> &'static str {
@@ -108,8 +111,7 @@ impl PlanBuilder<'_> {
         if change.action == Action::NoOp && change.is_plain() && change.id.is_some() {
             change.unknown = self.silent.unread(&change.address);
             if change.unknown.is_some() {
-                change.reason =
-                    "it could not be read where it is, so no change is planned for it".to_owned();
+                change.reason = UNSEEN.into();
             }
         }
         if matches!(change.action, Action::NoOp | Action::Move | Action::Adopt | Action::Forget) {
