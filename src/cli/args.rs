@@ -35,7 +35,8 @@ use crate::ops::watch::target::{ExpectedAnswer, Targets};
     version,
     max_term_width = 100,
     arg_required_else_help = true,
-    after_help = "The glossary explains the terms: docs/glossary.md"
+    after_help = "In an outage, start with: lifeboat failover STACK\nIt says what does not answer, and the whole command for the \
+                  overlay that is made for it.\n\nThe glossary explains the terms: docs/glossary.md"
 )]
 pub struct Arguments {
     /// Run as if lifeboat had been started in DIR
@@ -68,7 +69,13 @@ pub enum CliCommand {
         dir: Option<PathBuf>,
     },
     /// Check a stack and report all of its errors
-    Validate(LayerArgs),
+    Validate {
+        #[command(flatten)]
+        layers: LayerArgs,
+        /// Output format
+        #[arg(long, value_enum, default_value_t)]
+        format: Plain,
+    },
     /// Print the stack with its overlays merged
     Render(LayerArgs),
     /// Show where a value comes from and why an action was planned
@@ -287,7 +294,7 @@ pub enum CliCommand {
 impl CliCommand {
     /// The layers of a command that takes overlays with `-o`.
     pub fn layers(&self) -> Option<&LayerArgs> {
-        if let Self::Validate(layers)
+        if let Self::Validate { layers, .. }
         | Self::Render(layers)
         | Self::Graph(layers)
         | Self::Explain { layers, .. }

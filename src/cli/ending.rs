@@ -16,7 +16,7 @@ use crate::engine::text::names::OverlayNames;
 use crate::engine::value::Value;
 use crate::ops::apply::finish::RunResult;
 use crate::ops::plan::make::Proposed;
-use crate::render::words::{count, escape_control};
+use crate::render::words::{count, escape_control, users_are};
 
 /// `recorded`: what a run writes down beside its steps.
 pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
@@ -29,13 +29,14 @@ pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
         for it in users(report) {
             talk(&it);
         }
-        let how = match report.phase {
-            Phase::Degraded => "degraded: users have moved, the rest is incomplete",
-            Phase::Settled | Phase::Switching => "incomplete",
+        let how = match (report.phase, report.users) {
+            (Phase::Degraded, Some(users)) => {
+                format!("degraded: {}; the rest is incomplete", users_are(users))
+            }
+            _ => "incomplete".to_owned(),
         };
-        talk(&format!(
-            "{how}: {steps} succeeded, {left} remaining; {remedy}run the same command again to resume"
-        ));
+        let again = report.resume.as_deref().unwrap_or("the same command again");
+        talk(&format!("{how}: {steps} succeeded, {left} remaining; {remedy}run {again} to resume"));
     } else if report.done.is_empty() && !recorded.is_empty() {
         talk(&format!("recorded: {}", recorded.join(", ")));
     } else {
@@ -54,10 +55,18 @@ pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
     }
 }
 
+/// How a step that makes something is called.
+const CREATE: &str = "create";
+
 /// Where users are after a run that was to move them and did not finish: what matters most then.
 fn users(report: &RunResult) -> Vec<String> {
-    let traffic =
-        report.steps.iter().filter(|it| it.role == StepPhase::Traffic && it.ttl.is_some());
+    // Nobody comes yet by a name that is only being made, unless a switch makes it.
+    let has_users = |it: &&StepTiming| report.users.is_some() || it.call != CREATE;
+    let traffic = report
+        .steps
+        .iter()
+        .filter(|it| it.role == StepPhase::Traffic && it.ttl.is_some())
+        .filter(has_users);
     let traffic: Vec<&StepTiming> = traffic.collect();
     let names = |became: &[StepResult]| {
         let chosen = traffic.iter().filter(|it| became.contains(&it.became));
@@ -90,6 +99,9 @@ pub fn in_force(report: &RunResult, stack: &str) -> Option<String> {
 pub fn recorded(proposed: &Proposed) -> Vec<String> {
     let plan = &proposed.plan;
     let mut recorded = Vec::new();
+    let last = proposed.state.as_ref().and_then(|it| it.last_run.as_ref());
+    let last = last.filter(|it| it.is_unfinished() && completion::open(plan).is_empty());
+    recorded.extend(last.map(|_| "nothing is left of the last run".to_owned()));
     let new = plan.lost.iter().filter(|it| it.recorded.is_none());
     recorded.extend(new.map(|it| format!("{} is lost", it.fault_domain)));
     recorded.extend(plan.recovered.iter().map(|it| format!("{it} has recovered")));
@@ -172,10 +184,12 @@ pub fn shared(open: &[Unfinished]) -> Option<String> {
 
 /// What was not read, in words; the first few of it with their reasons.
 pub fn open(open: &[Unfinished]) -> Option<String> {
-    let open: Vec<&Unfinished> = open.iter().filter(|it| !it.is_shared()).collect();
+    let mut open: Vec<&Unfinished> = open.iter().filter(|it| !it.is_shared()).collect();
     if open.is_empty() {
         return None;
     }
+    // A change that waits says more than one of many that were not read: users may wait for it.
+    open.sort_by_key(|it| it.reason.is_some());
     let shown: Vec<String> = open
         .iter()
         .take(3)
@@ -185,7 +199,7 @@ pub fn open(open: &[Unfinished]) -> Option<String> {
     let verb = if open.len() == 1 { "depends" } else { "depend" };
     let what = count(open.len(), "resource");
     Some(format!(
-        "{what} could not be read or {verb} on one that could not: {}{more}",
+        "{what} could not be read, or {verb} on one that could not be read: {}{more}",
         shown.join("; ")
     ))
 }

@@ -9,7 +9,7 @@
 //! | `step-waiting` | `step`, `address`, `call`, `why`; again whenever the reason changes |
 //! | `step-ended` | `step`, `address`, `call`, `outcome` (`done`, `failed`, `indeterminate`), `why`, `ended`, `of` |
 //! | `gate-open` | `step`, `address`, `call`, `serving` (backends that serve), `backends` (all that are there or to come) |
-//! | `phase` | `phase` (`degraded`: users are where the switch wants them; `switching`: they turned out to be elsewhere again), `users` (`moved`, `away`), `detail` (a sentence) |
+//! | `phase` | `phase` (`degraded`: users are where the switch wants them; `switching`: they turned out to be elsewhere again), `users` (`moved`, `stayed`: there was no traffic to shift, `away`), `detail` (a sentence) |
 //! | `answered` | none; the URL of `failover --url` answered well after users had moved; it may come after `run-ended` |
 //! | `run-ended` | `phase`, `complete`, `done`, `failed`, `remaining`, `stopped` |
 //!
@@ -28,8 +28,8 @@ use crate::cli::out;
 use crate::engine::lang::model::NotifyTopic;
 use crate::engine::plan::model::change::{Plan, Step};
 use crate::engine::plan::model::forecast::Forecast;
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::state::journal::StepOutcome;
-use crate::engine::state::record::Phase;
 use crate::engine::text::plain::json as escaped;
 use crate::engine::text::redact::redactor;
 use crate::ops::apply::finish::RunResult;
@@ -162,7 +162,7 @@ impl RunEvents {
         forecast: Option<&Forecast>,
     ) {
         let now = self.session.clock.now();
-        self.counted_from = switching.map(|it| it.last_good.or(it.since).unwrap_or(now).min(now));
+        self.counted_from = switching.map(|it| it.last_good.or(it.began).unwrap_or(now).min(now));
         let lost: Vec<&str> = plan.lost.iter().map(|it| it.fault_domain.as_str()).collect();
         self.say(
             "run-began",
@@ -219,14 +219,19 @@ impl RunEvents {
 }
 
 /// What happened to users where a switch comes into a phase: the word for the phase alone reads like an alarm.
-fn happened(phase: Phase) -> (&'static str, &'static str) {
-    match phase {
-        Phase::Degraded => (
+fn happened(users: UsersAre) -> (&'static str, &'static str) {
+    match users {
+        UsersAre::Moved => (
             "moved",
             "users have moved: they are sent where the switch wants them; its other steps go on",
         ),
-        Phase::Switching => ("away", "users are no longer sent where the switch wants them"),
-        Phase::Settled => ("moved", "the switch is complete"),
+        UsersAre::Stayed => (
+            "stayed",
+            "no traffic was to be shifted: users are sent where they were; the other steps go on",
+        ),
+        UsersAre::NotMoved | UsersAre::Unconfirmed => {
+            ("away", "users are no longer sent where the switch wants them")
+        }
     }
 }
 
@@ -265,8 +270,8 @@ impl ToldSteps {
                 let fields = json!({ "serving": backends.serving, "backends": backends.of });
                 events.say("gate-open", self.step(*step, fields));
             }
-            Progress::Phase(phase) => {
-                let (users, detail) = happened(*phase);
+            Progress::Phase { phase, users } => {
+                let (users, detail) = happened(*users);
                 let fields = json!({ "phase": phase.word(), "users": users, "detail": detail });
                 events.say("phase", fields);
             }

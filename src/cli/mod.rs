@@ -18,6 +18,7 @@ pub mod run_document;
 pub mod context;
 pub mod commands;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -26,6 +27,7 @@ use tracing::Instrument as _;
 use crate::cli::args::Arguments;
 use crate::cli::exit::{Exit, USAGE};
 use crate::cli::run_document::RunDocument;
+use crate::ops::error::OpsError;
 use crate::ops::load::stores;
 use crate::ops::tasks::supervise::{SUPERVISE, supervise};
 use crate::render::copies::{is_unseen, note};
@@ -75,7 +77,7 @@ pub fn main() -> u8 {
     };
     let color = out::wants_color(arguments.no_color);
     let run = tracing::info_span!("run", command = context::typed());
-    let ended = runtime.block_on(commands::run(arguments, document.clone()).instrument(run));
+    let ended = runtime.block_on(until_signal(arguments, document.clone()).instrument(run));
     out::end_bars();
     let exit = match &ended {
         Ok(exit) => *exit,
@@ -101,14 +103,59 @@ pub fn main() -> u8 {
 /// the world that was not seen.
 fn tell_copies(exit: Exit) -> Exit {
     let mut exit = exit;
+    let mut told = BTreeSet::new();
     for standing in stores::standings() {
         if let Some(note) = note(&standing) {
             let word = if is_unseen(&standing) { "warning" } else { "note" };
-            out::talk(&format!("{word}: {note}"));
+            let line = format!("{word}: {note}");
+            // A command may open one store more than once.
+            if told.insert(line.clone()) {
+                out::talk(&line);
+            }
         }
         if is_unseen(&standing) && matches!(exit, Exit::Done | Exit::Changes) {
             exit = Exit::Unseen;
         }
     }
     exit
+}
+
+/// Runs the command, or gives it up at a signal that arrives before any step of it: then its lease is given back, and programs are
+/// told as of every other end. Once steps run, they stop in good order by themselves.
+#[expect(clippy::exit, reason = "a wait that blocks its thread cannot be given up in another way")]
+async fn until_signal(
+    arguments: Arguments,
+    document: Option<Arc<RunDocument>>,
+) -> Result<Exit, OpsError> {
+    if arguments.command.run_of().is_none() {
+        return commands::run(arguments, document).await;
+    }
+    let at_end = document.clone();
+    let stopped = |document: &RunDocument| {
+        document.note(|it| it.stopped = Some("a signal stopped it before any step".into()));
+    };
+    let signals = signals::begin(move |number| {
+        let exit = Exit::Signal(number);
+        if let Some(document) = &at_end {
+            stopped(document);
+            document.write(exit, None);
+        }
+        std::process::exit(i32::from(exit.code()));
+    })?;
+    let told = document.clone();
+    let number = tokio::select! {
+        ended = commands::run(arguments, document) => {
+            let is_first = signals::is_first_end();
+            match signals.number() {
+                // A question that a signal ended was not answered.
+                Some(number) if is_first && matches!(ended, Ok(Exit::Refused)) => number,
+                _ => return ended,
+            }
+        }
+        number = signals.before_steps() => number,
+    };
+    if let Some(document) = &told {
+        stopped(document);
+    }
+    Ok(Exit::Signal(number))
 }

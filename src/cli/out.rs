@@ -6,9 +6,12 @@ use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
+use rustix::fs::{Stat, fstat};
 use terminal_size::{Width, terminal_size_of};
 
 use crate::cli::echo;
@@ -227,7 +230,36 @@ pub fn ask(question: &str) -> Option<String> {
     let question = told(&typed_here(question));
     let mut out = std::io::stderr().lock();
     write!(out, "{question} ").and_then(|()| out.flush()).ok()?;
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).ok()?;
-    Some(line.trim().to_owned())
+    drop(out);
+    let (answer, answered) = std::sync::mpsc::channel();
+    // A signal ends the question, and a thread that reads cannot be stopped: it ends with the process.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        answer.send(std::io::stdin().read_line(&mut line).ok().map(|_| line)).ok();
+    });
+    while !INTERRUPTED.load(Relaxed) {
+        match answered.recv_timeout(ASKED) {
+            Ok(line) => return Some(line?.trim().to_owned()),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+    None
+}
+
+/// How soon a question ends after a signal. A guess: nobody notices a tenth of a second.
+const ASKED: Duration = Duration::from_millis(100);
+
+/// A signal has arrived: who is asked need not answer any more.
+pub fn interrupt() {
+    INTERRUPTED.store(true, Relaxed);
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether data and messages go to one place, where a reader sees both: a terminal, one log of a CI job.
+pub fn is_one_screen() -> bool {
+    let place = |it: Stat| (it.st_dev, it.st_ino);
+    let places = (fstat(std::io::stdout()).map(place), fstat(std::io::stderr()).map(place));
+    is_for_document() || matches!(places, (Ok(out), Ok(err)) if out == err)
 }

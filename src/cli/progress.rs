@@ -69,7 +69,7 @@ impl ShownProgress {
             }
             Progress::Ended { step, outcome } => self.ended(step, &outcome),
             // The end of the run says it, and what follows from it.
-            Progress::Phase(_) => {}
+            Progress::Phase { .. } => {}
         }
     }
 

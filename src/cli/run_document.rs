@@ -8,15 +8,17 @@ use crate::cli::out;
 use crate::engine::address::Address;
 use crate::engine::plan::format::codec::plan_digest;
 use crate::engine::plan::model::change::{Note, Plan, note};
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::state::journal::StepFailure;
 use crate::engine::state::record::State;
 use crate::engine::text::diagnostic::Severity;
+use crate::engine::text::plain::lines;
 use crate::engine::text::redact::redactor;
 use crate::ops::apply::finish::RunResult;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
-use crate::render::run::{CommandEnding, RunFacts, RunStep, StepBecame, UsersAre, json};
+use crate::render::run::{CommandEnding, RunFacts, RunStep, StepBecame, json};
 
 /// What is known of a run so far.
 pub struct RunDocument {
@@ -47,7 +49,8 @@ impl RunDocument {
             (ending.why, ending.help) = told(error);
             facts.problems.extend(mistakes(error));
         } else {
-            ending.why.clone_from(&facts.stopped);
+            let failure = || facts.first_failure().filter(|_| exit != Exit::Done);
+            ending.why = facts.stopped.clone().or_else(failure);
         }
         for it in &mut facts.problems {
             it.help = it.help.as_deref().map(|help| out::typed_here(help).into_owned());
@@ -59,17 +62,7 @@ impl RunDocument {
 /// What went wrong and what to do, as a person is told.
 fn told(error: &OpsError) -> (Option<String>, Option<String>) {
     let said = |it: &str| redactor().redact(&out::typed_here(it)).into_owned();
-    let help = match error {
-        OpsError::Input { help, .. }
-        | OpsError::Usage { help, .. }
-        | OpsError::Refused { help, .. } => Some(said(help)),
-        OpsError::Store(why) => Some(said(&why.advice())),
-        OpsError::Mistakes { .. }
-        | OpsError::File { .. }
-        | OpsError::Provider(_)
-        | OpsError::Sandbox(_) => None,
-    };
-    (Some(said(&error.to_string())), help)
+    (Some(said(&error.to_string())), error.help().map(|it| said(&it)))
 }
 
 fn mistakes(error: &OpsError) -> Vec<Note> {
@@ -92,8 +85,9 @@ pub fn found(facts: &mut RunFacts, state: Option<&State>, to: Option<&[String]>)
     facts.lost = state.lost.iter().map(|it| it.fault_domain.clone()).collect();
     facts.users = match to {
         Some(to) if state.active != to => Some(UsersAre::NotMoved),
-        Some(_) => Some(UsersAre::by(state.phase)),
-        None => state.unfinished_switch().map(|_| UsersAre::by(state.phase)),
+        // Of a switch that is over nothing is left to move.
+        Some(_) => Some(UsersAre::of(state).unwrap_or(UsersAre::Stayed)),
+        None => UsersAre::of(state),
     };
 }
 
@@ -121,7 +115,8 @@ pub fn ran(facts: &mut RunFacts, (part, is_switch): (Option<&'static str>, bool)
         call,
         became,
     };
-    let why = |it: &StepFailure| out::typed_here(&it.why).into_owned();
+    // Who prints a value of the document prints what a program said.
+    let why = |it: &StepFailure| lines(&out::typed_here(&it.why)).into_owned();
     let done = run.done.iter().map(|(it, call)| step(it, call, StepBecame::Done));
     let lifted = run.lifted.iter().map(|it| step(it, "undo task", StepBecame::Done));
     let failed =
@@ -142,6 +137,6 @@ pub fn ran(facts: &mut RunFacts, (part, is_switch): (Option<&'static str>, bool)
     facts.outputs.clone_from(&run.outputs);
     facts.phase = Some(run.phase);
     if is_switch {
-        facts.users = Some(UsersAre::by(run.phase));
+        facts.users = run.users;
     }
 }

@@ -30,6 +30,19 @@ pub enum OpsError {
 }
 
 impl OpsError {
+    /// What to do, where the error itself knows.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Input { help, .. } | Self::Usage { help, .. } | Self::Refused { help, .. } => {
+                Some(help.clone())
+            }
+            Self::Store(why) => Some(why.advice()),
+            Self::Mistakes { .. } | Self::File { .. } | Self::Provider(_) | Self::Sandbox(_) => {
+                None
+            }
+        }
+    }
+
     pub fn input(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Input { what: what.into(), help: help.into() }
     }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use crate::engine::fault_domain::FaultDomains;
 use crate::engine::observed::Unreadable;
 use crate::engine::plan::model::options::{RecoveryOverlay, fitting};
+use crate::engine::recovery::user_routes::moves_users;
+use crate::engine::state::record::State;
 use crate::ops::error::OpsError;
-use crate::ops::load::layers::recovery_overlays;
+use crate::ops::load::layers::{layers, recovery_overlays};
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::recovered;
@@ -18,6 +20,8 @@ pub struct OverlayChoice {
     pub ways: Vec<RecoveryOverlay>,
     /// The one of them that is made for exactly what is lost or silent, or the only one that covers it.
     pub fits: Option<String>,
+    /// Those of them that move no users: with home itself there is nothing to shift.
+    pub unmoving: BTreeSet<String>,
     /// The overlays in force.
     pub active: Vec<String>,
     /// Declared lost already.
@@ -56,6 +60,26 @@ pub async fn choice(session: &Session, place: &StackRef) -> Result<OverlayChoice
     let others = || ways.iter().filter(|it| !state.active.contains(&it.overlay));
     let fits = (!silent.is_empty()).then(|| fitting(others(), &gone)).flatten();
     let fits = fits.map(|it| it.overlay.clone());
+    let unmoving = unmoving(session, place, &state, &ways);
     let active = state.active;
-    Ok(OverlayChoice { ways, fits, active, lost, silent, unknown, answers })
+    Ok(OverlayChoice { ways, fits, unmoving, active, lost, silent, unknown, answers })
+}
+
+/// Overlays that shift no traffic when they are laid over home. One with mistakes is told when it is planned.
+fn unmoving(
+    session: &Session,
+    place: &StackRef,
+    state: &State,
+    ways: &[RecoveryOverlay],
+) -> BTreeSet<String> {
+    let stack = |overlays: &[String]| {
+        let remembered = state.remembered(overlays);
+        layers(place, overlays, &[], remembered, &session.catalog).ok()?.stack
+    };
+    let Some(home) = stack(&state.home) else { return BTreeSet::new() };
+    let stays = |it: &&RecoveryOverlay| {
+        let there = stack(&[state.home.clone(), vec![it.overlay.clone()]].concat());
+        there.is_some_and(|it| !moves_users(&session.catalog, &home, &it))
+    };
+    ways.iter().filter(stays).map(|it| it.overlay.clone()).collect()
 }

@@ -17,6 +17,7 @@ use crate::engine::recovery::report::summary::{
 };
 use crate::engine::recovery::user_routes::leads_users;
 use crate::engine::retry::Pacing;
+use crate::engine::state::record::SwitchRecord;
 use crate::ops::apply::executor::{limits, provider_of};
 use crate::ops::apply::finish::RunResult;
 use crate::ops::error::OpsError;
@@ -34,8 +35,10 @@ pub struct Switching {
     pub from: Vec<String>,
     pub to: Vec<String>,
     pub lost: Vec<String>,
-    /// When it was recorded, if an earlier run did that.
+    /// When it was recorded last, if an earlier run did that.
     pub since: Option<i64>,
+    /// When it was recorded first: its time counts from then, also where a further loss was declared on the way.
+    pub began: Option<i64>,
     /// When the site was last seen good, where somebody watched it.
     pub last_good: Option<i64>,
     /// When earlier runs of it directed users.
@@ -75,6 +78,7 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
         to,
         lost,
         since: before.map(|it| it.since),
+        began: before.map(SwitchRecord::identity),
         last_good: before.and_then(|it| it.last_good).or(proposed.last_good),
         directed,
         goals: goals(&proposed.desired.stack),
@@ -98,7 +102,7 @@ pub fn report(
     command: &str,
     run: &RunResult,
 ) -> SwitchReport {
-    let recorded = switching.since.unwrap_or(run.began).min(run.began);
+    let recorded = switching.began.unwrap_or(run.began).min(run.began);
     // Time that is not over, or that nobody believes, counts for nothing.
     let began = switching.last_good.map_or(recorded, |it| it.clamp(0, recorded));
     let before = switching.since.map(|_| runs_before(session, place, began)).unwrap_or_default();
@@ -106,7 +110,7 @@ pub fn report(
     let (run_began, idle, steps) = match cut_off {
         Some(it) => {
             let idle = Gap { from: it.last, to: run.began };
-            (recorded, Some(idle), gone_on(it.steps, run.steps.clone()))
+            (switching.since.unwrap_or(recorded), Some(idle), gone_on(it.steps, run.steps.clone()))
         }
         None => (run.began, None, run.steps.clone()),
     };

@@ -149,15 +149,9 @@ impl Restorable {
     fn continued(&self, who: Claimant<'_>) -> State {
         let is_restored = self.lost > 0 || self.state.is_restored;
         let at = who.at.max(self.reported);
-        let (command, finished) = (who.command.into(), Some(at));
+        let began = RunRecord::began(who.owner, who.command, at);
         State {
-            last_run: Some(RunRecord {
-                who: who.owner.into(),
-                command,
-                at,
-                finished,
-                destroys: false,
-            }),
+            last_run: Some(RunRecord { finished: Some(at), ..began }),
             serial: self.serial + 1,
             sequence: self.last,
             touched: self.last,

@@ -51,7 +51,7 @@ fn failover_keeps_what_a_removed_record_led_to_until_caches_expire() {
     home.sandbox(&[&away[..], &["--allow-destroys", "5"]].concat())
         .code(0)
         .shows(&[
-            "shop_us: serving gate: wait for a healthy target behind eu_http",
+            "shop_us: serving gate: wait for a healthy backend behind eu_http",
             "shop_us: drain gate: wait 4 min",
         ])
         .done();

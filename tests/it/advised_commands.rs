@@ -97,6 +97,9 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::Plan { stack, overlays: &[], out: None },
         AdvisedCommand::Plan { stack, overlays: &OVERLAYS, out: Some("my plan") },
         AdvisedCommand::Apply { stack },
+        AdvisedCommand::ApplySkippingGate { stack, address },
+        AdvisedCommand::Report { stack, report: "20261127T221329Z-failback-base" },
+        AdvisedCommand::Show { file: "plan.json" },
         AdvisedCommand::ApplyLetting { stack, flag: "--allow-replace", address },
         AdvisedCommand::ApplyLetting { stack, flag: "--revert-drift", address },
         AdvisedCommand::ApplyLetting { stack, flag: "--allow-delete", address },
@@ -157,6 +160,9 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::Validate { .. }
         | AdvisedCommand::Plan { .. }
         | AdvisedCommand::Apply { .. }
+        | AdvisedCommand::ApplySkippingGate { .. }
+        | AdvisedCommand::Report { .. }
+        | AdvisedCommand::Show { .. }
         | AdvisedCommand::ApplyLetting { .. }
         | AdvisedCommand::DestroyLetting { .. }
         | AdvisedCommand::ApplySwitch { .. }
@@ -280,8 +286,8 @@ fn plan_advises_a_failover_that_works_when_a_site_is_silent() {
     assert_eq!(which, ["failover", "tiny", "--sandbox"]);
     let before = home.shown();
     let listed = type_it(&home, &which).code(64).says(&[
-        "eu assumes lost: linode:us-east: `lifeboat failover tiny --to eu --sandbox`",
-        "other assumes lost: linode:us-east: `lifeboat failover tiny --to other --sandbox`",
+        "  `lifeboat failover tiny --to eu --sandbox`\n    assumes lost: linode:us-east\n",
+        "  `lifeboat failover tiny --to other --sandbox`\n    assumes lost: linode:us-east\n",
     ]);
     assert_eq!(home.shown(), before, "{listed}");
     type_it(&home, &[failover, vec!["--yes".into()]].concat()).code(0).done();

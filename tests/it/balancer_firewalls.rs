@@ -181,7 +181,7 @@ fn status_and_audit_tell_what_blocks_users_that_are_there() {
     let status = home.sandbox(&["status", "duo"]).code(0);
     status
         .shows(&[
-            "in linode:us-east; `wall` blocks all traffic to port 80; 2 of 2 backends in place\n",
+            "in linode:us-east; `wall` blocks all traffic to port 80; 2 of 2 backends recorded, their health was not asked\n",
         ])
         .done();
     let json = home.sandbox(&["status", "duo", "--format", "json"]).json();

@@ -1,8 +1,11 @@
 //! Over means seen: what was not read, a destroy that was stopped, a run that was cut off, and where users are sent meanwhile.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lifeboat::engine::state::journal::JournalEntry;
 use lifeboat::engine::state::record::Phase;
+use lifeboat::store::state_store::StateStore;
 
 use crate::converge::fired;
 use crate::harness::Home;
@@ -35,7 +38,7 @@ fn failover_is_incomplete_while_its_traffic_could_not_be_read() {
             .code(0)
             .shows(&[
                 "users: shop points to eu_lb",
-                "in linode:eu-central; 2 of 2 backends in place\n",
+                "in linode:eu-central; 2 of 2 backends recorded, their health was not asked\n",
             ])
             .done();
     }
@@ -223,4 +226,106 @@ fn apply_drains_a_withdrawal_that_was_cut_off() {
     home.log_requests();
     home.sandbox(&["apply", "duo", "--yes"]).code(0).shows(&["drain gate"]).done();
     assert_eq!(leads(&home), ["eu"]);
+}
+
+/// Law 11: a switch that has no traffic to shift has moved nobody, however far it is.
+#[test]
+fn failover_to_an_overlay_that_shifts_no_traffic_has_moved_no_users() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    home.lose("linode:us-east");
+    home.lose("aws:us-east-1");
+    let stayed = "degraded: no traffic was to be shifted, so users are sent where they were";
+    let switch = ["failover", "woocommerce", "--to", "scale_up", "--planned", "--yes"];
+    home.sandbox(&switch)
+        .code(5)
+        // What is advised under loss moves users.
+        .says(&[
+            "`lifeboat failover woocommerce --to failover_eu --lost aws:us-east-1 --lost linode:us-east --sandbox`",
+            &format!("switch of woocommerce to scale_up: {stayed}; the rest is incomplete"),
+            "time to move all users: not measured, no traffic was to be shifted",
+            &format!("gave up after 180 s: some reads still fail, so the switch to scale_up is incomplete ({stayed}"),
+            "run `lifeboat apply woocommerce --sandbox` to resume once everything answers",
+        ])
+        .done();
+    let status = ["status", "woocommerce"];
+    home.sandbox(&status)
+        .code(0)
+        .shows(&[
+            &format!("phase: {stayed}; the rest of the switch is not finished"),
+            "recovery: not counted, because no traffic was to be shifted",
+        ])
+        .done();
+    let json = home.sandbox(&[&status[..], &["--format", "json"]].concat()).code(0).json();
+    assert_eq!(json["switch"]["users"], "stayed", "{json:#}");
+    assert_eq!(json["recovery"], serde_json::Value::Null, "{json:#}");
+}
+
+/// What a list of all regions shows of a region that does not answer was not seen there, and is not called unchanged.
+#[test]
+fn plan_counts_what_a_silent_region_holds_as_unknown() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    home.lose("linode:us-east");
+    home.sandbox(&["plan", "woocommerce"])
+        .code(5)
+        .shows(&["12 unchanged, 6 unknown)", "could not read everything in linode:us-east (6): "])
+        .done();
+}
+
+/// A run that died after its last step is ended by the next one, which finds nothing left and asks nothing.
+#[test]
+fn apply_ends_a_run_that_died_after_its_last_step() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    let store = StateStore::new(&home.state_folder("woocommerce"));
+    let (mut lease, state) = store.lease("ann@laptop, process 7", "apply woocommerce", 1).unwrap();
+    let began = JournalEntry::RunBegan {
+        who: "ann@laptop, process 7".into(),
+        command: "apply woocommerce".into(),
+        at: state.unwrap().last_run.unwrap().at + 1,
+        plan: "sha256:1".into(),
+        steps: 1,
+        destroys: false,
+        variables: None,
+        home_variables: BTreeMap::new(),
+    };
+    lease.append(&[began]).unwrap();
+    drop(lease);
+    let plan = ["plan", "woocommerce"];
+    home.sandbox(&plan).code(0).shows(&["died before it finished"]).done();
+    home.sandbox(&["apply", "woocommerce"]).code(64).says(&["add --yes"]).done();
+    home.sandbox(&["apply", "woocommerce", "--yes"])
+        .code(0)
+        .says(&["recorded: nothing is left of the last run"])
+        .done();
+    let told = home.sandbox(&plan).code(0);
+    assert!(!told.stdout.contains("died before"), "{told}");
+    home.sandbox(&["status", "woocommerce"])
+        .code(0)
+        .shows(&["phase: settled (no switch is going on)\n"])
+        .done();
+}
+
+/// A first apply moves nobody: what it says of a gate that stays closed, and what status says of it, is of no users.
+#[test]
+fn first_apply_that_fails_speaks_of_no_users_and_is_told_by_status() {
+    let home = Home::woocommerce();
+    home.fault("POST /linode/instances 503 times=100000");
+    let failed = home.sandbox(&["apply", "woocommerce", "--yes"]).code(1);
+    assert!(!failed.stderr.contains("users"), "{failed}");
+    failed.says(&["run `lifeboat apply woocommerce --sandbox` to resume"]).done();
+    home.sandbox(&["status", "woocommerce"])
+        .code(0)
+        .shows(&[
+            "phase: settled (no switch is unfinished), but the last run did not finish: run `lifeboat apply woocommerce --sandbox` to resume",
+            "failed: create web[0], ",
+            ", incomplete\n",
+        ])
+        .done();
+    home.world.heal(None).unwrap();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    let status = home.sandbox(&["status", "woocommerce"]).code(0);
+    assert!(!status.stdout.contains("failed: "), "{status}");
+    status.shows(&["phase: settled (no switch is going on)\n"]).done();
 }

@@ -394,7 +394,7 @@ fn apply_leaves_a_whole_state_after_a_signal() {
         running
             .end()
             .code(*code)
-            .says(&["starting no new steps", "run the same command again to resume"])
+            .says(&["starting no new steps", "run `lifeboat apply small --sandbox` to resume"])
             .done();
         assert_eq!(home.state("small").unwrap().integrity(), Vec::<String>::new());
         assert_eq!(converge(&home, signal), 1);

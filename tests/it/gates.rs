@@ -36,7 +36,7 @@ fn failover_waits_for_each_gate_of_a_name() {
     let closed = home.sandbox(&FAILOVER).code(1);
     closed
         .shows(&[
-            "shop: serving gate: wait for a healthy target behind standby_http",
+            "shop: serving gate: wait for a healthy backend behind standby_http",
             "shop: serving gate: wait until its own `gate` condition holds",
         ])
         .says(&[
@@ -45,11 +45,14 @@ fn failover_waits_for_each_gate_of_a_name() {
             "shop: waiting for its own `gate` condition: the gate stays closed",
             "shop: standby_http is healthy",
             "users stay where they are",
-            "--skip-gate 'shop' --because 'REASON'",
+            "`lifeboat apply woocommerce --skip-gate shop --because 'checked by hand' --sandbox`",
             "users of `shop` have NOT moved",
         ])
         .done();
     home.requests().mutating().with("PUT /v4/domains/").none();
+    // What is advised goes on with the switch, and not with the gate.
+    let advised = ["apply", SHOP, "--skip-gate", "shop", "--because", "checked by hand", "--yes"];
+    home.sandbox(&advised).code(0).says(&["shop: updated target"]).done();
 }
 
 /// Without its health checks a name is moved by what it says itself.

@@ -68,7 +68,7 @@ fn watch_heartbeat_only_gives_the_data_behind_of_a_failover_under_loss() {
         assert_eq!(all[0]["lifeboat"]["S"], "lifeboat-heartbeat");
     }
     lose_home(&home);
-    failover(&home).says(&["data behind: ", " at most (heartbeat of 20"]).done();
+    failover(&home).says(&["possible data loss: ", " at most (heartbeat of 20"]).done();
     let report = report(&home);
     let seen = &report["heartbeats"];
     assert_eq!(seen[0]["address"], "products_eu", "{report:#}");
@@ -82,7 +82,7 @@ fn watch_heartbeat_only_gives_the_data_behind_of_a_failover_under_loss() {
     let name = report["name"].as_str().unwrap();
     for format in ["text", "markdown"] {
         let shown = home.sandbox(&["reports", SHOP, name, "--format", format]).code(0);
-        shown.shows(&["data behind", " at most (heartbeat of "]).done();
+        shown.shows(&["possible data loss", " at most (heartbeat of "]).done();
     }
     // Where users have gone nothing is written, and to what is lost nothing is said.
     home.log_requests();
@@ -108,7 +108,7 @@ fn failover_under_loss_without_heartbeats_says_that_nothing_was_measured() {
     lose_home(&home);
     failover(&home)
         .says(&[
-            "data behind: not measured, writes of the last seconds of the lost site may be missing",
+            "possible data loss: not measured, writes of the last seconds of the lost site may be missing",
         ])
         .done();
     let report = report(&home);

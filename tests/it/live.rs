@@ -21,7 +21,7 @@ fn status_tells_how_far_a_running_switch_is() {
     status
         .shows(&[
             "users: shop points to lb (",
-            "2 of 2 backends in place",
+            "2 of 2 backends recorded",
             "phase: switching from base since ",
             "recovery: ",
             "progress: ",
@@ -54,7 +54,7 @@ fn status_follow_shows_each_change_until_a_signal() {
     ended.says(&["SIGINT received: stopped"]).done();
 }
 
-/// What is recorded says nothing of now: asked for, each fault domain is, for a moment, and none that is declared lost.
+/// What is recorded says nothing of now: asked for, each fault domain is, for a moment, also one that is declared lost: it may be back.
 #[test]
 fn status_online_says_which_fault_domains_answer() {
     let home = Home::woocommerce();
@@ -71,6 +71,8 @@ fn status_online_says_which_fault_domains_answer() {
         .code(5)
         .shows(&[
             "now: linode:us-east is silent: ",
+            "points to lb (198.18.0.",
+            ") in linode:us-east, which is silent now; 2 of 2 backends recorded, their health was not asked",
             "if it is lost, `lifeboat failover woocommerce --sandbox` names the overlay",
             "now: linode:eu-central answers",
             "now: aws:eu-west-1 answers",
@@ -79,7 +81,16 @@ fn status_online_says_which_fault_domains_answer() {
     home.requests().mutating().none();
     home.lose("aws:us-east-1");
     home.sandbox(&["failover", SHOP, "--to", "failover_eu", "--yes"]).code(0).done();
+    home.world.heal(Some("aws:us-east-1")).unwrap();
     home.log_requests();
+    // A declared loss is no news: exit 0.
+    home.sandbox(&status)
+        .code(0)
+        .shows(&[
+            "now: aws:us-east-1 answers again, though it is declared lost; `lifeboat recovered woocommerce aws:us-east-1 --sandbox` ends the loss",
+            "now: linode:us-east, which is declared lost, is silent: ",
+        ])
+        .done();
     let told = home.sandbox(&[&status[..], &["--format", "json"]].concat()).code(0).json();
     let health = |name: &str| {
         let all = told["online"].as_array().unwrap().iter();
@@ -88,10 +99,10 @@ fn status_online_says_which_fault_domains_answer() {
     };
     assert_eq!(
         (health("linode:us-east"), health("aws:us-east-1")),
-        ("not asked".into(), "not asked".into())
+        ("silent".into(), "answers".into())
     );
     assert_eq!(health("aws:eu-west-1"), "answers");
-    home.requests().to_fault_domain("aws:us-east-1").none();
+    home.requests().mutating().none();
     home.fault("GET 401 times=100000");
     let denied = home.sandbox(&status).code(1);
     denied.shows(&["now: linode:eu-central denied the request"]).done();
@@ -121,6 +132,14 @@ fn status_and_plan_tell_the_rest_of_a_switch_apart() {
             "pending: 1 other change if nothing has drifted: create later",
         ])
         .done();
+    home.sandbox(&["audit", SHOP])
+        .code(1)
+        .shows(&["woocommerce after a switch to failover_eu, which is active now (degraded): "])
+        .done();
+    home.run(&["status", SHOP])
+        .code(0)
+        .shows(&["it has a state in the sandbox: add --sandbox"])
+        .done();
     let json = home.sandbox(&["status", SHOP, "--format", "json"]).code(0).json();
     let failure = &json["switch"]["failures"][0];
     assert_eq!((&failure["address"], &failure["call"]), (&"standby[1]".into(), &"create".into()));
@@ -136,7 +155,7 @@ fn status_and_plan_tell_the_rest_of_a_switch_apart() {
     home.sandbox(&["plan", SHOP])
         .code(0)
         .shows(&[
-            "Left of the switch (its users have moved)",
+            "Left of the switch (users are where it wants them)",
             "create standby[1]: failed before: ",
             "1 other change of this plan is not part of the switch",
         ])

@@ -71,7 +71,7 @@ const TABLE: [Row; 12] = [
     row(
         &["plan", SHOP, "--detailed-exitcode"],
         [0, 2, 2],
-        ["No changes.", ", degraded (users have moved)", ", switching"],
+        ["No changes.", ", degraded (users are where the switch wants them)", ", switching"],
     ),
     row(
         &["status", SHOP],
@@ -96,7 +96,7 @@ const TABLE: [Row; 12] = [
     row(
         &["failback", SHOP, "--yes"],
         [3; 3],
-        ["is still unreachable", "is still unreachable", "is still unreachable"],
+        ["still unreachable", "still unreachable", "still unreachable"],
     ),
     Row {
         is_mended: true,

@@ -115,7 +115,7 @@ fn failover_under_loss_waits_for_as_many_backends_as_the_record_asks_for() {
     home.run(&[&refuse[..], &["--times", "100000"]].concat()).code(0).done();
     home.sandbox(&FAILOVER)
         .code(1)
-        .shows(&["shop: serving gate: wait for 2 healthy targets behind standby_http"])
+        .shows(&["shop: serving gate: wait for 2 healthy backends behind standby_http"])
         .says(&["failed: standby[1]: create", "users of `shop` have NOT moved"])
         .done();
     home.requests().mutating().with("PUT /v4/domains/").none();

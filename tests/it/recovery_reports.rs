@@ -70,10 +70,10 @@ fn failover_and_failback_are_measured_and_reported() {
             "\n  prepare ",
             "\n  traffic ",
             // Linode stores 120 for 100.
-            "\n  DNS caches         2 min  some users may reach the old site until 20",
+            "\n  DNS caches         2 min  some users may be sent to base until 20",
             "\n  time to move all users: ",
             "; objective 30 min: met",
-            "data behind: not measured, the run had no replication gate; objective 1 min: not measured",
+            "replication delay: not measured, the run had no replication gate; objective 1 min: not measured",
             "saved in state/sandbox/states/shop/reports/20",
         ])
         .done();
@@ -295,11 +295,11 @@ fn plan_says_how_long_its_switch_takes_and_how_sure_that_is() {
             "\nEstimated: ",
             "Estimated: traffic shifted after ",
             "(the TTL is 2 min)",
-            "based on built-in defaults",
+            "these are built-in defaults",
         ])
         .done();
     let switch = ["failover", "shop", "--to", "eu", "--planned", "--yes"];
-    home.sandbox(&switch).code(0).shows(&["based on built-in defaults"]).done();
+    home.sandbox(&switch).code(0).shows(&["these are built-in defaults"]).done();
     home.sandbox(&["failback", "shop", "--yes"]).code(0).shows(&["\nEstimated: "]).done();
     let output =
         home.sandbox(&[&plan[..], &["--format", "json", "--out", "p.json"]].concat()).code(0);
@@ -316,7 +316,7 @@ fn plan_says_how_long_its_switch_takes_and_how_sure_that_is() {
     for format in ["text", "markdown", "html"] {
         home.run(&["show", "p.json", "--format", format])
             .code(0)
-            .shows(&["Estimated: ", " of them measured before ("])
+            .shows(&["Estimated: ", " that it depends on; if each"])
             .done();
     }
 }
@@ -360,7 +360,7 @@ fn drill_is_reported_for_the_overlay_that_it_rehearses() {
     );
     // What the drill measured is what the real switch is expected to take.
     home.sandbox(&["plan", "woocommerce", "-o", "failover_eu"])
-        .shows(&["Estimated: ", " of them measured before ("])
+        .shows(&["Estimated: ", " that it depends on; if each"])
         .done();
 
     // Both tables have a replication gate, whose own time is the measure.

@@ -1,5 +1,6 @@
 //! `--format json` of the commands that run steps: one document on stdout, whatever became of the run, and all else on stderr.
 
+use lifeboat::store::state_store::StateStore;
 use serde_json::Value;
 
 use crate::harness::{Home, Output};
@@ -45,7 +46,7 @@ fn runs_tell_as_json_what_they_did() {
     assert_eq!(document["report"], kept, "the report is the one that is kept");
     reports.done();
     let (again, output) = told(&home, &TO, 0);
-    assert_eq!((&again["users"], &again["report"]), (&"moved".into(), &Value::Null));
+    assert_eq!((&again["users"], &again["report"]), (&"stayed".into(), &Value::Null));
     assert_eq!(again["steps"].as_array().unwrap().len(), 0);
     output.says(&["already active"]).done();
     let (back, _) = told(&home, &["failback", "site", "--yes"], 0);
@@ -95,6 +96,8 @@ fn failover_that_ends_degraded_tells_as_json_what_failed() {
     let failed = document["steps"].as_array().unwrap().iter().find(|it| it["result"] == "failed");
     let failed = failed.unwrap_or_else(|| panic!("{output}"));
     assert_eq!(failed["call"], "create");
+    let why = document["exit"]["why"].as_str().unwrap();
+    assert!(why.starts_with("standby[1]: create failed: ") && why.contains("503"), "{output}");
     assert!(failed["why"].as_str().unwrap().contains("503"), "{output}");
     assert!(!steps(&document, "not done").is_empty(), "{output}");
     assert_eq!(document["report"]["phase"], "degraded", "{output}");
@@ -148,9 +151,96 @@ fn runs_without_a_terminal_and_without_yes_end_with_64_and_say_so_as_json() {
     ] {
         let (document, output) = told(&home, command, 64);
         assert_eq!(document["exit"]["reason"], "usage");
-        assert!(document["exit"]["help"].as_str().unwrap().contains("--yes"), "{output}");
+        let help = document["exit"]["help"].as_str().unwrap();
+        assert!(help.contains("--yes"), "{output}");
+        let preview = match command[0] {
+            "apply" => "`lifeboat plan site --sandbox`",
+            "failover" => "`lifeboat plan site -o eu --sandbox`",
+            "failback" => "`lifeboat plan site -o base --sandbox`",
+            "destroy" => "`lifeboat state list site --sandbox`",
+            _ => "",
+        };
+        assert!(help.contains(preview), "{output}");
         output.says(&["cannot prompt for approval"]).done();
     }
     let (document, output) = told(&home, &["failover", "site"], 64);
-    assert_eq!(document["exit"]["why"], "--to is missing; nothing was changed", "{output}");
+    let why = document["exit"]["why"].as_str().unwrap();
+    assert!(
+        why.ends_with("; --to does not say where to fail over to, so nothing was changed"),
+        "{output}"
+    );
+}
+
+/// Before any step a signal changes nothing, gives the lease back, and ends in a document like every other end.
+#[test]
+fn signal_before_any_step_leaves_a_document_and_no_lease() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    home.lose("linode:us-east");
+    home.lose("aws:us-east-1");
+    let lease = StateStore::new(&home.state_folder("woocommerce"));
+    let is_held = || lease.lease_status().unwrap().is_some_and(|it| it.is_alive);
+    let arguments = ["apply", "woocommerce", "--yes", "--sandbox", "--format", "json"];
+    let mut running = home.start(&arguments);
+    assert!(running.until(is_held), "what is silent is waited for with the lease");
+    running.signal("TERM");
+    let output = running.end().code(143);
+    let document = output.json();
+    assert_eq!(document["exit"]["reason"], "interrupted", "{output}");
+    assert_eq!(document["exit"]["why"], "a signal stopped it before any step", "{output}");
+    assert!(!is_held(), "{output}");
+    output.says(&["SIGTERM received: stopped before any step"]).done();
+}
+
+/// A name that is a slip is no switch and no workspace.
+#[test]
+fn apply_and_destroy_refuse_names_that_do_not_exist() {
+    let home = site("");
+    home.overlay("site", "drill", DRILL);
+    let (document, _) = told(&home, &["apply", "site", "-o", "euu", "--yes"], 1);
+    let exit = &document["exit"];
+    assert!(exit["why"].as_str().unwrap().contains("the overlay `euu` does not exist"), "{exit}");
+    assert_eq!(exit["help"], "did you mean `eu`?");
+    let (document, _) = told(&home, &["destroy", "site@dril", "--yes"], 1);
+    let exit = &document["exit"];
+    assert!(exit["why"].as_str().unwrap().contains("the workspace `dril` of site"), "{exit}");
+    assert_eq!(exit["help"], "did you mean `site@drill`?");
+    let (_, nothing_there) = told(&home, &["destroy", "site@drill", "--yes"], 0);
+    nothing_there.done();
+}
+
+/// The switch of a drill whose cleanup fails has moved its users: that something is left is another matter.
+#[test]
+fn drill_whose_cleanup_fails_reports_the_switch_that_it_rehearsed() {
+    let home = site("");
+    home.overlay("site", "drill", DRILL);
+    home.fault("DELETE /nodebalancers 500 times=100000");
+    let (document, output) = told(&home, &["drill", "site", "--to", "drill", "--yes"], 1);
+    assert_eq!(document["users"], "moved", "{output}");
+    assert_eq!(document["report"]["phase"], "degraded", "{output}");
+    assert!(!output.stderr.contains("users have not all moved"), "{output}");
+    output
+        .says(&["incomplete: the switch was rehearsed, and something of the drill is left"])
+        .done();
+}
+
+#[test]
+fn validate_tells_as_json_what_is_wrong_where() {
+    let home = site("");
+    let good = home.run(&["validate", "site", "--format", "json"]).code(0).json();
+    assert_eq!((&good["format"], &good["version"]), (&"lifeboat validate".into(), &1.into()));
+    assert_eq!((&good["valid"], &good["problems"]), (&true.into(), &serde_json::json!([])));
+    assert!(good["resources"].as_u64() > Some(0), "{good}");
+    let same = std::fs::read_to_string(home.path("stacks/site/stack.yaml")).unwrap();
+    home.stack("site", format!("{same}resourcse: {{}}\n"));
+    let bad = home.run(&["validate", "site", "-o", "eu", "--format", "json"]).code(1).json();
+    assert_eq!((&bad["valid"], &bad["resources"]), (&false.into(), &Value::Null));
+    assert_eq!(bad["overlays"], serde_json::json!(["eu"]));
+    let problem = &bad["problems"][0];
+    assert!(problem["places"][0].as_str().unwrap().starts_with("stacks/site/stack.yaml:"), "{bad}");
+    let none = home.run(&["validate", "nope", "--format", "json"]).code(1).json();
+    assert!(
+        none["problems"][0]["text"].as_str().unwrap().contains("`nope` does not exist"),
+        "{none}"
+    );
 }

@@ -41,18 +41,25 @@ fn state_log_tells_who_changed_the_state_and_with_what_result() {
     apply(&home);
     home.sandbox(&["state", "mv", "tiny", "lb", "front"]).code(0).done();
     let digest = regex::Regex::new(r"sha256:[0-9a-f]{12}").unwrap();
+    let who = regex::Regex::new(r"(?m)^( +)[\w.-]+@[\w.-]+").unwrap();
     let shown = |more: &[&str]| {
         let text = redact(&log(&home, more).stdout);
+        let text = who.replace_all(&text, "$1[WHO]");
         digest.replace_all(&text, "[DIGEST]").into_owned()
     };
     insta::assert_snapshot!(shown(&[]), @"
-    2  [TIME]  saved, `front`: moved from `lb`  [WHO], https://ci.example/jobs/7  state mv tiny lb front --sandbox  epoch 2
-    1  [TIME]  complete, 1 of 1 step  [WHO], https://ci.example/jobs/7  apply tiny --yes --sandbox  plan [DIGEST]  epoch 1
+    serial, begin, result; who and command
+    2  [TIME]  saved, `front`: moved from `lb`
+         [WHO], https://ci.example/jobs/7: `state mv tiny lb front --sandbox`, epoch 2
+    1  [TIME]  complete, 1 of 1 step
+         [WHO], https://ci.example/jobs/7: `apply tiny --yes --sandbox`, plan [DIGEST], epoch 1
     ");
     insta::assert_snapshot!(shown(&["-n", "1", "--entries"]), @"
-    2  [TIME]  saved, `front`: moved from `lb`  [WHO], https://ci.example/jobs/7  state mv tiny lb front --sandbox  epoch 2
-         7  [TIME]  [WHO], https://ci.example/jobs/7 took the lease with epoch 2 for `state mv tiny lb front --sandbox`
-         8  [TIME]  `front`: moved from `lb`
+    serial, begin, result; who and command
+    2  [TIME]  saved, `front`: moved from `lb`
+         [WHO], https://ci.example/jobs/7: `state mv tiny lb front --sandbox`, epoch 2
+           7  [TIME]  [WHO], https://ci.example/jobs/7 took the lease with epoch 2 for `state mv tiny lb front --sandbox`
+           8  [TIME]  `front`: moved from `lb`
     ");
     let json = log(&home, &["--format", "json"]).json();
     assert_eq!((json["version"].as_u64(), json["stack"].as_str()), (Some(1), Some("tiny")));

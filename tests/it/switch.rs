@@ -19,16 +19,16 @@ fn failover_and_failback_tell_the_story_line_by_line() {
         .code(0)
         .shows(&[
             "switch base → failover_eu",
-            "shop: serving gate: wait for 2 healthy targets behind standby_http",
+            "shop: serving gate: wait for 2 healthy backends behind standby_http",
         ])
         .done();
     home.sandbox(&["status", SHOP])
         .code(0)
         .shows(&[
             "active: failover_eu",
-            "home: base",
+            "home: base (where a failback leads)",
             "phase: settled",
-            "draining: shop",
+            "draining: shop: nothing of lb, its old target, is deleted for another ",
             "failover",
             "lease: free",
             "output url",
@@ -71,7 +71,8 @@ fn failover_and_failback_tell_the_story_line_by_line() {
     home.requests().to_fault_domain(AWS).none();
 
     let refused = home.sandbox(&["failback", SHOP, "--yes"]).code(3);
-    let needed = "`shop` sends users there, so linode:us-east cannot stay behind";
+    let needed =
+        "the failback cannot leave linode:us-east behind, because `shop` would send users there";
     refused.says(&["still unreachable", "nothing was changed", needed]).done();
     home.run(&["sandbox", "heal"]).code(0).done();
     home.sandbox(&["failback", SHOP, "--yes"])
@@ -227,7 +228,7 @@ fn failback_refuses_a_home_that_is_still_unreachable() {
     assert!(!told.stderr.contains("--lost"), "users cannot go home without its balancer: {told}");
     told.says(&[
         "linode:us-east is still unreachable",
-        "`shop` sends users there, so linode:us-east cannot stay behind",
+        "the failback cannot leave linode:us-east behind, because `shop` would send users there",
     ])
     .done();
     home.requests().mutating().none();

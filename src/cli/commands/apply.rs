@@ -1,5 +1,6 @@
 //! `apply` and `destroy`: shows, asks, carries out, and says what is done and what is not.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,12 +21,13 @@ use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::{self, Completion};
 use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::diagnostic::nearest;
 use crate::engine::text::names::OverlayNames;
 use crate::engine::text::names::StackName;
 use crate::ops::apply::finish::RunRequest;
 use crate::ops::apply::run::is_idle;
 use crate::ops::error::OpsError;
-use crate::ops::load::layers::assumes_loss;
+use crate::ops::load::layers::{assumes_loss, overlay_file, workspaces};
 use crate::ops::load::session::{CloudTarget, Session};
 use crate::ops::load::sides::{PlanRequest, overlays_of};
 use crate::ops::load::stack_ref::StackRef;
@@ -63,7 +65,8 @@ pub async fn apply(
         let what = format!("the plan file {} does not exist", file.display());
         return Err(OpsError::input(what, "create one with `plan --out`"));
     }
-    require_terminal(consent)?;
+    let (stack, overlays) = (layers.stack.as_str(), layers.overlays.as_slice());
+    require_terminal(consent, Some(&AdvisedCommand::Plan { stack, overlays, out: None }))?;
     let mut ask = open::ask(&context.directory, layers, allow, Intent::Apply)?;
     ask.losses = open::losses(losing);
     ask.include_pending = losing.include_pending;
@@ -74,6 +77,10 @@ pub async fn apply(
     context.note(|it| found(it, state.as_ref(), None));
     if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
         let asked = overlays_of(Some(asked), None);
+        // What is not there is no switch that somebody did not mean.
+        for name in &asked {
+            overlay_file(&ask.place, name)?;
+        }
         if asked != state.active && !state.records.is_empty() && !consent.switch {
             return Err(unasked_switch(&ask.place, state, &asked));
         }
@@ -115,7 +122,9 @@ pub async fn settled_with(
         let ending = completion::ending(&open, true);
         return Ok(Went { exit: ending.into(), ending });
     }
-    if !consent.yes && !confirm(question, "yes") {
+    // Who only ends what an earlier run left is asked nothing: nothing is changed.
+    let asks = !consent.yes && !proposed.plan.is_empty();
+    if asks && !confirm(question, "yes") {
         return Ok(Went { exit: declined(context), ending: Completion::Undone });
     }
     carry_out(context, session, lease, proposed, ask).await
@@ -144,7 +153,7 @@ async fn saved(
     consent: Consent,
 ) -> Result<Exit, OpsError> {
     let (plan, envelope) = read(&context.directory, file)?;
-    require_terminal(consent)?;
+    require_terminal(consent, Some(&AdvisedCommand::Show { file: &layers.stack }))?;
     let name = StackName { stack: &plan.stack, workspace: plan.instance.as_deref() };
     let name = name.to_string();
     let place = StackRef::find(&name, &context.directory)?;
@@ -211,11 +220,13 @@ pub async fn destroy(
     allow_delete: Vec<String>,
     consent: Consent,
 ) -> Result<Exit, OpsError> {
-    require_terminal(consent)?;
+    // Without layers everything that is recorded goes.
+    require_terminal(consent, Some(&AdvisedCommand::StateList { stack: &layers.stack }))?;
     let allow = AllowArgs { allow_delete, ..AllowArgs::default() };
     let ask = open::ask(&context.directory, layers, &allow, Intent::Destroy)?;
     let session = open::session(&ask.place.root, world).await?;
     context.note(|it| about(it, &ask.place, &session));
+    workspace_exists(&session, &ask.place)?;
     let (lease, state) = open::lease(&session, &ask.place, &context.command)?;
     context.note(|it| found(it, state.as_ref(), None));
     let proposed = plan_on(&session, &ask, state).await?;
@@ -242,6 +253,28 @@ pub async fn destroy(
         return Ok(declined(context));
     }
     Ok(carry_out(context, &session, lease, proposed, &ask).await?.exit)
+}
+
+/// Of a workspace that neither has a state nor belongs to an overlay nothing can be destroyed: its name is a slip.
+fn workspace_exists(session: &Session, place: &StackRef) -> Result<(), OpsError> {
+    let Some(own) = &place.instance else { return Ok(()) };
+    let recorded = place.recorded(&session.store(place))?;
+    let declared = workspaces(place);
+    if recorded.contains(place) || declared.contains(own) {
+        return Ok(());
+    }
+    let recorded = recorded.iter().filter_map(|it| it.instance.clone());
+    let all: BTreeSet<String> = recorded.chain(declared).collect();
+    let stack = &place.stack;
+    let there = match all.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => format!("{stack} has no workspaces"),
+        names => format!("the workspaces of {stack} are: {}", names.join(", ")),
+    };
+    let near = nearest(own, all.iter().map(String::as_str));
+    Err(OpsError::input(
+        format!("the workspace `{own}` of {stack} does not exist; nothing was destroyed"),
+        near.map_or(there, |it| format!("did you mean `{stack}@{it}`?")),
+    ))
 }
 
 pub fn show<'a>(context: &CommandContext, shown: impl Into<ShownPlan<'a>>) {
@@ -286,13 +319,21 @@ fn state_is_there(session: &Session, ask: &PlanRequest, found: bool) -> Result<(
     ))
 }
 
-pub fn require_terminal(consent: Consent) -> Result<(), OpsError> {
+/// `preview`: shows what would be done, and changes nothing.
+pub fn require_terminal(
+    consent: Consent,
+    preview: Option<&AdvisedCommand<'_>>,
+) -> Result<(), OpsError> {
     if consent.yes || out::can_ask() {
         return Ok(());
     }
+    let yes = "add --yes to skip the prompt";
     Err(OpsError::usage(
-        "cannot prompt for approval: stdin is not a terminal",
-        "add --yes to skip the prompt",
+        "cannot prompt for approval: stdin is not a terminal; nothing was changed",
+        preview.map_or_else(
+            || yes.to_owned(),
+            |it| format!("{yes}; to see first what would be done: {it}"),
+        ),
     ))
 }
 
@@ -302,7 +343,7 @@ pub fn confirm(question: &str, word: &str) -> bool {
 
 /// Whether it may go on: asked on a terminal, or said with `--yes`.
 pub fn may(question: &str, yes: bool) -> Result<bool, OpsError> {
-    require_terminal(Consent { yes, switch: false, data_loss: false })?;
+    require_terminal(Consent { yes, switch: false, data_loss: false }, None)?;
     let agreed = yes || confirm(&format!("{question} Only `yes` is accepted:"), "yes");
     if !agreed {
         out::talk("nothing changed");
@@ -420,9 +461,10 @@ async fn carry_out(
     }
     if let Some(open) = ending::open(&report.open).filter(|_| ask.intent == Intent::Apply) {
         let what = if switching.is_some() { "the switch is incomplete: " } else { "" };
-        let apply = AdvisedCommand::Apply { stack: &ask.place.name() };
+        let apply = AdvisedCommand::Apply { stack: &ask.place.name() }.to_string();
+        let again = report.resume.as_ref().unwrap_or(&apply);
         let lost = under_loss.map(|it| format!("; {it}")).unwrap_or_default();
-        out::talk(&format!("{what}{open}; run {apply} to resume once they are reachable{lost}"));
+        out::talk(&format!("{what}{open}; run {again} to resume once they are reachable{lost}"));
     }
     if let Some(shared) = ending::shared(&report.open) {
         let what = if switching.is_some() { "the switch is incomplete: " } else { "" };

@@ -203,7 +203,7 @@ fn agree(
         ));
     }
     let name = &bundle.stack;
-    apply::require_terminal(apply::Consent { yes, switch: true, data_loss: false })?;
+    apply::require_terminal(apply::Consent { yes, switch: true, data_loss: false }, None)?;
     let question = format!("Type the stack's name, {name}, to switch without a shared lease:");
     if yes || confirm(&question, name) {
         return Ok(());

@@ -56,7 +56,7 @@ pub async fn drill(
     wanted: &DrillArgs,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
-    require_terminal(consent)?;
+    require_terminal(consent, None)?;
     let layers = target.under(vec![wanted.to.clone()]);
     let ask = open::ask(&context.directory, &layers, &AllowArgs::default(), Intent::Apply)?;
     let session = open::session(&ask.place.root, world).await?;

@@ -1,6 +1,6 @@
 //! `validate`, `render`, `graph`: what the layers say, without looking at any cloud.
 
-use crate::cli::args::LayerArgs;
+use crate::cli::args::{LayerArgs, Plain};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
@@ -10,12 +10,14 @@ use crate::engine::lang::merge::variables::RememberedVariables;
 use crate::engine::lang::model::Task;
 use crate::engine::lang::origin;
 use crate::engine::plan::draft::topology::DesiredTopology;
-use crate::engine::text::diagnostic::stops;
+use crate::engine::plan::model::change::{Note, note};
+use crate::engine::text::diagnostic::{Severity, stops};
 use crate::kinds;
 use crate::ops::error::OpsError;
 use crate::ops::load::layers::{self, DesiredStack};
 use crate::ops::load::sides::overlays_of;
 use crate::ops::load::stack_ref::StackRef;
+use crate::render::validation::{Validation, json};
 use crate::render::words::count;
 
 /// Loads what was named; without `-o` the base, since these commands know no state.
@@ -32,8 +34,17 @@ fn desired(
     Ok((place, desired))
 }
 
-pub fn validate(context: &CommandContext, layers: &LayerArgs) -> Result<Exit, OpsError> {
-    let (place, desired) = desired(context, layers)?;
+pub fn validate(
+    context: &CommandContext,
+    layers: &LayerArgs,
+    format: Plain,
+) -> Result<Exit, OpsError> {
+    let found = desired(context, layers);
+    if format == Plain::Json {
+        out::data(&document(layers, found.as_ref().map(|(_, it)| it)));
+        return found.map(|_| Exit::Done);
+    }
+    let (place, desired) = found?;
     report::all(&desired.warnings, &desired.stack.sources, context.color);
     let instances = count(desired.stack.instances.len(), "resource");
     let overlays = if desired.stack.overlays.is_empty() {
@@ -43,6 +54,32 @@ pub fn validate(context: &CommandContext, layers: &LayerArgs) -> Result<Exit, Op
     };
     out::talk(&format!("{}{overlays} is valid: {instances}", place.stack));
     Ok(Exit::Done)
+}
+
+/// The same for programs.
+fn document(layers: &LayerArgs, found: Result<&DesiredStack, &OpsError>) -> String {
+    let (resources, problems) = match found {
+        Ok(it) => {
+            let told = it.warnings.iter().map(|one| note(one, |at| it.stack.sources.place(at)));
+            (Some(it.stack.instances.len()), told.collect())
+        }
+        Err(why) => (None, wrong(why)),
+    };
+    json(&Validation {
+        stack: &layers.stack,
+        overlays: &overlays_of(Some(&layers.overlays), None),
+        resources,
+        problems: &problems,
+    })
+}
+
+/// Mistakes in the layers with their places; what kept them from being read at all as one without.
+fn wrong(why: &OpsError) -> Vec<Note> {
+    if let OpsError::Mistakes { diagnostics, sources } = why {
+        return diagnostics.iter().map(|it| note(it, |at| sources.place(at))).collect();
+    }
+    let (code, severity, places) = ("input".to_owned(), Severity::Error, Vec::new());
+    vec![Note { code, severity, text: why.to_string(), places, help: why.help() }]
 }
 
 /// The merged stack; printed even where a layer is wrong, as far as it could be read.

@@ -48,7 +48,7 @@ pub async fn run(
     file_is_no_overlay(&arguments.command)?;
     match arguments.command {
         Command::Init { dir } => init::init(&context, dir),
-        Command::Validate(layers) => layers::validate(&context, &layers),
+        Command::Validate { layers, format } => layers::validate(&context, &layers, format),
         Command::Render(layers) => layers::render(&context, &layers),
         Command::Graph(layers) => layers::graph(&context, &layers),
         Command::Explain { layers, what, world } => {

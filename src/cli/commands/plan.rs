@@ -1,7 +1,7 @@
 //! `plan` and `show`: what would happen, in four dresses.
 
 use std::borrow::Cow;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{AllowArgs, Format, LayerArgs, LossArgs, ShapeArgs, WorldArgs};
@@ -138,7 +138,7 @@ fn exit(plan: &Plan, detailed: bool) -> Exit {
 /// not told twice what the plan says itself.
 pub fn warn(proposed: &Proposed, color: bool) {
     let is_noted = |it: &Diagnostic| proposed.plan.notes.iter().any(|note| note.text == it.summary);
-    let on_one_screen = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    let on_one_screen = out::is_one_screen();
     let warnings: Vec<Diagnostic> = proposed
         .diagnostics
         .iter()

@@ -39,7 +39,14 @@ pub async fn reports(
                     place.name()
                 ));
             }
-            Words::Text => out::data(&render::report::list(&all)),
+            Words::Text => {
+                out::data(&render::report::list(&all));
+                if let Some((name, _)) = all.last() {
+                    let (stack, report) = (&place.name(), *name);
+                    let one = AdvisedCommand::Report { stack, report };
+                    out::talk(&format!("to see one of them with its steps: {one}"));
+                }
+            }
             Words::Json => out::data(&render::report::json(&all)),
             Words::Markdown => out::data(&render::report::markdown_list(&all)),
         }

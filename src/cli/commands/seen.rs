@@ -9,8 +9,7 @@ use crate::cli::context::CommandContext;
 use crate::cli::events::RunEvents;
 use crate::cli::out;
 use crate::engine::recovery::report::summary::SeenHeartbeat;
-use crate::engine::recovery::users_moved::RemainingTraffic;
-use crate::engine::state::record::Phase;
+use crate::engine::recovery::users_moved::{RemainingTraffic, UsersAre};
 use crate::ops::apply::step_inputs::Progress;
 use crate::ops::heartbeats::{self, BeatingGroup};
 use crate::ops::load::session::Session;
@@ -35,9 +34,9 @@ impl SwitchObservers {
     ) -> Self {
         let outside = context.outside.clone().filter(|_| is_switch);
         let outside = outside.map(|it| OutsideProbe::begin(session, it));
-        let is_degraded = proposed.state.as_ref().is_some_and(|it| it.phase == Phase::Degraded);
-        let have_moved =
-            is_degraded && RemainingTraffic::new(&session.catalog, &proposed.plan).is_nothing();
+        let users = proposed.state.as_ref().and_then(UsersAre::of);
+        let have_moved = users == Some(UsersAre::Moved)
+            && RemainingTraffic::new(&session.catalog, &proposed.plan).is_nothing();
         Self { outside, have_moved, at_risk: heartbeats::at_risk(session, proposed) }
     }
 
@@ -51,7 +50,7 @@ impl SwitchObservers {
             moved();
         }
         Arc::new(move |progress| {
-            if matches!(progress, Progress::Phase(Phase::Degraded)) {
+            if matches!(progress, Progress::Phase { users: UsersAre::Moved, .. }) {
                 moved();
             }
             next(progress);

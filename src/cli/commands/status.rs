@@ -42,7 +42,8 @@ pub async fn status(context: &CommandContext, arguments: &StatusArgs) -> Result<
         }
         Plain::Json => render::status_json::json(facts),
     })?);
-    let healths = online.iter().flatten().map(|(_, it)| it.health);
+    // A declared loss is no news.
+    let healths = online.iter().flatten().filter(|(_, it)| !it.is_lost).map(|(_, it)| it.health);
     Ok(match healths.max() {
         Some(Health::Denied) => Exit::Failed,
         Some(Health::Silent) => Exit::Unseen,
@@ -111,7 +112,10 @@ fn told(
 ) -> Result<String, OpsError> {
     let LookedAt { online, estimates } = looked;
     let Some(status) = status::status(session, place, given, estimates)? else {
-        return Ok(format!("{} has not been applied yet", place.name()));
+        // Who tries it out reads the wrong world once: the flag is easily forgotten.
+        let in_sandbox = !session.target.is_sandbox() && place.state(true).is_dir();
+        let hint = if in_sandbox { "; it has a state in the sandbox: add --sandbox" } else { "" };
+        return Ok(format!("{} has not been applied yet{hint}", place.name()));
     };
     let (pending, trouble) = match &status.pending {
         Ok(it) => (Some((&it.stack, &it.plan)), None),

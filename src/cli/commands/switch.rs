@@ -18,6 +18,7 @@ use crate::engine::plan::draft::destination::sends_into;
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::{self, Completion, Unfinished};
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::retry::SILENT;
 use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
@@ -30,7 +31,7 @@ use crate::ops::load::switch_target::{Losses, is_made};
 use crate::ops::plan::make::{plan_on, state_is_missing};
 use crate::ops::plan::refresh;
 use crate::ops::recovered;
-use crate::render::run::UsersAre;
+use crate::render::words::users_are;
 use crate::store::lease::Lease;
 
 /// What every switch is given.
@@ -73,7 +74,9 @@ pub async fn failover(
         &StackRef::find(&target.stack, &context.directory)?,
         to,
     )?;
-    require_terminal(consent)?;
+    let overlays = [to.to_owned()];
+    let preview = AdvisedCommand::Plan { stack: &target.stack, overlays: &overlays, out: None };
+    require_terminal(consent, Some(&preview))?;
     let (ask, session, known) = begin(context, target, wanted).await?;
     let mut ask = PlanRequest {
         losses: open::losses(losing),
@@ -124,7 +127,9 @@ pub async fn failback(
     wanted: &SwitchArgs,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
-    require_terminal(consent)?;
+    let overlays = ["base".to_owned()];
+    let preview = AdvisedCommand::Plan { stack: &target.stack, overlays: &overlays, out: None };
+    require_terminal(consent, Some(&preview))?;
     let (ask, session, known) = begin(context, target, wanted).await?;
     context.note(|it| found(it, Some(&known), Some(&known.home)));
     let ask = PlanRequest {
@@ -182,16 +187,21 @@ async fn look_again(
     let mut left = SILENT;
     while passes(&went) && !left.is_zero() {
         tokio::select! {
-            _ = stop.changed() => return Ok(signals.number().map_or(went.exit, Exit::Signal)),
+            _ = stop.changed() => {
+                gave_up(session, ask, "stopped")?;
+                return Ok(signals.number().map_or(went.exit, Exit::Signal));
+            }
             () = session.clock.sleep(pause) => {}
         }
         left = left.saturating_sub(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
         // Who took over meanwhile goes on with it, or goes elsewhere.
         let Ok((lease, Some(state))) = open::lease(session, &ask.place, &context.command) else {
+            out::talk("stopped retrying: another run holds the lease, and goes on from here");
             return Ok(went.exit);
         };
         if !goes_on(&state) {
+            out::talk("stopped retrying: another run ended this switch, or led it elsewhere");
             return Ok(went.exit);
         }
         let proposed = plan_on(session, ask, Some(state)).await?;
@@ -200,7 +210,23 @@ async fn look_again(
         }
         went = go_on(context, session, lease, proposed, ask).await?;
     }
+    if passes(&went) {
+        gave_up(session, ask, &format!("gave up after {} s", SILENT.as_secs()))?;
+    }
     Ok(went.exit)
+}
+
+/// What the retries came to, where users are then, and how it goes on.
+fn gave_up(session: &Session, ask: &PlanRequest, how: &str) -> Result<(), OpsError> {
+    let Some(state) = session.store(&ask.place).load()? else { return Ok(()) };
+    let users = UsersAre::of(&state).map_or("", users_are);
+    out::talk(&format!(
+        "{how}: some reads still fail, so the switch to {} is incomplete ({}: {users}); run {} to resume once everything answers",
+        OverlayNames(&state.active),
+        state.phase.word(),
+        state.resume()
+    ));
+    Ok(())
 }
 
 /// How long a switch waits before it reads again what it could not read, on the clock of the world; the pause then grows.
@@ -230,7 +256,9 @@ async fn must_answer(session: &Session, ask: &PlanRequest, state: &State) -> Res
     let lost = state.lost.iter().map(|it| it.fault_domain.clone());
     let recovered: Vec<String> = lost.filter(|it| !stays(it)).collect();
     let silent = recovered::silent(session, state, &recovered).await;
-    let Some((domain, unseen)) = silent.first() else { return Ok(()) };
+    if silent.is_empty() {
+        return Ok(());
+    }
     // A no is no silence: going home without it is not the answer.
     if let Some((domain, no)) = silent.iter().find(|(_, it)| it.reason.is_no()) {
         return Err(recovered::no(domain, no, "nothing was changed"));
@@ -242,8 +270,17 @@ async fn must_answer(session: &Session, ask: &PlanRequest, state: &State) -> Res
     let lost: Vec<&str> =
         stays.into_iter().chain(silent.iter().map(|(it, _)| it.as_str())).collect();
     let way = without(session, ask, state, lost)?;
+    let what = match silent.as_slice() {
+        [(domain, unseen)] => format!("{domain} is still unreachable: {}", unseen.why),
+        several => {
+            let names: Vec<&str> = several.iter().map(|(it, _)| it.as_str()).collect();
+            let why = several.iter().map(|(it, unseen)| format!("{it}: {}", unseen.why));
+            let why: Vec<String> = why.collect();
+            format!("{} are still unreachable: {}", names.join(" and "), why.join("; "))
+        }
+    };
     Err(OpsError::refused(
-        format!("{domain} is still unreachable: {}", unseen.why),
+        what,
         format!(
             "nothing was changed, and users stay where they are; run the same command again once it is reachable{way}"
         ),
@@ -260,7 +297,9 @@ fn without(
     let home = sides(session, ask, Some(state))?.desired.stack;
     let names = lost.iter().copied().collect();
     if let Some((address, domain)) = sends_into(&session.catalog, &home, state, &names) {
-        return Ok(format!(": `{address}` sends users there, so {domain} cannot stay behind"));
+        return Ok(format!(
+            "; the failback cannot leave {domain} behind, because `{address}` would send users there"
+        ));
     }
     let without = AdvisedCommand::Failback { stack: &ask.place.name(), lost };
     Ok(format!(", or leave it untouched for now: {without}"))

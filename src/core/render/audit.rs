@@ -4,6 +4,7 @@ use serde_json::{Value, json as object};
 
 use crate::engine::recovery::audit::finding::{Audit, AuditSection, Finding, Level};
 use crate::engine::recovery::audit::rules::RULES;
+use crate::engine::state::record::Phase;
 use crate::engine::text::names::OverlayNames;
 use crate::render::words::{count, escape_control};
 
@@ -40,7 +41,12 @@ impl AuditPage {
         let home = OverlayNames(&audit.home);
         let title = match &section.overlay {
             None => format!("{} at home ({home})", audit.stack),
-            Some(overlay) => format!("{} after a switch to {overlay}: {lost}", audit.stack),
+            Some(overlay) => {
+                let active = section.active.map_or_else(String::new, |phase| {
+                    format!(", which is active now ({})", phase.word())
+                });
+                format!("{} after a switch to {overlay}{active}: {lost}", audit.stack)
+            }
         };
         self.text.push_str(&format!("{}\n", self.paint(BOLD, &escape_control(&title))));
         for finding in &section.findings {
@@ -112,6 +118,7 @@ fn section(section: &AuditSection) -> Value {
     object!({
         "overlay": section.overlay,
         "lost": section.lost,
+        "active": section.active.map(Phase::word),
         "findings": section.findings.iter().map(finding).collect::<Vec<_>>(),
         "facts": section.facts.iter()
             .map(|it| object!({ "name": it.name, "text": it.text }))

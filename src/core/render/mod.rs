@@ -18,6 +18,7 @@ pub mod report;
 pub mod run;
 pub mod journal_words;
 pub mod state_log;
+pub mod validation;
 pub mod watch;
 #[cfg(test)]
 mod tests;

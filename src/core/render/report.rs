@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::engine::recovery::report::codec::value;
+use crate::engine::recovery::report::phases::ShiftRecord;
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
 use crate::engine::recovery::report::summary::{
     ObjectiveResult, ObjectiveVerdict, SwitchKind, SwitchReport,
@@ -10,7 +11,7 @@ use crate::engine::recovery::report::summary::{
 use crate::engine::state::record::Phase;
 use crate::engine::text::names::{OverlayNames, StackName};
 use crate::render::escape::{code, prose};
-use crate::render::words::{count, duration, escape_control, moment};
+use crate::render::words::{count, duration, escape_control, moment, users_are};
 
 /// `failover of woocommerce to failover_eu`.
 pub fn title(report: &SwitchReport) -> String {
@@ -48,18 +49,24 @@ struct Row {
 /// The phases that took any time, and between them how long DNS caches may still send users the old way.
 fn rows(report: &SwitchReport) -> Vec<Row> {
     let measured = report.measured();
+    let (from, to) = (overlays(&report.from), overlays(&report.to));
     let mut rows: Vec<Row> = Vec::new();
     for (phase, milliseconds) in measured.phases.named() {
         let note = match phase {
-            "detection" => "from the last healthy probe until the switch began",
-            "earlier" => "an earlier run of this switch, or a pause between runs",
-            "idle" => "the process had died and no other run had taken over",
-            "prepare" => "until the new site was ready",
-            "replication" => "until replication was verified",
-            "gate" => "until the new site passed its health checks",
-            "traffic" => "until traffic was shifted",
-            "drain" => "until DNS caches had expired",
-            _ => "until the remaining changes were made",
+            "detection" => "between the last healthy probe and the begin of the switch".to_owned(),
+            "earlier" => "an earlier run of this switch, or a pause between runs".to_owned(),
+            "idle" => "the process had died and no other run had taken over".to_owned(),
+            "prepare" => format!("making {to} ready"),
+            "replication" => "verifying replication".to_owned(),
+            "gate" => format!("waiting for the health checks of {to}"),
+            "traffic" => format!("shifting traffic to {to}"),
+            "drain" => {
+                format!("keeping {from} for twice the TTL, until no DNS cache sends users there")
+            }
+            "cleanup" if report.kind == SwitchKind::Drill => {
+                "deleting what the drill had created".to_owned()
+            }
+            _ => "making the remaining changes".to_owned(),
         };
         // What comes after the users is as often a second server as something that is deleted; a drill deletes all of it.
         let is_rest = phase == "cleanup" && report.kind != SwitchKind::Drill;
@@ -67,29 +74,45 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
         // Of a run that went on after users had moved nothing was prepared for them.
         let is_first = phase == "prepare" && (measured.has_traffic || measured.directed.is_none());
         if milliseconds > 0 || is_first {
-            rows.push(Row { phase: shown.into(), took: took(milliseconds), note: note.into() });
+            rows.push(Row { phase: shown.into(), took: took(milliseconds), note });
         }
         if let (Some(directed), "traffic") = (measured.directed, phase) {
-            let until = directed.at + i64::try_from(directed.dns_bound).unwrap_or(0) * 1_000;
-            let is_over = until <= report.span.ended;
-            let reach = if is_over { "may have reached" } else { "may reach" };
-            let waited = match (measured.phases.drain > 0, is_over) {
-                (true, true) => "the drain below waited for them",
-                (true, false) => "the drain below waits for them",
-                (false, _) => "not waited for",
-            };
             rows.push(Row {
                 phase: "DNS caches".into(),
                 took: took(directed.dns_bound.saturating_mul(1_000)),
-                note: format!("some users {reach} the old site until {}; {waited}", moment(until)),
+                note: caches(report, directed, measured.phases.drain > 0),
             });
         }
     }
-    // What an incomplete run was at when it ended did not come about.
     if let Some(last) = rows.last_mut().filter(|_| !report.phase.is_settled()) {
-        last.note.insert_str(0, "unfinished: ");
+        last.note.push_str("; not finished");
     }
     rows
+}
+
+/// How long DNS caches may still answer the old value, and what that means for the old target.
+fn caches(report: &SwitchReport, directed: ShiftRecord, has_drained: bool) -> String {
+    let until = directed.at + i64::try_from(directed.dns_bound).unwrap_or(0) * 1_000;
+    if report.kind == SwitchKind::Drill {
+        return "after a real switch some users would come the old way for so long (the TTL)"
+            .into();
+    }
+    let is_over = until <= report.span.ended;
+    let reach = if is_over { "may have been sent" } else { "may be sent" };
+    let waited = match (has_drained, report.lost.is_empty()) {
+        (true, _) if is_over => "the drain below waited for them",
+        (true, _) => "the drain below waits for them",
+        (false, true) => "this switch deletes nothing of it, so it waited for nobody",
+        (false, false) => "it is lost and serves nobody, so there is no drain",
+    };
+    let from = overlays(&report.from);
+    format!("some users {reach} to {from} until {} (the TTL); {waited}", moment(until))
+}
+
+/// What is said of the data: under loss some of it may be gone, else what is measured is how late it arrives.
+fn data(report: &SwitchReport) -> &'static str {
+    let is_lost = !report.lost.is_empty() && report.kind != SwitchKind::Drill;
+    if is_lost { "possible data loss" } else { "replication delay" }
 }
 
 /// What the time until the last user has moved is called: nobody waits for a recovery where both sites serve.
@@ -144,12 +167,16 @@ fn compared(what: &str, it: &ObjectiveResult, from: &str) -> String {
     }
 }
 
-fn outcome(report: &SwitchReport) -> &'static str {
-    match (report.phase, report.passed()) {
+fn outcome(report: &SwitchReport) -> String {
+    if report.kind == SwitchKind::Drill && report.phase == Phase::Degraded {
+        return "incomplete: the switch was rehearsed, and something of the drill is left".into();
+    }
+    let users = users_are(report.users());
+    let told = match (report.phase, report.passed()) {
         (Phase::Degraded, _) if report.idle.is_some() => {
-            "degraded: users have moved, and the process died before it finished the rest"
+            return format!("degraded: {users}; the process died before it finished the rest");
         }
-        (Phase::Degraded, _) => "degraded: users have moved, the rest is incomplete",
+        (Phase::Degraded, _) => return format!("degraded: {users}; the rest is incomplete"),
         (Phase::Switching, _) if report.idle.is_some() => {
             "incomplete, the process died before it finished"
         }
@@ -159,7 +186,8 @@ fn outcome(report: &SwitchReport) -> &'static str {
             "complete, but nothing verified that users are served"
         }
         (Phase::Settled, true) => "complete",
-    }
+    };
+    told.to_owned()
 }
 
 /// Where users were directed without a look, one a line, in a text that is laid out by `shown`.
@@ -197,11 +225,11 @@ fn skipped(
 pub fn paragraph(report: &SwitchReport) -> String {
     let mut lines = vec![format!("{}: {}", title(report), outcome(report))];
     for row in rows(report) {
-        lines.push(format!("  {:<12}{:>12}  {}", row.phase, row.took, row.note));
+        lines.push(format!("  {:<12}{:>12}  {}", row.phase, row.took, prose(&row.note)));
     }
     lines.push(format!("  {}", compared(recovery(report), &report.rto(), counted_from(report))));
     lines.extend(answered(report).map(|it| format!("  {it}")));
-    lines.push(format!("  {}", compared("data behind", &report.rpo(), &bounded(report))));
+    lines.push(format!("  {}", compared(data(report), &report.rpo(), &bounded(report))));
     lines.extend(unchecked(report, quoted).into_iter().map(|it| format!("  {it}")));
     lines.join("\n")
 }
@@ -305,12 +333,12 @@ pub fn markdown(report: &SwitchReport) -> String {
         prose(&circumstances(report))
     );
     for row in rows(report) {
-        text.push_str(&format!("| {} | {} | {} |\n", row.phase, row.took, row.note));
+        text.push_str(&format!("| {} | {} | {} |\n", row.phase, row.took, prose(&row.note)));
     }
     text.push_str("\n| | objective | measured | verdict |\n|---|---:|---:|---|\n");
     let rows = [
         (recovery(report), report.rto(), String::new()),
-        ("data behind", report.rpo(), bounded(report)),
+        (data(report), report.rpo(), bounded(report)),
     ];
     for (what, it, bound) in rows {
         let objective = it.objective.map_or_else(|| "–".into(), duration);
@@ -358,7 +386,7 @@ pub fn markdown(report: &SwitchReport) -> String {
     text
 }
 
-/// One line for each, the oldest first.
+/// The name of each, and under it what it was, the oldest first.
 pub fn list(reports: &[(&str, &SwitchReport)]) -> String {
     let line = |(name, report): &(&str, &SwitchReport)| {
         let (what, recovery) = (recovery(report), report.rto());
@@ -367,7 +395,8 @@ pub fn list(reports: &[(&str, &SwitchReport)]) -> String {
             (Some(it), None) => format!(", {what} {}", took(it)),
             (None, _) => String::new(),
         };
-        format!("{}  {}: {}{recovery}", escape_control(name), title(report), outcome(report))
+        let (name, title) = (escape_control(name), title(report));
+        format!("{name}\n  {title}: {}{recovery}", outcome(report))
     };
     reports.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -425,14 +454,14 @@ mod tests {
     fn paragraph_says_where_the_time_of_a_switch_went() {
         insta::assert_snapshot!(paragraph(&report(planned(), 681)), @r#"
     failover of shop to eu: complete
-      prepare           40.0 s  until the new site was ready
-      gate              30.0 s  until the new site passed its health checks
-      traffic            3.0 s  until traffic was shifted
-      DNS caches         5 min  some users may have reached the old site until 2026-11-24T12:06:13Z; the drain below waited for them
-      drain             10 min  until DNS caches had expired
-      rest               8.0 s  until the remaining changes were made
+      prepare           40.0 s  making eu ready
+      gate              30.0 s  waiting for the health checks of eu
+      traffic            3.0 s  shifting traffic to eu
+      DNS caches         5 min  some users may have been sent to base until 2026-11-24T12:06:13Z (the TTL); the drain below waited for them
+      drain             10 min  keeping base for twice the TTL, until no DNS cache sends users there
+      rest               8.0 s  making the remaining changes
       time to move all users: 6 min 13 s from the command on; objective 15 min: met
-      data behind: 7.0 s; objective 1 min: met
+      replication delay: 7.0 s; objective 1 min: met
     "#);
         let report = report(planned(), 681);
         let whole = text(&report);
@@ -463,10 +492,10 @@ mod tests {
         };
         insta::assert_snapshot!(text(&failed), @r#"
     failover of shop to e|u: incomplete
-      prepare      16 min 10 s  until the new site was ready
-      gate              30.0 s  unfinished: until the new site passed its health checks
+      prepare      16 min 10 s  making e&#124;u ready
+      gate              30.0 s  waiting for the health checks of e&#124;u; not finished
       recovery time: not finished yet; objective 15 min: MISSED
-      data behind: 7.0 s; objective 1 min: met
+      possible data loss: 7.0 s; objective 1 min: met
       base → e|u on sandbox, lost: linode:us-east, 2026-11-24T12:00:00Z to 2026-11-24T12:16:40Z
       by a\u{1b}[2Jb: `failover shop --to eu --planned`
       critical path (the steps that users waited for, one after another):
@@ -480,8 +509,10 @@ mod tests {
     "#);
         insta::assert_snapshot!(markdown(&failed));
         insta::assert_snapshot!(list(&[("one", &failed), ("two", &report(planned(), 681))]), @r#"
-    one  failover of shop to e|u: incomplete
-    two  failover of shop to eu: complete, time to move all users 6 min 13 s (met)
+    one
+      failover of shop to e|u: incomplete
+    two
+      failover of shop to eu: complete, time to move all users 6 min 13 s (met)
     "#);
     }
 
@@ -498,13 +529,13 @@ mod tests {
         insta::assert_snapshot!(paragraph(&resumed), @r#"
     failback of shop to eu: complete
       earlier            1 min  an earlier run of this switch, or a pause between runs
-      prepare           40.0 s  until the new site was ready
-      gate              30.0 s  until the new site passed its health checks
-      traffic            3.0 s  until traffic was shifted
-      DNS caches         5 min  some users may reach the old site until 2026-11-24T12:06:13Z; not waited for
-      rest              17.0 s  until the remaining changes were made
+      prepare           40.0 s  making eu ready
+      gate              30.0 s  waiting for the health checks of eu
+      traffic            3.0 s  shifting traffic to eu
+      DNS caches         5 min  some users may be sent to base until 2026-11-24T12:06:13Z (the TTL); this switch deletes nothing of it, so it waited for nobody
+      rest              17.0 s  making the remaining changes
       time to move all users: 7 min 13 s from its first command on; objective 15 min: met
-      data behind: 7.0 s; objective 1 min: met
+      replication delay: 7.0 s; objective 1 min: met
     "#);
         assert!(list(&[("one", &resumed)]).contains(": complete, time to move all users "));
         // Users had moved before this run began: nothing of it was theirs to wait for.

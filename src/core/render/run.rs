@@ -9,6 +9,7 @@ use crate::engine::plan::model::change::{Note, SkippedGate};
 use crate::engine::recovery::completion::Unfinished;
 use crate::engine::recovery::report::codec;
 use crate::engine::recovery::report::summary::SwitchReport;
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::state::record::Phase;
 use crate::engine::value::Value;
 
@@ -43,33 +44,6 @@ pub struct RunFacts {
     pub report: Option<SwitchReport>,
     /// What stopped the last run before its end: a signal, a lease that was taken, a store that cannot be written.
     pub stopped: Option<String>,
-}
-
-/// Where the users of a switch are, as far as lifeboat saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UsersAre {
-    Moved,
-    NotMoved,
-    /// They were not seen where they are wanted, and nothing says that they are elsewhere.
-    Unconfirmed,
-}
-
-impl UsersAre {
-    /// By how far the switch is.
-    pub fn by(phase: Phase) -> Self {
-        match phase {
-            Phase::Switching => Self::NotMoved,
-            Phase::Degraded | Phase::Settled => Self::Moved,
-        }
-    }
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Moved => "moved",
-            Self::NotMoved => "not moved",
-            Self::Unconfirmed => "unconfirmed",
-        }
-    }
 }
 
 /// What became of one step.
@@ -114,6 +88,16 @@ impl StepBecame {
 }
 
 impl RunFacts {
+    /// What kept the run from its end, in a sentence: a step that failed, else what could not be read.
+    pub fn first_failure(&self) -> Option<String> {
+        let bad =
+            |it: &&RunStep| matches!(it.became, StepBecame::Failed(_) | StepBecame::InDoubt(_));
+        let step = self.steps.iter().find(bad).and_then(|it| {
+            Some(format!("{}: {} {}: {}", it.address, it.call, it.became.word(), it.became.why()?))
+        });
+        step.or_else(|| self.open.first().map(Unfinished::sentence))
+    }
+
     /// Takes in what became of the steps of a run, or of one part of a drill. Of a step that an earlier run of the same command
     /// left open, the last word counts.
     pub fn ran(&mut self, steps: Vec<RunStep>) {
@@ -223,7 +207,7 @@ mod tests {
             target: Some("sandbox"),
             switch: Some((Vec::new(), vec!["eu".into()])),
             phase: Some(Phase::Degraded),
-            users: Some(UsersAre::by(Phase::Degraded)),
+            users: Some(UsersAre::by(Phase::Degraded, true)),
             steps: vec![
                 step("www", StepBecame::Done),
                 step("web", StepBecame::Failed("the cloud said no".into())),

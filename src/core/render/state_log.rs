@@ -6,7 +6,7 @@ use crate::engine::state::record::Phase;
 use crate::engine::state::run_log::{LoggedEnding, LoggedRun, LoggedSwitch, StepTally};
 use crate::engine::text::names::OverlayNames;
 use crate::render::journal_words::{entry_time, entry_words};
-use crate::render::words::{count, escape_control, moment};
+use crate::render::words::{count, escape_control, moment, person};
 
 /// The version of the JSON.
 const LOG_VERSION: u32 = 1;
@@ -26,33 +26,33 @@ pub struct LogView {
     pub live: Option<u64>,
 }
 
-/// A line for each run.
+/// Two lines for each run: when it was and what became of it; who did it, and with which command.
 pub fn state_log_text(runs: &[LoggedRun], view: LogView) -> String {
     let serial = |it: &LoggedRun| it.serial.map_or_else(|| "–".to_owned(), |it| it.to_string());
     let width = runs.iter().map(|it| serial(it).chars().count()).max().unwrap_or(0);
-    let mut lines = Vec::new();
+    let mut lines = vec![HEADER.to_owned()];
     for run in runs {
-        let serial = serial(run);
-        lines.push(format!("{serial:>width$}  {}", parts(run, view).join("  ")));
+        let at = run.at.map_or_else(|| "–".to_owned(), moment);
+        let (serial, result) = (serial(run), result(run, view.live));
+        lines.push(format!("{serial:>width$}  {at}  {result}"));
+        lines.push(format!("{:width$}    {}", "", parts(run).join(", ")));
         for (number, entry) in run.entries.iter().filter(|_| view.entries) {
             let at = entry_time(entry).map_or_else(String::new, |it| format!("{}  ", moment(it)));
-            lines.push(format!("{:width$}    {number}  {at}{}", "", entry_words(entry)));
+            lines.push(format!("{:width$}      {number}  {at}{}", "", entry_words(entry)));
         }
     }
     lines.join("\n")
 }
 
-fn parts(run: &LoggedRun, view: LogView) -> Vec<String> {
-    let dash = || "–".to_owned();
-    let clean = |it: &String| escape_control(it);
-    let mut parts = vec![
-        run.at.map_or_else(dash, moment),
-        result(run, view.live),
-        run.who.as_ref().map_or_else(dash, clean),
-        run.command.as_ref().map_or_else(dash, clean),
-    ];
-    parts.extend(run.because.iter().map(|it| format!("because \"{}\"", clean(it))));
-    parts.extend(run.plan.iter().map(|it| format!("plan {}", clean(&short(it)))));
+/// What stands on the lines below. A serial is of what a run saved.
+const HEADER: &str = "serial, begin, result; who and command";
+
+fn parts(run: &LoggedRun) -> Vec<String> {
+    let who = run.who.as_deref().map_or_else(|| "–".to_owned(), person);
+    let command = run.command.as_deref().map(|it| format!(": `{}`", escape_control(it)));
+    let mut parts = vec![format!("{who}{}", command.unwrap_or_default())];
+    parts.extend(run.because.iter().map(|it| format!("because \"{}\"", escape_control(it))));
+    parts.extend(run.plan.iter().map(|it| format!("plan {}", escape_control(&short(it)))));
     parts.extend(run.epoch.map(|it| format!("epoch {it}")));
     parts
 }
@@ -218,16 +218,24 @@ mod tests {
     fn state_log_text_has_a_line_for_each_run() {
         let view = LogView { entries: false, live: Some(6) };
         insta::assert_snapshot!(state_log_text(&runs(), view), @r#"
-         –  2026-11-18T11:06:40Z  running, 4 of 4 steps  ann@laptop, process 7, https://ci.example/runs/9  apply shop --yes  plan sha256:12ab34cd56ef  epoch 6
-         –  2026-11-18T11:06:40Z  cut off, 4 of 4 steps  ann@laptop, process 7, https://ci.example/runs/9  apply shop --yes  plan sha256:12ab34cd56ef  epoch 4
-        12  2026-11-18T11:06:40Z  saved, `front`: moved from `lb`  ann@laptop, process 7, https://ci.example/runs/9  state mv shop lb front  epoch 4
-         9  2026-11-18T11:06:40Z  switch from base to eu, lost linode:us-east, incomplete, degraded, 3 of 5 steps, 1 failed, 1 indeterminate  ann@laptop, process 7, https://ci.example/runs/9  failover shop --to eu  because "the page is \u{1b}green"  plan sha256:12ab34cd56ef  epoch 4
-         8  –  complete, 4 of 4 steps  –  –  plan sha256:12ab34cd56ef
+        serial, begin, result; who and command
+         –  2026-11-18T11:06:40Z  running, 4 of 4 steps
+              ann@laptop, https://ci.example/runs/9: `apply shop --yes`, plan sha256:12ab34cd56ef, epoch 6
+         –  2026-11-18T11:06:40Z  cut off, 4 of 4 steps
+              ann@laptop, https://ci.example/runs/9: `apply shop --yes`, plan sha256:12ab34cd56ef, epoch 4
+        12  2026-11-18T11:06:40Z  saved, `front`: moved from `lb`
+              ann@laptop, https://ci.example/runs/9: `state mv shop lb front`, epoch 4
+         9  2026-11-18T11:06:40Z  switch from base to eu, lost linode:us-east, incomplete, degraded, 3 of 5 steps, 1 failed, 1 indeterminate
+              ann@laptop, https://ci.example/runs/9: `failover shop --to eu`, because "the page is \u{1b}green", plan sha256:12ab34cd56ef, epoch 4
+         8  –  complete, 4 of 4 steps
+              –, plan sha256:12ab34cd56ef
         "#);
         let one = &runs()[2..3];
         insta::assert_snapshot!(state_log_text(one, LogView { entries: true, ..view }), @"
-        12  2026-11-18T11:06:40Z  saved, `front`: moved from `lb`  ann@laptop, process 7, https://ci.example/runs/9  state mv shop lb front  epoch 4
-              31  2026-11-18T11:06:40Z  `front`: moved from `lb`
+        serial, begin, result; who and command
+        12  2026-11-18T11:06:40Z  saved, `front`: moved from `lb`
+              ann@laptop, https://ci.example/runs/9: `state mv shop lb front`, epoch 4
+                31  2026-11-18T11:06:40Z  `front`: moved from `lb`
         ");
     }
 

@@ -3,11 +3,14 @@
 use crate::engine::plan::model::change::{Action, Change, Plan};
 use crate::engine::recovery::report::journaled::JournaledSwitch;
 use crate::engine::recovery::user_routes::UserRoute;
-use crate::engine::state::record::{Phase, State, SwitchRecord};
+use crate::engine::recovery::users_moved::UsersAre;
+use crate::engine::state::record::{Draining, Phase, RunRecord, State, SwitchRecord};
 use crate::engine::state::task_record::{TaskAttempt, TaskRecord};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
-use crate::render::words::{count, duration, escape_control, failed, inline, moment, wrap};
+use crate::render::words::{
+    count, duration, escape_control, failed, inline, moment, person, users_are, wrap,
+};
 
 /// Everything a status is told from.
 pub struct StatusFacts<'a> {
@@ -64,6 +67,8 @@ impl Health {
 pub struct OnlineAnswer {
     pub health: Health,
     pub why: Option<String>,
+    /// Somebody declared it lost.
+    pub is_lost: bool,
 }
 
 fn named(overlays: &[String]) -> String {
@@ -90,10 +95,10 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
         escape_control(&state.target)
     )];
     lines.extend(facts.online.into_iter().flatten().map(|it| online(facts, it)));
-    lines.extend(facts.ways.iter().map(users));
+    lines.extend(facts.ways.iter().map(|it| users(facts, it)));
     lines.extend([
-        format!("active: {}", named(&state.active)),
-        format!("home: {}", named(&state.home)),
+        format!("active: {}{}", named(&state.active), reached(facts)),
+        format!("home: {} (where a failback leads)", named(&state.home)),
         format!("phase: {}", phase(facts)),
     ]);
     lines.extend(recovery(facts));
@@ -104,15 +109,18 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
         lines.push(format!(
             "lost: {domain}, declared {} by {}",
             age(facts, it.since),
-            escape_control(&it.by)
+            person(&it.by)
         ));
     }
-    for it in state.draining.iter().filter(|it| it.until > facts.now) {
+    for it in draining(facts) {
         let left = u64::try_from((it.until - facts.now) / 1_000).unwrap_or(0);
+        let was: Vec<String> = it.was.iter().map(|it| escape_control(&it.to_string())).collect();
         lines.push(format!(
-            "draining: {}: some users may still reach its old target for another {}",
+            "draining: {}: nothing of {}, its old target, is deleted for another {}, until {} (twice the TTL): until then DNS caches may send users there",
             escape_control(&it.address.to_string()),
-            duration(left)
+            if was.is_empty() { "what was there".to_owned() } else { was.join(", ") },
+            duration(left),
+            moment(it.until)
         ));
     }
     lines.extend(tasks(facts));
@@ -121,9 +129,13 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
         Some(run) => format!(
             "last run: {} by {}: `{}`{}",
             age(facts, run.at),
-            escape_control(&run.who),
+            person(&run.who),
             escape_control(&run.command),
-            if run.finished.is_some() { "" } else { ", unfinished" }
+            match (run.finished, run.incomplete) {
+                (None, _) => ", unfinished",
+                (Some(_), true) => ", incomplete",
+                (Some(_), false) => "",
+            }
         ),
         None => "last run: none".into(),
     });
@@ -140,6 +152,26 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
     lines.join("\n")
 }
 
+/// Overlays are active from the moment that a switch to them is recorded, wherever users are.
+fn reached(facts: &StatusFacts<'_>) -> &'static str {
+    match UsersAre::of(facts.state) {
+        Some(UsersAre::NotMoved) => {
+            " (the switch to it has begun, and its users have not all moved)"
+        }
+        _ => "",
+    }
+}
+
+/// What users may still reach by a name that leads elsewhere now. What a later switch led them back to is no old target any more.
+pub(super) fn draining<'a>(facts: &'a StatusFacts<'_>) -> impl Iterator<Item = &'a Draining> {
+    let leads_there = |it: &Draining| {
+        let way = facts.ways.iter().find(|way| way.address == it.address);
+        way.is_some_and(|way| it.was.iter().all(|was| way.to.contains(was)))
+    };
+    let draining = facts.state.draining.iter();
+    draining.filter(move |it| it.until > facts.now && !leads_there(it))
+}
+
 /// `now: linode:us-east is silent: …`. Only silence can mean a loss.
 fn online(facts: &StatusFacts<'_>, (domain, it): &(String, OnlineAnswer)) -> String {
     let domain = escape_control(domain);
@@ -149,9 +181,18 @@ fn online(facts: &StatusFacts<'_>, (domain, it): &(String, OnlineAnswer)) -> Str
         Health::Denied => format!("denied the request{why}"),
         other => format!("is {}{why}", other.word()),
     };
+    let stack = &facts.name;
+    if it.is_lost {
+        return match it.health {
+            Health::Answers => format!(
+                "now: {domain} answers again, though it is declared lost; {} ends the loss",
+                AdvisedCommand::Recovered { stack, fault_domain: &domain }
+            ),
+            _ => format!("now: {domain}, which is declared lost, {what}"),
+        };
+    }
     let way = match it.health {
         Health::Silent => {
-            let stack = &facts.name;
             format!(
                 "; if it is lost, {} names the overlay",
                 AdvisedCommand::FailoverWhere { stack }
@@ -162,7 +203,7 @@ fn online(facts: &StatusFacts<'_>, (domain, it): &(String, OnlineAnswer)) -> Str
     format!("now: {domain} {what}{way}")
 }
 
-fn users(it: &UserRoute) -> String {
+fn users(facts: &StatusFacts<'_>, it: &UserRoute) -> String {
     let to: Vec<String> = it.to.iter().map(|it| escape_control(&it.to_string())).collect();
     let to = if to.is_empty() { "a target outside this stack".to_owned() } else { to.join(", ") };
     let place = it.fault_domain.as_deref().map(escape_control);
@@ -173,10 +214,19 @@ fn users(it: &UserRoute) -> String {
         it.shut.as_deref().map_or_else(String::new, |it| format!("; {}", escape_control(it)));
     // What stands in a lost place serves nobody.
     let backends = it.backends.filter(|_| !it.is_lost).map_or_else(String::new, |it| {
-        format!("; {} of {} in place", it.recorded, count(it.wanted.max(it.recorded), "backend"))
+        let all = count(it.wanted.max(it.recorded), "backend");
+        format!("; {} of {all} recorded, their health was not asked", it.recorded)
     });
+    let silent = it.fault_domain.as_ref().and_then(|at| {
+        facts
+            .online
+            .into_iter()
+            .flatten()
+            .find(|(it, told)| it == at && told.health == Health::Silent)
+    });
+    let silent = silent.filter(|_| !it.is_lost).map_or("", |_| ", which is silent now");
     format!(
-        "users: {} points to {to} ({}){place}{lost}{shut}{moves}{backends}",
+        "users: {} points to {to} ({}){place}{lost}{silent}{shut}{moves}{backends}",
         escape_control(&it.address.to_string()),
         escape_control(&it.target)
     )
@@ -184,7 +234,13 @@ fn users(it: &UserRoute) -> String {
 
 fn phase(facts: &StatusFacts<'_>) -> String {
     match (facts.state.phase, &facts.state.switch) {
-        (Phase::Settled, _) if facts.state.lost.is_empty() => "settled".into(),
+        (Phase::Settled, _) if unfinished(facts).is_some() => format!(
+            "settled (no switch is unfinished), but the last run did not finish: run {} to resume",
+            facts.state.resume()
+        ),
+        (Phase::Settled, _) if facts.state.lost.is_empty() => {
+            "settled (no switch is going on)".into()
+        }
         // The one thing that is left to do after a failover.
         (Phase::Settled, _) if facts.state.active != facts.state.home => format!(
             "settled (the switch is complete; what is lost stays so until it recovers); then: {}",
@@ -197,47 +253,52 @@ fn phase(facts: &StatusFacts<'_>) -> String {
             let begun = format!(
                 "from {} since {} by {}",
                 named(&it.from),
-                age(facts, it.since),
-                escape_control(&it.by)
+                age(facts, it.identity()),
+                person(&it.by)
             );
-            let next = next(facts, it);
+            let next = next(facts);
+            let users = users_are(UsersAre::by(phase, it.has_shifted()));
             match phase {
                 Phase::Degraded => format!(
-                    "degraded: users have moved; the rest of the switch is not finished{next} (begun {begun})"
+                    "degraded: {users}; the rest of the switch is not finished{next} (begun {begun})"
                 ),
-                _ => format!("switching {begun}; users have not all moved{next}"),
+                _ => format!("switching {begun}; {users}{next}"),
             }
         }
         (phase, None) => phase.word().into(),
     }
 }
 
-/// What a person does next, unless a run is at it: to destroy on, to go on with what the switch was allowed, or to apply.
-fn next(facts: &StatusFacts<'_>, switch: &SwitchRecord) -> String {
-    let stack = &facts.name;
+/// The last run of a state that no switch is under way in, where it left something and none goes on with it.
+fn unfinished<'a>(facts: &StatusFacts<'a>) -> Option<&'a RunRecord> {
+    let is_left = |it: &&RunRecord| it.is_unfinished() && facts.run.is_none();
+    facts.state.last_run.as_ref().filter(is_left)
+}
+
+/// What a person does next, unless a run is at it.
+fn next(facts: &StatusFacts<'_>) -> String {
     if facts.run.is_some() {
         return String::new();
     }
+    let again = facts.state.resume();
     if !facts.state.destroyed.is_empty() {
-        let destroy = AdvisedCommand::Destroy { stack };
-        return format!("; a destroy took a part of it away: run {destroy} to finish that");
+        return format!("; a destroy took a part of it away: run {again} to finish that");
     }
-    // A plain apply carries more, and is allowed nothing of it.
-    let is_same = facts.state.phase == Phase::Degraded && !switch.allowed.is_nothing();
-    let again = is_same.then(|| facts.state.same_switch()).flatten();
-    let again = again.unwrap_or_else(|| AdvisedCommand::Apply { stack }.to_string());
     let verb = if facts.state.phase == Phase::Degraded { "finish" } else { "resume" };
     format!("; run {again} to {verb}")
 }
 
 /// How much of the time that a recovery may take is used, counted as its report will count it.
 fn recovery(facts: &StatusFacts<'_>) -> Option<String> {
-    let time = used(facts)?;
-    let (used, objective) = (duration(time.used), facts.objective.map(duration));
     let rest = match facts.estimate {
         Some(it) => format!("; the rest of the switch will take about {}", duration(it)),
         None => String::new(),
     };
+    if UsersAre::of(facts.state) == Some(UsersAre::Stayed) {
+        return Some(format!("recovery: not counted, because no traffic was to be shifted{rest}"));
+    }
+    let time = used(facts)?;
+    let (used, objective) = (duration(time.used), facts.objective.map(duration));
     Some(match (time.has_moved, objective) {
         (true, Some(objective)) => format!(
             "recovery: traffic was shifted after {used}, DNS caches included {}; objective {objective}{rest}",
@@ -249,7 +310,7 @@ fn recovery(facts: &StatusFacts<'_>) -> Option<String> {
     })
 }
 
-/// The time of a switch that has not ended, in seconds.
+/// The time of a switch that has not ended and that has, or had, users to move, in seconds.
 pub(super) struct UsedTime {
     pub used: u64,
     /// Users have moved: then that is how long it took, and so long others may still answer the old way.
@@ -259,7 +320,11 @@ pub(super) struct UsedTime {
 
 pub(super) fn used(facts: &StatusFacts<'_>) -> Option<UsedTime> {
     let switch = facts.state.unfinished_switch()?;
-    let began = switch.last_good.unwrap_or(switch.since).min(switch.since);
+    if UsersAre::of(facts.state) == Some(UsersAre::Stayed) {
+        return None;
+    }
+    // A further loss that was declared on the way begins nothing anew.
+    let began = switch.last_good.unwrap_or(switch.identity()).min(switch.identity());
     let moved = switch.moved.filter(|_| facts.state.phase == Phase::Degraded);
     let until = moved.unwrap_or(facts.now);
     let used = u64::try_from(until.saturating_sub(began) / 1_000).unwrap_or(0);
@@ -428,11 +493,13 @@ pub(super) fn is_of_switch(plan: &Plan, change: &Change) -> bool {
     plan.rest.as_ref().is_some_and(|it| it.changes.contains(&change.address))
 }
 
-/// Why steps of the switch failed that nothing has made good since.
+/// Why steps of the switch, or of the last run, failed that nothing has made good since.
 fn failures(facts: &StatusFacts<'_>) -> Vec<String> {
-    let failures = facts.state.unfinished_switch().into_iter().flat_map(|it| &it.failures);
+    let of_switch = facts.state.unfinished_switch().map(|it| &it.failures);
+    let of_run = facts.state.last_run.as_ref().map(|it| &it.failures);
+    let failures = of_switch.or(of_run).into_iter().flatten();
     let told = failures.map(|(address, it)| {
-        let call = it.call.map(|it| format!("{} ", it.word())).unwrap_or_default();
+        let call = it.call.map_or_else(|| "waiting for ".into(), |it| format!("{} ", it.word()));
         let address = escape_control(&address.to_string());
         format!("failed: {call}{address}, {}: {}", age(facts, it.at), failed(it))
     });

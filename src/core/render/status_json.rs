@@ -2,13 +2,15 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::engine::address::Address;
 use crate::engine::plan::model::change::Change;
-use crate::engine::state::record::{MutatingCall, Phase, State};
+use crate::engine::recovery::users_moved::UsersAre;
+use crate::engine::state::record::{MutatingCall, RecordedFailure, State};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::value::Value;
 use crate::render::status::{
-    OnlineAnswer, StatusFacts, TaskInForce, WayBack, is_of_switch, is_pending, nothing_is_applied,
-    open_tasks, questions, tasks_in_force, used,
+    OnlineAnswer, StatusFacts, TaskInForce, WayBack, draining, is_of_switch, is_pending,
+    nothing_is_applied, open_tasks, questions, tasks_in_force, used,
 };
 
 /// Everything that a status tells; additions do not change the version.
@@ -54,7 +56,7 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         })).collect::<Vec<_>>(),
         "online": facts.online.map(answers),
         "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
-        "draining": state.draining.iter().filter(|it| it.until > facts.now).map(|it| json!({ "address": it.address.to_string(), "until": it.until })).collect::<Vec<_>>(),
+        "draining": draining(facts).map(|it| json!({ "address": it.address.to_string(), "was": it.was.iter().map(ToString::to_string).collect::<Vec<_>>(), "until": it.until })).collect::<Vec<_>>(),
         "questions": asked(facts),
         "tasks_in_force": in_force(facts),
         "tasks": unknown_tasks(facts),
@@ -62,7 +64,7 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         "orphaned": chosen(&Change::is_orphaned),
         "pending": pending(facts),
         "trouble": facts.trouble,
-        "last_run": state.last_run.as_ref().map(|it| json!({ "who": it.who, "command": it.command, "at": it.at, "finished": it.finished })),
+        "last_run": state.last_run.as_ref().map(|it| json!({ "who": it.who, "command": it.command, "at": it.at, "finished": it.finished, "incomplete": it.incomplete, "failures": it.failures.iter().map(failure).collect::<Vec<_>>() })),
         "store": facts.store,
         "lease": facts.lease,
         "recovery": used(facts).map(|it| json!({
@@ -90,27 +92,29 @@ fn value(facts: &StatusFacts<'_>) -> Json {
 /// The switch that goes on, and why steps of it failed; null: there is none.
 fn switch(state: &State) -> Json {
     let Some(it) = &state.switch else { return Json::Null };
-    let failures = it.failures.iter().map(|(address, it)| {
-        json!({
-            "address": address.to_string(),
-            "call": it.call.map(MutatingCall::word),
-            "class": it.class,
-            "why": it.why,
-            "at": it.at,
-        })
-    });
+    let failures = it.failures.iter().map(failure);
     json!({
         "from": it.from,
         "since": it.since,
         "by": it.by,
-        "users": if state.phase == Phase::Degraded { "moved" } else { "not moved" },
+        "users": UsersAre::of(state).map(UsersAre::word),
         "failures": failures.collect::<Vec<_>>(),
+    })
+}
+
+fn failure((address, it): (&Address, &RecordedFailure)) -> Json {
+    json!({
+        "address": address.to_string(),
+        "call": it.call.map(MutatingCall::word),
+        "class": it.class,
+        "why": it.why,
+        "at": it.at,
     })
 }
 
 fn answers(all: &[(String, OnlineAnswer)]) -> Vec<Json> {
     let told = all.iter().map(
-        |(domain, it)| json!({ "fault_domain": domain, "health": it.health.word(), "why": it.why }),
+        |(domain, it)| json!({ "fault_domain": domain, "health": it.health.word(), "why": it.why, "lost": it.is_lost }),
     );
     told.collect()
 }

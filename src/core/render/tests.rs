@@ -2,14 +2,17 @@
 
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
+use crate::engine::address::Address;
 use crate::engine::plan::format::codec::PlanEnvelope;
 use crate::engine::plan::model::change::{
     Action, Change, Danger, Drift, DriftedAttribute, LossDeclaration, OutputChange, Plan,
 };
 use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
 use crate::engine::plan::tests::sample::{CREATE, REPLACE, any_plan, change, note, plan};
+use crate::engine::recovery::user_routes::UserRoute;
 use crate::engine::schema::Sort;
-use crate::engine::state::record::{RunRecord, State};
+use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
+use crate::engine::state::record::{Allowances, Keep, RunRecord, State};
 use crate::engine::text::diagnostic::Severity;
 use crate::engine::text::plain::is_invisible;
 use crate::engine::value::{Attributes, LineageKey, Secret, Value};
@@ -84,7 +87,7 @@ fn replaces() -> Plan {
         Severity::Refusal,
         "data_loss",
         "this plan would delete `orders` (dynamodb.table) and permanently delete its data",
-        "put it back into the configuration, or allow this: --allow-delete 'orders'",
+        "declare it again in the stack or its overlay, or allow this: --allow-delete 'orders'",
     ));
     plan
 }
@@ -426,9 +429,9 @@ fn text_says_how_long_a_switch_takes_and_how_sure_that_is() {
         let text = text(ShownPlan { plan: &plan, forecast: Some(&forecast) }, &options);
         text.lines().find(|it| it.starts_with("Estimated: ")).unwrap().to_owned()
     };
-    insta::assert_snapshot!(lines(FORECAST), @"Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); this command ends after 13 min 20 s; it depends on 10 steps, 8 of them measured before (12 measurements); at the slowest so far, traffic is shifted after 3 min");
-    insta::assert_snapshot!(lines(Forecast { measured: 0, samples: 0, ..FORECAST }), @"Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); this command ends after 13 min 20 s; based on built-in defaults, with no measurements yet");
-    insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Estimated: this command ends after 13 min 20 s; it depends on 1 step, 1 of them measured before (1 measurement); at the slowest so far, it ends after 3 min");
+    insta::assert_snapshot!(lines(FORECAST), @"Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); this command ends after 13 min 20 s; from 12 measurements of 8 of the 10 steps that it depends on; if each takes as long as its slowest so far, traffic is shifted after 3 min");
+    insta::assert_snapshot!(lines(Forecast { measured: 0, samples: 0, ..FORECAST }), @"Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); this command ends after 13 min 20 s; these are built-in defaults: nothing was measured yet");
+    insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Estimated: this command ends after 13 min 20 s; from 1 measurement of 1 of the 1 step that it depends on; if each takes as long as its slowest so far, it ends after 3 min");
     let shown = ShownPlan { plan: &plan, forecast: Some(&FORECAST) };
     let sentence = lines(FORECAST);
     assert!(markdown(shown, None).contains(&sentence));
@@ -455,11 +458,8 @@ fn text_html_and_markdown_show_no_secret() {
 fn status_wraps_long_lines_and_no_output() {
     let mut state = State::new("shop", None, "sandbox", "l", LineageKey(vec![1]));
     state.last_run = Some(RunRecord {
-        who: "somebody with a long name@a long machine".into(),
-        command: "apply".into(),
-        at: 0,
         finished: Some(1),
-        destroys: false,
+        ..RunRecord::began("somebody with a long name@a long machine", "apply", 0)
     });
     state.outputs.insert("words".into(), Value::text("a  text of many words that stays as it is"));
     let facts = StatusFacts {
@@ -484,4 +484,164 @@ fn status_wraps_long_lines_and_no_output() {
     let whole = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(whole(&wide), whole(&narrow));
     assert!(wide.lines().all(|it| !it.starts_with(' ')), "{wide}");
+}
+
+/// A switch that began, after which these were written.
+fn in_a_switch(entries: &[JournalEntry]) -> State {
+    let mut state = State::new("shop", None, "sandbox", "l", LineageKey(vec![1]));
+    let began = JournalEntry::Switched {
+        from: Vec::new(),
+        to: vec!["eu".into()],
+        lost: Vec::new(),
+        variables: Attributes::new(),
+        keep: Keep::Nothing,
+        allowed: Allowances::default(),
+        last_good: None,
+        at: 10_000,
+        who: "ann@laptop, process 7".into(),
+    };
+    fold(&mut state, &began);
+    for it in entries {
+        fold(&mut state, it);
+    }
+    state
+}
+
+fn status_of(state: &State, ways: Vec<UserRoute>) -> String {
+    let facts = StatusFacts {
+        typed: &|it| it.to_owned(),
+        name: "shop".into(),
+        now: 70_000,
+        state,
+        ways,
+        plan: None,
+        trouble: None,
+        store: None,
+        lease: None,
+        run: None,
+        objective: Some(900),
+        estimate: None,
+        online: None,
+    };
+    status::text(&facts, 0)
+}
+
+fn shifted(was: &str) -> JournalEntry {
+    let (was, address) = (vec![Address::one(was)], Address::one("www"));
+    JournalEntry::directed(&address, was, 600, 300, 20_000)
+}
+
+/// Law 11: users count as moved only where a traffic shift of the switch was observed.
+#[test]
+fn status_has_users_moved_only_where_a_shift_was_observed() {
+    let phase = |entries: &[JournalEntry]| {
+        let told = status_of(&in_a_switch(entries), Vec::new());
+        let starts = |it: &&str| it.starts_with("phase: ") || it.starts_with("recovery: ");
+        told.lines().filter(starts).collect::<Vec<_>>().join("\n")
+    };
+    let moved = JournalEntry::UsersMoved { at: 20_000 };
+    insta::assert_snapshot!(phase(&[]), @r#"
+    phase: switching from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop; users have not all moved; run `lifeboat apply shop` to resume
+    recovery: 1 min of 15 min used
+    "#);
+    insta::assert_snapshot!(phase(&[shifted("lb"), moved.clone()]), @r#"
+    phase: degraded: users have moved; the rest of the switch is not finished; run `lifeboat apply shop` to finish (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
+    recovery: traffic was shifted after 10 s, DNS caches included 5 min 10 s; objective 15 min
+    "#);
+    insta::assert_snapshot!(phase(&[moved]), @r#"
+    phase: degraded: no traffic was to be shifted, so users are sent where they were; the rest of the switch is not finished; run `lifeboat apply shop` to finish (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
+    recovery: not counted, because no traffic was to be shifted
+    "#);
+}
+
+/// A loss that is declared on the way begins nothing anew.
+#[test]
+fn status_counts_a_recovery_from_the_first_command_of_its_switch() {
+    let mut state = in_a_switch(&[]);
+    let again = JournalEntry::Switched {
+        from: Vec::new(),
+        to: vec!["eu".into()],
+        lost: Vec::new(),
+        variables: Attributes::new(),
+        keep: Keep::Nothing,
+        allowed: Allowances::default(),
+        last_good: None,
+        at: 65_000,
+        who: "ann".into(),
+    };
+    fold(&mut state, &again);
+    assert!(status_of(&state, Vec::new()).contains("recovery: 1 min of 15 min used"));
+}
+
+/// What a switch led its users back to is no old target of theirs.
+#[test]
+fn status_tells_a_drain_of_this_switch_and_none_of_the_one_before() {
+    let state = in_a_switch(&[shifted("lb")]);
+    let way = |to: &str| UserRoute {
+        address: Address::one("www"),
+        target: "192.0.2.1".into(),
+        to: vec![Address::one(to)],
+        fault_domain: None,
+        is_lost: false,
+        is_to_move: false,
+        shut: None,
+        backends: None,
+    };
+    let drain = |to: &str| {
+        let told = status_of(&state, vec![way(to)]);
+        told.lines().find(|it| it.starts_with("draining: ")).map(str::to_owned)
+    };
+    insta::assert_snapshot!(drain("standby").unwrap(), @"draining: www: nothing of lb, its old target, is deleted for another 9 min 10 s, until 1970-01-01T00:10:20Z (twice the TTL): until then DNS caches may send users there");
+    assert_eq!(drain("lb"), None);
+}
+
+/// A first apply that failed is no switch, and is told all the same.
+#[test]
+fn status_tells_why_the_last_run_failed_and_how_it_goes_on() {
+    let mut state = State::new("shop", None, "sandbox", "l", LineageKey(vec![1]));
+    let run = |complete| JournalEntry::RunEnded {
+        at: 9_000,
+        complete,
+        overlays: Vec::new(),
+        variables: Attributes::new(),
+        outputs: Attributes::new(),
+    };
+    let began = JournalEntry::RunBegan {
+        who: "ann@laptop, process 7, https://ci.example/runs/9".into(),
+        command: "apply shop --yes".into(),
+        at: 8_000,
+        plan: String::new(),
+        steps: 3,
+        destroys: false,
+        variables: None,
+        home_variables: Attributes::new(),
+    };
+    let failed = JournalEntry::Ended {
+        address: Address::one("web"),
+        step: 0,
+        outcome: StepOutcome::failed("no"),
+        at: 9_000,
+    };
+    for entry in [began.clone(), failed, run(false)] {
+        fold(&mut state, &entry);
+    }
+    let told = |state: &State| {
+        let all = status_of(state, Vec::new());
+        let starts = |it: &&str| {
+            ["phase: ", "failed: ", "last run: "].iter().any(|start| it.starts_with(start))
+        };
+        all.lines().filter(starts).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(told(&state), @r#"
+    phase: settled (no switch is unfinished), but the last run did not finish: run `lifeboat apply shop` to resume
+    failed: waiting for web, 1970-01-01T00:00:09Z, 1 min 1 s ago: no
+    last run: 1970-01-01T00:00:08Z, 1 min 2 s ago by ann@laptop, https://ci.example/runs/9: `apply shop --yes`, incomplete
+    "#);
+    for entry in [began, run(true)] {
+        fold(&mut state, &entry);
+    }
+    insta::assert_snapshot!(told(&state), @r#"
+    phase: settled (no switch is going on)
+    last run: 1970-01-01T00:00:08Z, 1 min 2 s ago by ann@laptop, https://ci.example/runs/9: `apply shop --yes`
+    "#);
 }

@@ -140,7 +140,7 @@ fn detail(about: &About, event: &WatchEvent) -> String {
             let switched = format!("switched to {overlay} in {}", duration(seconds(*milliseconds)));
             match degraded {
                 Some(why) => format!(
-                    "{switched}; users have moved, but the rest of the switch is not finished ({why}): run {} to finish",
+                    "{switched}; users are sent where it wants them, but the rest of the switch is not finished ({why}): run {} to finish",
                     AdvisedCommand::Apply { stack: &about.stack }
                 ),
                 None => switched,

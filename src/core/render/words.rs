@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::engine::plan::model::change::Action;
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::schema::Sort;
 use crate::engine::state::record::RecordedFailure;
 use crate::engine::text::advice::{restored, unbroken};
@@ -46,6 +47,25 @@ pub fn moment(milliseconds: i64) -> String {
 pub fn failed(it: &RecordedFailure) -> String {
     let class = it.class.map_or_else(String::new, |it| format!(" ({})", it.word()));
     format!("{}{class}", escape_control(&it.why))
+}
+
+/// Who did something, for people: which process it was helps nobody who reads of it later.
+pub fn person(who: &str) -> String {
+    let parts = who.split(", ").filter(|it| {
+        let number = it.strip_prefix("process ");
+        !number.is_some_and(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()))
+    });
+    escape_control(&parts.collect::<Vec<_>>().join(", "))
+}
+
+/// Where the users of a switch are whose other steps are not all done.
+pub fn users_are(it: UsersAre) -> &'static str {
+    match it {
+        UsersAre::Moved => "users have moved",
+        UsersAre::NotMoved => "users have not all moved",
+        UsersAre::Stayed => "no traffic was to be shifted, so users are sent where they were",
+        UsersAre::Unconfirmed => "users could not be confirmed where they are wanted",
+    }
 }
 
 /// What a danger is called, before its own words.

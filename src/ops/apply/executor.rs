@@ -21,8 +21,8 @@ use crate::engine::plan::diff::attributes::seal;
 use crate::engine::plan::draft::refresh::KnownValues;
 use crate::engine::plan::format::same_as_planned::changed;
 use crate::engine::plan::model::change::{Action, Plan, Step, StepCall};
-use crate::engine::plan::model::step_phase::{role, ttl};
-use crate::engine::recovery::users_moved::RemainingTraffic;
+use crate::engine::plan::model::step_phase::ttl;
+use crate::engine::recovery::users_moved::{RemainingTraffic, role_of};
 use crate::engine::retry::Pacing;
 use crate::engine::schedule::Schedule;
 use crate::engine::schema::{Catalog, Kind};
@@ -376,7 +376,7 @@ impl<'a> Executor<'a> {
             is_last: self.last_of.get(address) == Some(&id),
             timeout: timeout.map(|it| Duration::from_secs(*it)),
             slow: self.slow(&step, kind),
-            dns_bound: ttl(&step, role(&step, &self.plan.steps)),
+            dns_bound: ttl(&step, role_of(&self.session.catalog, &step, &self.plan.steps)),
             record: record.cloned(),
             kind: kind.clone(),
             step,

@@ -12,10 +12,11 @@ use crate::engine::plan::model::change::{Action, DeferReason, Plan, SkippedGate}
 use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::completion::{Completion, Unfinished, ending, open};
 use crate::engine::recovery::report::step_timing::StepTiming;
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::retry::Pacing;
 use crate::engine::schedule::StepState;
 use crate::engine::state::journal::{JournalEntry, StepFailure, StepOutcome, fold};
-use crate::engine::state::record::{Phase, Record, State, SwitchRecord};
+use crate::engine::state::record::{Phase, Record, RunRecord, State, SwitchRecord};
 use crate::engine::state::task_record::TaskRecord;
 use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::executor::Executor;
@@ -59,6 +60,10 @@ pub struct RunResult {
     pub in_force: Vec<String>,
     /// How far the switch is that it was part of.
     pub phase: Phase,
+    /// The command that goes on with what is left; `None`: nothing is.
+    pub resume: Option<String>,
+    /// Where the users of that switch are; `None`: it was part of none.
+    pub users: Option<UsersAre>,
     /// In milliseconds since the Unix epoch, on the clock of the world.
     pub began: i64,
     pub ended: i64,
@@ -157,10 +162,15 @@ impl Executor<'_> {
             },
             outputs,
         });
+        // The end of a switch forgets what it did.
+        let shifted = self.state.unfinished_switch().map(SwitchRecord::has_shifted);
         for entry in &entries {
             fold(&mut self.state, entry);
         }
         report.phase = self.state.phase;
+        let is_left = self.state.last_run.as_ref().is_some_and(RunRecord::is_unfinished);
+        report.resume = is_left.then(|| self.state.resume());
+        report.users = shifted.map(|it| UsersAre::by(self.state.phase, it));
         let here = self.state.switching().map(SwitchRecord::identity);
         let owed = |it: &TaskRecord| {
             it.is_in_force() && it.takes_back.is_some() && here == Some(it.run.switch)
@@ -220,7 +230,9 @@ pub fn record_metadata_updates(
     let mut keep = |address: &Address, record: &Record, kept: Record| {
         if kept != *record {
             let outcome = StepOutcome::Recorded(Box::new(kept));
-            entries.push(JournalEntry::Ended { address: address.clone(), step: 0, outcome, at });
+            // No step of the plan: those that count steps pass it over.
+            let step = plan.steps.len();
+            entries.push(JournalEntry::Ended { address: address.clone(), step, outcome, at });
         }
     };
     for (address, instance) in &stack.instances {

@@ -8,6 +8,7 @@ use crate::engine::plan::model::change::StepCall;
 use crate::engine::schema::{Kind, ReadinessWait, ServesWhen};
 use crate::engine::state::journal::StepOutcome;
 use crate::engine::state::record::Record;
+use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::value::Attributes;
 use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs, StepWait};
 use crate::ops::apply::waits::{WaitTarget, looked_at, probed, wait};
@@ -24,7 +25,7 @@ pub async fn serving(hands: &StepContext, job: &StepInputs) -> StepOutcome {
             // A name may have several: by where it looks one knows which.
             Err(why) => {
                 let of = looked_at(gate).map(|it| format!(" of {it}")).unwrap_or_default();
-                closed(job, &format!("the `gate` condition{of} was not met: {why}"))
+                closed(hands, job, &format!("the `gate` condition{of} was not met: {why}"))
             }
         },
         StepWait::Serving { of, within, times } => {
@@ -54,7 +55,7 @@ async fn each_serves(
             poll_seconds: serves.poll_seconds,
         };
         if let Err(why) = wait(hands, job, limits, target).await {
-            return closed(job, &format!("`{}` does not serve: {why}", watched.address));
+            return closed(hands, job, &format!("`{}` does not serve: {why}", watched.address));
         }
         if watched.kind.serves_when.is_some() {
             let backends = watched.members.serving();
@@ -94,18 +95,24 @@ pub async fn replication(
             *arrived = Some(took);
             StepOutcome::Waited
         }
-        Err(why) => closed(job, &format!("the `replication` condition was not met: {why}")),
+        Err(why) => closed(hands, job, &format!("the `replication` condition was not met: {why}")),
     }
 }
 
 /// What was seen last, and what can be done; where it only waits for what this very run disturbed, that is to serve again.
-fn closed(job: &StepInputs, why: &str) -> StepOutcome {
+fn closed(hands: &StepContext, job: &StepInputs, why: &str) -> StepOutcome {
     if !job.step.holds_users_back() {
         return StepOutcome::failed(why.to_owned());
     }
-    let address = &job.step.address;
+    let address = &job.step.address.to_string();
+    let skip = AdvisedCommand::ApplySkippingGate { stack: &hands.ground.stack, address };
+    // By a name that is not there yet nobody comes.
+    let users = match &job.record {
+        Some(_) => "users stay where they are",
+        None => "it is not created before somebody would be served by it",
+    };
     StepOutcome::failed(format!(
-        "{why}; users stay where they are: correct it and run the same command again, or send them on without this gate by adding `--skip-gate '{address}' --because 'REASON'`"
+        "{why}; {users}: correct it and resume, or go on without this gate, with a reason that is kept: {skip}"
     ))
 }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::state::journal::fold;
-use crate::engine::state::record::Phase;
+use crate::engine::state::record::{Phase, SwitchRecord};
 use crate::ops::apply::executor::Executor;
 use crate::ops::apply::step_inputs::{Progress, StepContext};
 
@@ -16,7 +17,9 @@ impl Executor<'_> {
         let Some(news) = self.traffic.news(phase, self.session.clock.now()) else { return };
         if hands.pen.write(vec![news.clone()]).await.is_ok() {
             fold(&mut self.state, &news);
-            (hands.tell)(Progress::Phase(self.state.phase));
+            let has_shifted = self.state.switch.as_ref().is_some_and(SwitchRecord::has_shifted);
+            let users = UsersAre::by(self.state.phase, has_shifted);
+            (hands.tell)(Progress::Phase { phase: self.state.phase, users });
         }
     }
 }

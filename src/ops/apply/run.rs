@@ -12,9 +12,10 @@ use crate::engine::plan::model::change::{
     Action, Change, Drift, DriftedAttribute, LossDeclaration, SkippedGate,
 };
 use crate::engine::plan::planner::Intent;
+use crate::engine::recovery::completion::open;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold, replay};
-use crate::engine::state::record::{LostDomain, Record, State};
+use crate::engine::state::record::{LostDomain, Record, RunRecord, State};
 use crate::engine::value::LineageKey;
 use crate::ops::apply::append_entries::append;
 use crate::ops::apply::executor::Executor;
@@ -35,7 +36,10 @@ pub fn is_idle(proposed: &Proposed) -> bool {
     let Some(state) = &proposed.state else { return false };
     // A switch that did everything and was cut off before it could say so is still to be ended; what was said on the command
     // line is remembered also where it is so already.
+    // A run that left something, or died, is ended by the one that finds nothing left.
+    let is_left = state.last_run.as_ref().is_some_and(RunRecord::is_unfinished);
     state.phase.is_settled()
+        && !(is_left && open(&proposed.plan).is_empty())
         && remembered(&proposed.desired.stack.variables) == state.variables
         && proposed.plan.is_empty()
         && proposed.plan.drift.is_empty()
@@ -242,7 +246,9 @@ fn refreshed(session: &Session, state: &State, proposed: &Proposed, at: i64) -> 
         }
         if seen != *record {
             let outcome = StepOutcome::Recorded(Box::new(seen));
-            entries.push(JournalEntry::Ended { address: address.clone(), step: 0, outcome, at });
+            // No step of the plan: those that count steps pass it over.
+            let step = plan.steps.len();
+            entries.push(JournalEntry::Ended { address: address.clone(), step, outcome, at });
         }
     }
     entries

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::engine::address::Address;
 use crate::engine::lang::resolve::ResolvedGate;
 use crate::engine::plan::model::change::Step;
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::retry::Pacing;
 use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome};
@@ -94,7 +95,10 @@ pub enum Progress {
         outcome: StepOutcome,
     },
     /// The switch has come so far.
-    Phase(Phase),
+    Phase {
+        phase: Phase,
+        users: UsersAre,
+    },
 }
 
 /// Entries that wait to be durable, and who is told when they are.

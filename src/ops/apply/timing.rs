@@ -2,9 +2,10 @@
 
 use crate::engine::plan::model::change::Step;
 use crate::engine::plan::model::step_phase::StepPhase;
-use crate::engine::plan::model::step_phase::{is_gated, role, ttl};
+use crate::engine::plan::model::step_phase::{is_gated, ttl};
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
 use crate::engine::recovery::user_routes::leads_users;
+use crate::engine::recovery::users_moved::role_of;
 use crate::engine::schedule::StepState;
 use crate::engine::state::journal::StepOutcome;
 use crate::ops::apply::executor::Executor;
@@ -15,7 +16,7 @@ impl Executor<'_> {
         let steps = &self.plan.steps;
         let timed = steps.iter().map(|step| {
             let times = self.times.get(&step.id).copied().unwrap_or_default();
-            let role = role(step, steps);
+            let role = role_of(&self.session.catalog, step, steps);
             let is_unchecked = role == StepPhase::Traffic && !is_gated(step, steps);
             let leads = || leads_users(&self.session.catalog, &self.state, &step.address);
             StepTiming {

@@ -12,6 +12,7 @@ use crate::engine::plan::traffic::serving::lets_serve;
 use crate::engine::retry::{ErrorClass, SilenceBudget, is_late, poll};
 use crate::engine::schema::{ReadinessWait, ServesWhen};
 use crate::engine::state::journal::StepOutcome;
+use crate::engine::text::plain::counted;
 use crate::engine::value::{Attributes, Value};
 use crate::ops::apply::mutations::{take_outputs, went};
 use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs, StepWait};
@@ -264,20 +265,28 @@ async fn served(
         watched.members.note_healthy(usize::try_from(*healthy).unwrap_or(0));
     }
     match healthy {
-        Some(Value::Int(healthy)) if usize::try_from(*healthy).is_ok_and(|it| it >= count) => {
+        Some(Value::Int(up)) if usize::try_from(*up).is_ok_and(|it| it >= count) => {
             members_serve(hands, watched).await
         }
-        Some(Value::Int(_)) => {
-            let all: Vec<String> = counts
-                .into_iter()
-                .flatten()
-                .map(|(name, it)| format!("{name} {}", it.json()))
-                .collect();
-            let wanted = if count > 1 { format!("; {count} are required") } else { String::new() };
-            Err(format!("{}: {}{wanted}", serves.attribute, all.join(", ")).into())
+        Some(Value::Int(healthy)) => {
+            let up = usize::try_from(*healthy).unwrap_or(0);
+            let all = counts.into_iter().flatten().filter_map(|(_, it)| match it {
+                Value::Int(number) => usize::try_from(*number).ok(),
+                _ => None,
+            });
+            let all = backends(all.sum());
+            Err(format!("{up} of its {all} {} healthy, and {count} must be", are(up)).into())
         }
         _ => Err(format!("the cloud does not return `{}`", serves.attribute).into()),
     }
+}
+
+fn are(number: usize) -> &'static str {
+    if number == 1 { "is" } else { "are" }
+}
+
+fn backends(number: usize) -> String {
+    counted(number, "backend")
 }
 
 /// What is counted as healthy may refuse users: as many of those that state knows have to take them. Where state knows none,

@@ -76,7 +76,7 @@ impl DrillRun {
         };
         SwitchReport {
             lost: self.lost.clone(),
-            phase: self.phase(main),
+            phase: self.phase(main, is_reached),
             arrivals: self.replicated.iter().map(arrival).collect(),
             unchecked: unchecked(&steps),
             skipped_gates: main.skipped_gates.clone(),
@@ -88,11 +88,12 @@ impl DrillRun {
 }
 
 impl DrillRun {
-    /// How far the drill came: what is not over is no further than its switch.
-    fn phase(&self, main: &RunResult) -> Phase {
+    /// How far the drill came. A switch that was rehearsed to its end has moved its users, whatever became of the cleanup.
+    fn phase(&self, main: &RunResult, is_reached: bool) -> Phase {
         match (self.ending(), main.phase) {
             (Completion::Over, _) => Phase::Settled,
             (_, Phase::Degraded) => Phase::Degraded,
+            (_, Phase::Settled) if self.is_played() && is_reached => Phase::Degraded,
             (_, Phase::Settled | Phase::Switching) => Phase::Switching,
         }
     }

@@ -208,6 +208,13 @@ pub fn recovery_overlays(place: &StackRef) -> Vec<RecoveryOverlay> {
     overlays(place).into_iter().filter_map(read).collect()
 }
 
+/// The workspaces that overlays of a stack belong to, each once; an overlay with mistakes is left out.
+pub fn workspaces(place: &StackRef) -> Vec<String> {
+    let all = overlays(place).into_iter();
+    let all = all.filter_map(|it| instance_of(place, &it).ok()?.instance);
+    all.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// Whether an overlay says which fault domains it assumes lost.
 pub fn assumes_loss(place: &StackRef, overlay: &str) -> Result<bool, OpsError> {
     let catalog = crate::kinds::builtin();

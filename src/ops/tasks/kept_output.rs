@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::engine::text::plain::lines;
 use crate::engine::text::redact::Redactor;
 
 /// How much of it is kept, in bytes: some thousand lines, and what went wrong is said last.
@@ -36,8 +37,13 @@ impl KeptOutput {
         self.kept.extend(bytes);
     }
 
-    /// As text, redacted before it is cut: a part of a secret is not known for one. Of a line that was cut nothing is told.
+    /// As text in which nothing acts on a terminal, wherever it is printed later; redacted before it is cut: a part of a secret is
+    /// not known for one. Of a line that was cut nothing is told.
     pub fn text(&self, redactor: &Redactor) -> String {
+        lines(&self.redacted(redactor)).into_owned()
+    }
+
+    fn redacted(&self, redactor: &Redactor) -> String {
         let bytes: Vec<u8> = self.kept.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
         let (at, rest) = redactor.tail(&text, KEPT_BYTES);
@@ -69,6 +75,13 @@ mod tests {
         assert_eq!(output.text(&redactor), "(300009 bytes before this were not kept)\nlast\n");
         output.push(&vec![b'\n'; 3 * KEPT_BYTES]);
         assert_eq!(output.kept.len(), KEPT_BYTES + 1_000);
+    }
+
+    #[test]
+    fn text_leaves_nothing_that_acts_on_a_terminal() {
+        let mut output = KeptOutput::new(0);
+        output.push(b"\x1b]0;owned\x07\tred\n");
+        assert_eq!(output.text(&Redactor::default()), "\\u{1b}]0;owned\\u{7}\tred\n");
     }
 
     /// Wherever a secret of several lines lies to the cut, no line of it is left.

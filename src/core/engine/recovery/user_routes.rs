@@ -1,12 +1,16 @@
 //! Where users are sent: each name that others remember, what it leads to, and whether that is lost.
 
+use std::collections::BTreeMap;
+
 use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
 use crate::engine::lang::model::Stack;
+use crate::engine::lang::validate::dry_run::objects;
 use crate::engine::packets::{Admits, Family, Filter};
+use crate::engine::plan::draft::destination::leads_elsewhere;
 use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
 use crate::engine::plan::guard::danger::directs_users;
-use crate::engine::plan::model::change::{AttributeChange, Change, Plan};
+use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::traffic::balancer_firewalls::{family_of, port_of, shut_through};
 use crate::engine::plan::traffic::serving::lets_serve;
 use crate::engine::schema::Catalog;
@@ -52,7 +56,7 @@ pub fn ways(catalog: &Catalog, state: &State, pending: Option<(&Stack, &Plan)>) 
         };
         let mut changes = plan.into_iter().flat_map(|it| &it.changes);
         let change = changes.find(|it| it.address == *address);
-        let is_to_move = change.is_some_and(|it| moves(it, |name| kind.directs(name)));
+        let is_to_move = change.is_some_and(|it| leads_elsewhere(kind, it));
         let to = recorded.leads_to(kind, record);
         // A text under a name leads nobody anywhere.
         if to.is_empty() && !is_to_move {
@@ -126,6 +130,26 @@ fn shut(
     })
 }
 
+/// Whether a switch between these layers has traffic to shift: a name that one of them alone has, or that leads its users
+/// elsewhere in the other.
+pub fn moves_users(catalog: &Catalog, before: &Stack, after: &Stack) -> bool {
+    let names = |stack: &Stack| {
+        let (wanted, values) = (DesiredTopology::new(catalog, stack), objects(stack, catalog));
+        let mut names = BTreeMap::new();
+        for instance in stack.instances.values() {
+            let kind = catalog.get(&instance.resource.kind).filter(|it| it.drain.is_some());
+            let (Some(kind), Some(value)) = (kind, values.get(&instance.address)) else { continue };
+            let value = |name: &str| value.attributes.get(name).filter(|it| !it.has_open());
+            if directs_users(kind, value) {
+                let said = kind.traffic.iter().map(|it| value(it).cloned()).collect::<Vec<_>>();
+                names.insert(instance.address.clone(), (wanted.targets(kind, instance), said));
+            }
+        }
+        names
+    };
+    names(before) != names(after)
+}
+
 /// Where a name leads its users, as state says; empty where it was taken away, `None` where it leads nobody.
 pub fn leads_users(catalog: &Catalog, state: &State, address: &Address) -> Option<String> {
     let Some(record) = state.records.get(address) else { return Some(String::new()) };
@@ -133,12 +157,4 @@ pub fn leads_users(catalog: &Catalog, state: &State, address: &Address) -> Optio
     let is_name = kind.drain.is_some() && directs_users(kind, |name| record.attributes.get(name));
     let targets = kind.traffic.iter().filter_map(|it| record.attributes.get(it)?.as_text());
     is_name.then(|| targets.collect::<Vec<_>>().join(", "))
-}
-
-fn moves(change: &Change, directs: impl Fn(&str) -> bool) -> bool {
-    let held = change.deferred.as_ref();
-    let goes = change.action.destroys() || held.is_some_and(|it| it.action.destroys());
-    let held = held.into_iter().flat_map(|it| &it.attributes);
-    let is_directed = |it: &AttributeChange| directs(&it.name);
-    goes || change.attributes.iter().chain(held).any(is_directed)
 }

@@ -1,12 +1,66 @@
-//! Whether users are where a switch wants them: from then on it only lacks capacity or repairs.
+//! Whether users are where a switch wants them, and whether it moved them: from then on it only lacks capacity or repairs.
 
 use std::collections::BTreeSet;
 
+use crate::engine::plan::guard::danger::directs_users;
 use crate::engine::plan::model::change::{Change, DeferReason, Intent, Plan, Step, StepCall};
 use crate::engine::plan::model::step_phase::{StepPhase, role};
 use crate::engine::schema::Catalog;
 use crate::engine::state::journal::JournalEntry;
-use crate::engine::state::record::Phase;
+use crate::engine::state::record::{Phase, State};
+
+/// Where the users of a switch are, as far as lifeboat saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsersAre {
+    /// A traffic shift of the switch was observed, and none is left.
+    Moved,
+    /// They are still to be moved, all or some.
+    NotMoved,
+    /// The switch had no traffic to shift: they are sent where they were before it.
+    Stayed,
+    /// They were not seen where they are wanted, and nothing says that they are elsewhere.
+    Unconfirmed,
+}
+
+impl UsersAre {
+    /// Law 11, *over means seen*: by how far the switch is, and whether a traffic shift of it was observed.
+    pub fn by(phase: Phase, has_shifted: bool) -> Self {
+        match (phase, has_shifted) {
+            (Phase::Switching, _) => Self::NotMoved,
+            (Phase::Degraded | Phase::Settled, true) => Self::Moved,
+            (Phase::Degraded | Phase::Settled, false) => Self::Stayed,
+        }
+    }
+
+    /// The users of the switch that has not ended; `None`: there is none.
+    pub fn of(state: &State) -> Option<Self> {
+        let switch = state.unfinished_switch()?;
+        Some(Self::by(state.phase, switch.has_shifted()))
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::NotMoved => "not moved",
+            Self::Stayed => "stayed",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
+}
+
+/// What a step is to a switch. A name that is made leads users as well, though nobody remembers anything else of it.
+pub fn role_of(catalog: &Catalog, step: &Step, steps: &[Step]) -> StepPhase {
+    match role(step, steps) {
+        StepPhase::Work if makes_name(catalog, step) => StepPhase::Traffic,
+        role => role,
+    }
+}
+
+fn makes_name(catalog: &Catalog, step: &Step) -> bool {
+    let StepCall::Create { attributes, .. } = &step.call else { return false };
+    let kind = catalog.get(&step.kind).filter(|it| it.drain.is_some());
+    kind.is_some_and(|kind| directs_users(kind, |name| attributes.get(name)))
+}
 
 /// What is left of a plan before its users are where it wants them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +73,7 @@ pub struct RemainingTraffic {
 
 impl RemainingTraffic {
     pub fn new(catalog: &Catalog, plan: &Plan) -> Self {
-        let makes_name = |it: &Step| {
-            let kind = catalog.get(&it.kind);
-            matches!(it.call, StepCall::Create { .. }) && kind.is_some_and(|it| it.drain.is_some())
-        };
-        let directs = |it: &&Step| role(it, &plan.steps) == StepPhase::Traffic || makes_name(it);
+        let directs = |it: &&Step| role_of(catalog, it, &plan.steps) == StepPhase::Traffic;
         let stays = plan.changes.iter().any(|it| stays_away(catalog, it));
         Self {
             steps: plan.steps.iter().filter(directs).map(|it| it.id).collect(),
@@ -73,13 +123,14 @@ fn stays_away(catalog: &Catalog, change: &Change) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::RemainingTraffic;
+    use super::{RemainingTraffic, UsersAre, role_of};
     use crate::engine::address::Address;
     use crate::engine::observed::{UnknownReason, Unreadable};
     use crate::engine::plan::model::change::{
         Action, AttributeChange, Bindings, Change, DeferReason, Deferred, Intent, Plan, Step,
         StepCall, TrafficShift,
     };
+    use crate::engine::plan::model::step_phase::StepPhase;
     use crate::engine::state::journal::JournalEntry;
     use crate::engine::state::record::Phase;
     use crate::engine::value::{Attributes, Value};
@@ -128,6 +179,30 @@ mod tests {
 
     fn remains(plan: Plan) -> RemainingTraffic {
         RemainingTraffic::new(&builtin(), &plan)
+    }
+
+    #[test]
+    fn users_are_by_has_them_moved_only_where_a_shift_was_observed() {
+        use super::UsersAre::{Moved, NotMoved, Stayed};
+        let told = |shifted| {
+            [Phase::Switching, Phase::Degraded, Phase::Settled].map(|it| UsersAre::by(it, shifted))
+        };
+        assert_eq!(told(true), [NotMoved, Moved, Moved]);
+        assert_eq!(told(false), [NotMoved, Stayed, Stayed]);
+    }
+
+    #[test]
+    fn role_of_takes_a_name_that_is_made_for_traffic_if_it_leads_users() {
+        let text = |kind: &str| Value::text(kind);
+        let made = |kind: &str, attributes: Attributes| {
+            let call = StepCall::Create { label: None, attributes };
+            let steps = [step(0, kind, call, false)];
+            role_of(&builtin(), &steps[0], &steps)
+        };
+        let record = |sort| Attributes::from([("type".to_owned(), text(sort))]);
+        assert_eq!(made("linode.domain_record", record("A")), StepPhase::Traffic);
+        assert_eq!(made("linode.domain_record", record("TXT")), StepPhase::Work);
+        assert_eq!(made("linode.instance", Attributes::new()), StepPhase::Work);
     }
 
     #[test]

@@ -94,7 +94,10 @@ fn damaged(line: usize) -> impl FnOnce(serde_json::Error) -> CodecError {
 
 /// The oldest version that can say what a state says.
 pub fn format_version(state: &State) -> u32 {
-    let tells_failures = state.switch.as_ref().is_some_and(|it| !it.failures.is_empty());
+    let of_switch = state.switch.as_ref().is_some_and(|it| !it.failures.is_empty());
+    let of_run = state.last_run.as_ref();
+    let tells_failures =
+        of_switch || of_run.is_some_and(|it| it.incomplete || !it.failures.is_empty());
     let is_new = state.phase == Phase::Degraded || !state.tasks.is_empty() || tells_failures;
     if is_new { 2 } else { 1 }
 }

@@ -264,8 +264,8 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
         JournalEntry::RunBegan {
             who, command, at, destroys, variables, home_variables, ..
         } => {
-            let (who, command, destroys) = (who.clone(), command.clone(), *destroys);
-            state.last_run = Some(RunRecord { who, command, at: *at, finished: None, destroys });
+            let began = RunRecord::began(who, command, *at);
+            state.last_run = Some(RunRecord { destroys: *destroys, ..began });
             state.variables = variables.clone().unwrap_or(std::mem::take(&mut state.variables));
             if let Some(home) = &mut state.home_variables {
                 home.extend(home_variables.clone());
@@ -307,6 +307,7 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
         JournalEntry::RunEnded { at, complete, overlays, variables, outputs } => {
             if let Some(run) = &mut state.last_run {
                 run.finished = Some(*at);
+                run.incomplete = !*complete;
             }
             state.variables.clone_from(variables);
             state.outputs.clone_from(outputs);
@@ -415,24 +416,32 @@ fn drains(state: &mut State, new: Draining) {
 
 /// What is tried again has not failed.
 fn tries(state: &mut State, address: &Address) {
-    if let Some(switch) = &mut state.switch {
-        switch.failures.remove(address);
+    if let Some(failures) = failures(state) {
+        failures.remove(address);
     }
 }
 
-/// Why a step of a switch failed is kept with the switch: the journal goes with the next snapshot.
+/// Why a step failed is kept: the journal goes with the next snapshot.
 fn tell_failure(state: &mut State, address: &Address, outcome: &StepOutcome, at: i64) {
     let call = state.pending.get(address).map(|it| it.call);
-    let Some(switch) = &mut state.switch else { return };
+    let Some(failures) = failures(state) else { return };
     match outcome {
         StepOutcome::Failed(it) | StepOutcome::InDoubt(it) => {
             let (why, class) = (it.why.clone(), it.class);
             let failure = RecordedFailure { call, why, class, at };
-            switch.failures.insert(address.clone(), failure);
+            failures.insert(address.clone(), failure);
         }
         _ => {
-            switch.failures.remove(address);
+            failures.remove(address);
         }
+    }
+}
+
+/// Where failed steps are told: with the switch that is under way, else with the run.
+fn failures(state: &mut State) -> Option<&mut BTreeMap<Address, RecordedFailure>> {
+    match &mut state.switch {
+        Some(switch) => Some(&mut switch.failures),
+        None => state.last_run.as_mut().map(|it| &mut it.failures),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod task_record;
 pub mod record;
+mod next_command;
 mod remembered;
 pub mod journal;
 pub mod codec;

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::engine::address::Address;
 use crate::engine::retry::ErrorClass;
 use crate::engine::state::task_record::TaskRecord;
-use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::StackName;
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -261,6 +260,32 @@ pub struct RunRecord {
     /// Everything was to go.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destroys: bool,
+    /// It came to its end, and something of its plan is left. Since format 2.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
+    /// Of a run outside of a switch: why steps of it failed, by address, until they are tried again. Since format 2.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failures: BTreeMap<Address, RecordedFailure>,
+}
+
+impl RunRecord {
+    /// One that has just begun; `at`: in milliseconds since the Unix epoch.
+    pub fn began(who: &str, command: &str, at: i64) -> Self {
+        Self {
+            who: who.into(),
+            command: command.into(),
+            at,
+            finished: None,
+            destroys: false,
+            incomplete: false,
+            failures: BTreeMap::new(),
+        }
+    }
+
+    /// Its process ended early, or it left something of its plan.
+    pub fn is_unfinished(&self) -> bool {
+        self.finished.is_none() || self.incomplete
+    }
 }
 
 /// One thing that was made.
@@ -374,6 +399,11 @@ impl SwitchRecord {
         self.began.unwrap_or(self.since)
     }
 
+    /// Whether a traffic shift of it was observed.
+    pub fn has_shifted(&self) -> bool {
+        !self.directed.is_empty()
+    }
+
     /// All that was left since the state was settled, each once, the first one first.
     pub fn left(&self) -> Vec<LeftSite> {
         let mut left = self.turned.clone();
@@ -385,34 +415,6 @@ impl SwitchRecord {
 }
 
 impl State {
-    /// What a person types to switch to these overlays, with all that was pending before; `None`: no switch leads there.
-    pub fn whole_switch(&self, to: &[String]) -> Option<String> {
-        let stack = &self.name();
-        match to.strip_prefix(self.home.as_slice())? {
-            [] => Some(AdvisedCommand::FailbackWhole { stack }.to_string()),
-            [to] => Some(AdvisedCommand::FailoverWhole { stack, to }.to_string()),
-            _ => None,
-        }
-    }
-
-    /// What a person types to go on with the switch that has not ended, and with nothing else; `None`: no command leads there.
-    pub fn same_switch(&self) -> Option<String> {
-        let stack = &self.name();
-        match self.active.strip_prefix(self.home.as_slice())? {
-            [] => Some(AdvisedCommand::Failback { stack, lost: self.lost_names() }.to_string()),
-            [to] => {
-                let planned = self.lost.is_empty();
-                let (to, lost) = (to.as_str(), Vec::new());
-                Some(AdvisedCommand::Failover { stack, to, lost, planned }.to_string())
-            }
-            _ => None,
-        }
-    }
-
-    fn lost_names(&self) -> Vec<&str> {
-        self.lost.iter().map(|it| it.fault_domain.as_str()).collect()
-    }
-
     /// As commands name it: `shop@drill`.
     pub fn name(&self) -> String {
         StackName { stack: &self.stack, workspace: self.instance.as_deref() }.to_string()

@@ -113,8 +113,8 @@ impl State {
 
     /// Signs for what a change by hand did.
     pub fn sign(&mut self, who: &str, command: &str, at: i64) {
-        let (who, command, finished) = (who.into(), command.into(), Some(at));
-        self.last_run = Some(RunRecord { who, command, at, finished, destroys: false });
+        let began = RunRecord::began(who, command, at);
+        self.last_run = Some(RunRecord { finished: Some(at), ..began });
     }
 
     /// Whether both say the same of the world, whoever wrote them, and when.

@@ -199,6 +199,9 @@ fn read(
     if run.plan.is_none() && entries.iter().any(recovers) {
         run.ending = LoggedEnding::Saved;
     }
+    // What was only seen, and what took back a task, has numbers behind those of the plan.
+    let planned = run.steps.planned;
+    steps.retain(|step, _| planned == 0 || *step < planned);
     let number = |end: StepEnd| steps.values().filter(|it| **it == end).count();
     run.steps.done = number(StepEnd::Done);
     run.steps.failed = number(StepEnd::Failed);
@@ -406,6 +409,8 @@ mod tests {
                     began("apply shop"),
                     ended(1, StepOutcome::Waited),
                     ended(2, StepOutcome::Removed),
+                    // What was seen beside the three steps is none of them.
+                    ended(3, StepOutcome::Removed),
                     run_ended(true),
                 ],
             ),
@@ -474,13 +479,8 @@ mod tests {
 
     #[test]
     fn logged_runs_believes_the_snapshot_where_no_entries_are_kept() {
-        let run = RunRecord {
-            who: "bob".into(),
-            command: "state restore shop".into(),
-            at: 5,
-            finished: Some(6),
-            destroys: false,
-        };
+        let run =
+            RunRecord { finished: Some(6), ..RunRecord::began("bob", "state restore shop", 5) };
         let restored = LogPart { serial: Some(8), entries: Vec::new(), told: Some((3, run)) };
         let [only] = logged_runs([restored]).try_into().unwrap();
         assert_eq!((only.who.as_deref(), only.at, only.epoch), (Some("bob"), Some(5), Some(3)));

@@ -255,13 +255,7 @@ fn state() -> impl Strategy<Value = State> {
                     if state.serial.is_multiple_of(2) { Phase::Switching } else { Phase::Degraded };
                 let fault_domain = "linode:us-east".into();
                 state.lost = vec![LostDomain { fault_domain, since: 5, by: "someone".into() }];
-                let run = RunRecord {
-                    who: "a".into(),
-                    command: "apply".into(),
-                    at: 1,
-                    finished: None,
-                    destroys: true,
-                };
+                let run = RunRecord { destroys: true, ..RunRecord::began("a", "apply", 1) };
                 state.last_run = Some(run);
                 state.destroyed = [Address::one("gone")].into();
                 let from = vec!["home".into()];

@@ -33,6 +33,11 @@ pub enum AdvisedCommand<'a> {
         flag: &'a str,
         address: &'a str,
     },
+    /// Goes on without waiting at one gate. A reason has to be given: whoever has a better one than this writes it.
+    ApplySkippingGate {
+        stack: &'a str,
+        address: &'a str,
+    },
     /// Makes other overlays the active ones, whatever that means for users.
     ApplySwitch {
         stack: &'a str,
@@ -44,6 +49,10 @@ pub enum AdvisedCommand<'a> {
         variables: Vec<String>,
     },
     ApplyPlan {
+        file: &'a str,
+    },
+    /// Shows a saved plan.
+    Show {
         file: &'a str,
     },
     Destroy {
@@ -97,6 +106,11 @@ pub enum AdvisedCommand<'a> {
     },
     Reports {
         stack: &'a str,
+    },
+    /// One of them, with its steps.
+    Report {
+        stack: &'a str,
+        report: &'a str,
     },
     StateList {
         stack: &'a str,
@@ -213,8 +227,12 @@ impl AdvisedCommand<'_> {
             Self::ApplyVariables { stack, variables: list } => {
                 with(&["apply", stack], flagged("--var", list.iter().map(String::as_str)))
             }
+            Self::Show { file } => plain(&["show", file]),
             Self::ApplyPlan { file } => plain(&["apply", file]),
             Self::ApplyLetting { stack, flag, address } => plain(&["apply", stack, flag, address]),
+            Self::ApplySkippingGate { stack, address } => {
+                plain(&["apply", stack, "--skip-gate", address, "--because", "checked by hand"])
+            }
             Self::Destroy { stack } => plain(&["destroy", stack]),
             Self::DestroyLetting { stack, address } => {
                 plain(&["destroy", stack, "--allow-delete", address])
@@ -238,6 +256,7 @@ impl AdvisedCommand<'_> {
             }
             Self::Status { stack } => plain(&["status", stack]),
             Self::Reports { stack } => plain(&["reports", stack]),
+            Self::Report { stack, report } => plain(&["reports", stack, report]),
             Self::Approve { stack, task } => plain(&["approve", stack, task]),
             Self::SandboxShow => plain(&["sandbox", "show"]),
             Self::SandboxLogOn => plain(&["sandbox", "log", "on"]),

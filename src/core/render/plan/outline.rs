@@ -74,7 +74,7 @@ type Belongs = fn(&Change) -> bool;
 
 /// Titles say once on a page what the word means.
 const GATES: &str = "Gates (each waits for a condition and changes nothing)";
-const REST: &str = "Left of the switch (its users have moved)";
+const REST: &str = "Left of the switch (users are where it wants them)";
 const FROZEN: &str = "Frozen (in a lost fault domain, left untouched)";
 
 /// How many frozen addresses of one fault domain are named: about two lines of a terminal.
@@ -239,7 +239,7 @@ fn header(plan: &Plan) -> String {
         _ if plan.switch.is_some() => "",
         Phase::Settled => "",
         Phase::Switching => ", switching",
-        Phase::Degraded => ", degraded (users have moved)",
+        Phase::Degraded => ", degraded (users are where the switch wants them)",
     });
     if plan.bindings.intent == Intent::Destroy {
         header.push_str(", destroy");
@@ -340,13 +340,13 @@ fn forecast(it: &Forecast) -> String {
         None => format!("Estimated: this command ends after {whole}"),
     };
     if it.samples == 0 && it.steps > 0 {
-        text.push_str("; based on built-in defaults, with no measurements yet");
+        text.push_str("; these are built-in defaults: nothing was measured yet");
     } else if it.steps > 0 {
         text.push_str(&format!(
-            "; it depends on {}, {} of them measured before ({}); at the slowest so far, {} {}",
-            count(it.steps, "step"),
-            it.measured,
+            "; from {} of {} of the {} that it depends on; if each takes as long as its slowest so far, {} {}",
             count(it.samples, "measurement"),
+            it.measured,
+            count(it.steps, "step"),
             // The bound is of what was estimated first, and of nothing after it.
             if it.directed.is_some() { "traffic is shifted after" } else { "it ends after" },
             duration(it.longest)

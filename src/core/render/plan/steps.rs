@@ -15,7 +15,20 @@ pub fn gates(plan: &Plan) -> Vec<RenderedLine> {
         text: format!("{}: {}", escape_control(&it.address.to_string()), escape_control(&gate(it))),
         comment: None,
     });
-    told.collect()
+    let undrained = plan.steps.iter().filter(|it| {
+        let shift = it.shift.as_ref().filter(|it| it.ttl > 0 && !it.was.is_empty());
+        !plan.lost.is_empty() && shift.is_some_and(|it| it.seconds == 0)
+    });
+    let undrained = undrained.map(|it| RenderedLine {
+        sign: Sign::Aside,
+        depth: 0,
+        text: format!(
+            "{}: no drain: its old target is lost and serves nobody, so nothing there is kept for users who come late",
+            escape_control(&it.address.to_string())
+        ),
+        comment: None,
+    });
+    told.chain(undrained).collect()
 }
 
 /// One of the conditions that a resource itself sets; the later ones by their number, in the order of the layers.
@@ -28,8 +41,8 @@ pub fn condition(probe: usize) -> String {
 
 fn healthy_behind(holder: &Address, count: Option<&usize>) -> String {
     match count {
-        None => format!("a healthy target behind {holder}"),
-        Some(count) => format!("{count} healthy targets behind {holder}"),
+        None => format!("a healthy backend behind {holder}"),
+        Some(count) => format!("{count} healthy backends behind {holder}"),
     }
 }
 
@@ -87,13 +100,14 @@ pub fn step(step: &Step) -> RenderedLine {
     RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
 }
 
-/// `14 steps, 6 of them one after another`.
+/// `14 steps, 6 of them on the critical path`.
 pub fn steps(steps: &[Step]) -> String {
     let number = match steps.len() {
         0 => "No steps".into(),
         1 => "1 step".into(),
         number => {
-            format!("{}, {} of them one after another", count(number, "step"), longest(steps))
+            let (number, longest) = (count(number, "step"), longest(steps));
+            format!("{number}, {longest} of them on the critical path")
         }
     };
     if !steps.iter().any(is_or_create) {

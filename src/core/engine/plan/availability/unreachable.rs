@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
 use crate::engine::lang::model::{Instance, Stack};
-use crate::engine::observed::Observation;
+use crate::engine::observed::{Observation, UnknownReason, Unreadable};
 use crate::engine::schema::{Catalog, FaultDomain, Kind};
 use crate::engine::state::record::State;
 use crate::engine::value::Attributes;
@@ -16,6 +16,8 @@ pub struct UnreachablePlaces {
     domains: FaultDomains,
     /// With whether there was an answer after all, which was no or nonsense.
     names: BTreeMap<String, bool>,
+    /// Those of them from which nothing came at all.
+    silent: BTreeSet<String>,
 }
 
 impl UnreachablePlaces {
@@ -30,6 +32,7 @@ impl UnreachablePlaces {
         }
         let domains = FaultDomains::new(catalog, state);
         let (mut unseen, mut answered) = (BTreeMap::new(), BTreeSet::new());
+        let mut heard = BTreeSet::new();
         for (address, record) in state.into_iter().flat_map(|it| &it.records) {
             let Some(kind) = catalog.get(&record.kind).filter(|it| !is_global(it)) else {
                 continue;
@@ -38,6 +41,8 @@ impl UnreachablePlaces {
             match observed.get(address) {
                 Some(Observation::Unknown(it)) => {
                     *unseen.entry(domain.to_owned()).or_insert(true) &= it.reason.is_no();
+                    let is_silence = it.reason == UnknownReason::Unreachable;
+                    heard.extend((!is_silence).then(|| domain.to_owned()));
                 }
                 Some(Observation::Exists { .. }) if is_asked_there(kind) => {
                     answered.insert(domain.to_owned());
@@ -46,7 +51,8 @@ impl UnreachablePlaces {
             }
         }
         unseen.retain(|it, _| !answered.contains(it));
-        Self { domains, names: unseen }
+        let silent = unseen.keys().filter(|it| !heard.contains(*it)).cloned().collect();
+        Self { domains, names: unseen, silent }
     }
 
     /// Takes in where an instance is to be; in the order of the graph.
@@ -60,6 +66,14 @@ impl UnreachablePlaces {
         if !self.names.is_empty() {
             self.domains.take_in(catalog, stack, instance, attributes);
         }
+    }
+
+    /// What is known of something there that only a list of elsewhere showed; `None`: its fault domain answers, or said no.
+    pub fn unread(&self, address: &Address) -> Option<Unreadable> {
+        let domain = self.domains.of_record(address)?;
+        let why = || format!("{domain} is unreachable");
+        let is_silent = self.silent.contains(domain);
+        is_silent.then(|| Unreadable::new(UnknownReason::Unreachable, why()))
     }
 
     /// Why nothing can be called where something is recorded, or else is to be.

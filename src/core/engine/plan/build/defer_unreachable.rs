@@ -11,6 +11,9 @@ use crate::engine::schema::Kind;
 use crate::engine::text::diagnostic::Span;
 use crate::engine::value::Attributes;
 
+/// Of what only a list of all regions shows.
+const UNSEEN: &str = "it could not be read where it is, so no change is planned for it";
+
 impl Missing {
     /// Why something cannot be made without it.
     fn words(self) -> &'static str {
@@ -102,8 +105,15 @@ impl PlanBuilder<'_> {
         self.hold_making(instance, change, wait, why, Missing::Held);
     }
 
-    /// What is called where nobody answers would fail as well, also where a list that comes from elsewhere shows it.
+    /// What is called where nobody answers would fail as well, also where a list that comes from elsewhere shows it. What such a
+    /// list shows unchanged was not seen there either.
     pub fn hold_in_silence(&mut self, instance: &Instance, change: &mut Change) {
+        if change.action == Action::NoOp && change.is_plain() && change.id.is_some() {
+            change.unknown = self.silent.unread(&change.address);
+            if change.unknown.is_some() {
+                change.reason = UNSEEN.into();
+            }
+        }
         if matches!(change.action, Action::NoOp | Action::Move | Action::Adopt | Action::Forget) {
             return;
         }

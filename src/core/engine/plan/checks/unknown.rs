@@ -6,10 +6,11 @@ use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
 use crate::engine::observed::{Observation, UnknownReason, Unreadable};
 use crate::engine::plan::availability::unreachable::{is_asked_there, is_global};
-use crate::engine::plan::draft::destination::sends_into;
+use crate::engine::plan::draft::destination::{leads_elsewhere, sends_into};
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
 use crate::engine::plan::model::options::{Intent, fitting};
 use crate::engine::plan::model::planned_change::PlannedChange;
+use crate::engine::state::record::{State, SwitchRecord};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
@@ -113,8 +114,14 @@ impl UnreachableEndpoint {
                 Some(Observation::Unknown(unseen)) => {
                     silence.take(planned, unseen, domain, recorded);
                 }
-                Some(Observation::Exists { .. } | Observation::Absent) => {
+                Some(seen @ (Observation::Exists { .. } | Observation::Absent)) => {
                     silence.is_heard = true;
+                    // A list of all regions showed it, and where it is nobody answered.
+                    let is_listed = matches!(seen, Observation::Exists { .. });
+                    let is_unseen = is_listed && planned.change.unknown.is_some();
+                    if let Some(domain) = domain.filter(|_| is_unseen) {
+                        *silence.counts.entry(domain.to_owned()).or_default() += 1;
+                    }
                     if is_asked_there(planned.kind) {
                         answered.extend(domain.map(str::to_owned));
                     }
@@ -187,6 +194,13 @@ impl UnreachableEndpoint {
     }
 }
 
+/// Whether the switch of this plan moves users, or has.
+fn moves_users(it: &PlanBuilder<'_>) -> bool {
+    let has_shifted = it.worlds.state.and_then(State::unfinished_switch);
+    has_shifted.is_some_and(SwitchRecord::has_shifted)
+        || it.planned.iter().any(|it| leads_elsewhere(it.kind, &it.change))
+}
+
 /// What to do if these are lost: the switch that would live without them, where there is one that is not refused.
 fn switch<'a>(it: &'a PlanBuilder<'_>, name: &'a str, lost: BTreeSet<&'a str>) -> String {
     let overlays = &it.worlds.stack.overlays;
@@ -203,8 +217,8 @@ fn switch<'a>(it: &'a PlanBuilder<'_>, name: &'a str, lost: BTreeSet<&'a str>) -
         return if_lost(&AdvisedCommand::Failback { stack: name, lost: lost_list() });
     }
     let (going, active) = (overlays.last(), state.map(|it| &it.active));
-    // Who would go to what is lost is told another way.
-    let going = going.filter(|_| leaves && into.is_none());
+    // Who would go to what is lost is told another way, and so is who would go where no users are moved.
+    let going = going.filter(|_| leaves && into.is_none() && moves_users(it));
     let ways = it.options.ways.iter().filter(|way| match &into {
         Some(_) => overlays.last() != Some(&way.overlay),
         None => going.is_some() || active.is_none_or(|active| !active.contains(&way.overlay)),

@@ -6,8 +6,18 @@ use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
 use crate::engine::lang::model::Stack;
 use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
-use crate::engine::schema::Catalog;
+use crate::engine::plan::model::change::{AttributeChange, Change};
+use crate::engine::schema::{Catalog, Kind};
 use crate::engine::state::record::State;
+
+/// Whether a change of a name, made now or deferred, leads its users elsewhere than before.
+pub fn leads_elsewhere(kind: &Kind, change: &Change) -> bool {
+    let held = change.deferred.as_ref();
+    let goes = change.action.destroys() || held.is_some_and(|it| it.action.destroys());
+    let held = held.into_iter().flat_map(|it| &it.attributes);
+    let is_directed = |it: &AttributeChange| kind.directs(&it.name);
+    kind.drain.is_some() && (goes || change.attributes.iter().chain(held).any(is_directed))
+}
 
 /// The first name that these layers would lead from what lives into one of these fault domains: a plan that does so is refused.
 pub fn sends_into<'a>(

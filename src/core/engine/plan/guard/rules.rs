@@ -130,6 +130,15 @@ fn slow(it: &PlannedChange<'_>) -> Vec<Diagnostic> {
     .collect()
 }
 
+/// How what holds data is kept: it is still declared where it is to be made anew.
+fn keeping(it: &PlannedChange<'_>) -> &'static str {
+    match it.change.action {
+        Action::Replace { .. } => "take back what forces the replacement",
+        _ if it.instance.is_some() => "declare it as it was",
+        _ => "declare it again in the stack or its overlay",
+    }
+}
+
 fn data(it: &PlannedChange<'_>, allowed: &Allowances) -> Option<Diagnostic> {
     if !it.change.loses_data || allowed.delete.contains(&it.change.address) {
         return None;
@@ -143,7 +152,7 @@ fn data(it: &PlannedChange<'_>, allowed: &Allowances) -> Option<Diagnostic> {
             it.kind.kind
         ),
     )
-    .help(format!("put it back into the configuration, or allow this: --allow-delete '{address}'"));
+    .help(format!("{}, or allow this: --allow-delete '{address}'", keeping(it)));
     Some(match it.instance {
         Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
         None => refusal,

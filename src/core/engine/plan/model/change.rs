@@ -356,6 +356,11 @@ pub struct Summary {
 }
 
 impl Change {
+    /// It was read, and nothing holds it back.
+    pub fn is_plain(&self) -> bool {
+        self.unknown.is_none() && self.frozen.is_none() && self.deferred.is_none()
+    }
+
     /// A frozen object that the layers no longer want as it is: deleted or replaced after the recovery.
     pub fn is_orphaned(&self) -> bool {
         self.frozen.is_some() && self.deferred.as_ref().is_some_and(|it| it.action.destroys())
@@ -380,8 +385,14 @@ impl Plan {
                 summary.deferred += usize::from(change.deferred.is_some());
             }
             let count = match change.action {
-                // What could not be read is not known to be unchanged.
-                Action::NoOp if change.unknown.is_some() || change.frozen.is_some() => continue,
+                // What could not be read is not known to be unchanged, and what waits is counted where it waits.
+                Action::NoOp
+                    if change.unknown.is_some()
+                        || change.frozen.is_some()
+                        || change.deferred.is_some() =>
+                {
+                    continue;
+                }
                 Action::NoOp => &mut summary.unchanged,
                 Action::Await => &mut summary.await_,
                 Action::Move | Action::Adopt => &mut summary.moved,

@@ -92,8 +92,10 @@ fn at_home(
 
 fn after(case: &AuditCase<'_>, home: &AuditSection) -> AuditSection {
     let lost = case.lost.iter().cloned().collect();
-    let mut out =
-        AuditSection { overlay: Some(case.overlay.to_owned()), lost, ..AuditSection::default() };
+    let overlay = case.overlay.to_owned();
+    let active = case.state.filter(|it| it.active.contains(&overlay)).map(|it| it.phase);
+    let overlay = Some(overlay);
+    let mut out = AuditSection { overlay, lost, active, ..AuditSection::default() };
     independence::check(case, &mut out);
     copies::check(case, &mut out);
     backends::check(case, &mut out);

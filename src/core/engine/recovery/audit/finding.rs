@@ -1,5 +1,6 @@
 //! What an audit finds: rules with stable names, findings with place, reason and remedy, and facts worth knowing.
 
+use crate::engine::state::record::Phase;
 use crate::engine::text::diagnostic::{Sources, Span};
 
 /// How bad it is.
@@ -114,6 +115,8 @@ pub struct AuditSection {
     pub lost: Vec<String>,
     pub findings: Vec<Finding>,
     pub facts: Vec<Fact>,
+    /// How far the switch to the overlay is; `None`: it is not active.
+    pub active: Option<Phase>,
 }
 
 impl AuditSection {

@@ -2,8 +2,10 @@
 
 use crate::engine::address::Address;
 use crate::engine::plan::model::change::SkippedGate;
+use crate::engine::plan::model::step_phase::StepPhase;
 use crate::engine::recovery::report::phases::{Gap, Measured, RunSpan, ShiftRecord, measure};
 use crate::engine::recovery::report::step_timing::{Arrival, StepResult, StepTiming};
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::state::record::Phase;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,6 +150,13 @@ impl SwitchReport {
         measure(self.span, &self.steps, self.earlier, self.idle)
     }
 
+    /// Where its users are: they have moved only where a shift of its traffic was seen.
+    pub fn users(&self) -> UsersAre {
+        // What an earlier run directed, and left no report of, is waited for at a drain gate.
+        let has_drain = self.steps.iter().any(|it| it.role == StepPhase::Drain);
+        UsersAre::by(self.phase, has_drain || self.measured().directed.is_some())
+    }
+
     /// From the begin until nobody is directed the old way any more, in milliseconds: the time that counts.
     pub fn recovery(&self) -> Option<u64> {
         let directed = self.measured().directed?;
@@ -187,6 +196,9 @@ impl SwitchReport {
             }
             (Some(_), _) if !self.unchecked.is_empty() => ObjectiveVerdict::Unknown(UNCHECKED),
             (Some(_), _) => ObjectiveVerdict::Met,
+            (None, _) if self.users() == UsersAre::Stayed => {
+                ObjectiveVerdict::NotMeasured("no traffic was to be shifted")
+            }
             (None, _) if !self.measured().has_traffic => {
                 ObjectiveVerdict::NotMeasured("no step of this run shifted traffic")
             }
