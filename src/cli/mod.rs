@@ -18,7 +18,6 @@ pub mod run_document;
 pub mod context;
 pub mod commands;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -102,22 +101,15 @@ pub fn main() -> u8 {
 /// What became of the copies of a state, beside everything else: a store that is silent, and that nobody declared lost, is a part of
 /// the world that was not seen.
 fn tell_copies(exit: Exit) -> Exit {
-    let mut exit = exit;
-    let mut told = BTreeSet::new();
-    for standing in stores::standings() {
-        if let Some(note) = note(&standing) {
-            let word = if is_unseen(&standing) { "warning" } else { "note" };
-            let line = format!("{word}: {note}");
-            // A command may open one store more than once.
-            if told.insert(line.clone()) {
-                out::talk(&line);
-            }
-        }
-        if is_unseen(&standing) && matches!(exit, Exit::Done | Exit::Changes) {
-            exit = Exit::Unseen;
-        }
+    let Some(standing) = stores::standing() else { return exit };
+    if let Some(note) = note(&standing) {
+        let word = if is_unseen(&standing) { "warning" } else { "note" };
+        out::talk(&format!("{word}: {note}"));
     }
-    exit
+    match exit {
+        Exit::Done | Exit::Changes if is_unseen(&standing) => Exit::Unseen,
+        exit => exit,
+    }
 }
 
 /// Runs the command, or gives it up at a signal that arrives before any step of it: then its lease is given back, and programs are

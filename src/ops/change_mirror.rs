@@ -16,7 +16,7 @@ use crate::store::backend::Backend;
 use crate::store::error::StoreError;
 use crate::store::key::STORES;
 use crate::store::lock_record::wall;
-use crate::store::mirror::record::{read_record, write_record};
+use crate::store::mirror::record::{new_id, read_record, write_record};
 use crate::store::moved::{Moved, leave, take_away};
 use crate::store::remote::location::{DeclaredStores, StoreLocation};
 use crate::store::sealed::declared::StateEncryption;
@@ -29,6 +29,8 @@ pub struct MigrationOrder<'a> {
     pub command: &'a str,
     /// In milliseconds since the Unix epoch.
     pub at: i64,
+    /// The former mirror is gone for good, so no word is left in it.
+    pub abandons_mirror: bool,
 }
 
 /// One state that was moved.
@@ -81,6 +83,29 @@ impl StoresChange<'_> {
         Ok(all)
     }
 
+    /// Whoever sees only the former mirror is told: a checkout that names it must not go on in it. What went on there alone meanwhile
+    /// stays, until somebody says which copy counts.
+    fn leave_mirror(self, old: &dyn Backend, order: MigrationOrder<'_>) -> Result<(), OpsError> {
+        let word = Moved::new(&self.to.primary.to_string(), order.who, wall());
+        let left = read_record(old).and_then(|record| match record.map(|(it, _)| it.active) {
+            Some(ActiveStores::Alone { role: role @ StoreRole::Mirror, .. }) => {
+                let why = "it went on alone".into();
+                let why = CopiesError::Superseded { role, why };
+                Err(StoreError::Copies { folder: old.root().to_owned(), why })
+            }
+            _ => leave(old, &word),
+        });
+        match left {
+            // It is gone for good, as somebody says.
+            Err(why) if why.is_transient() && order.abandons_mirror => Ok(()),
+            Err(why) if why.is_transient() => Err(OpsError::Refused {
+                what: format!("no word can be left in the former mirror store: {why}"),
+                help: "nothing was changed: a checkout that still names it could go on in it. Run the command again when it answers; if it is gone for good, add `--abandon-mirror`".into(),
+            }),
+            left => Ok(left?),
+        }
+    }
+
     fn side(self, location: &StoreLocation, instance: &StackRef) -> Arc<dyn Backend> {
         open_side(location, instance, self.encryption)
     }
@@ -113,6 +138,9 @@ impl StoresChange<'_> {
         if let Some(mirror) = mirror.as_ref().filter(|_| !keeps) {
             makes_room(mirror, state.as_ref().map(|it| it.lineage.as_str()))?;
         }
+        if let Some(old) = self.from.mirror.as_ref().filter(|_| !keeps) {
+            self.leave_mirror(&*side(old), order)?;
+        }
         let read = read_record(&*primary)?;
         let before = read.as_ref().map(|(it, _)| it.clone());
         let after = state.as_ref().map_or(0, |it| it.sequence);
@@ -127,7 +155,8 @@ impl StoresChange<'_> {
         };
         let generation = before.as_ref().map_or(0, |it| it.generation) + 1;
         let by = order.who.to_owned();
-        let record = StoresRecord { generation, named, active, by, at: wall() };
+        let (id, known) = (new_id(), StoresRecord::known(before.iter()));
+        let record = StoresRecord { generation, id, before: known, named, active, by, at: wall() };
         lease
             .pulse()
             .ensure_fenced()
@@ -141,13 +170,6 @@ impl StoresChange<'_> {
         if let Some(mirror) = mirror.filter(|_| keeps) {
             let read = read_record(&*mirror)?;
             write_record(&*mirror, &read, &record)?;
-        }
-        if let Some(old) = self.from.mirror.as_ref().filter(|_| !keeps) {
-            // Best effort: a mirror that is gone for good is why somebody leaves it out.
-            let word = Moved::new(&self.to.primary.to_string(), order.who, wall());
-            if let Err(why) = leave(&*side(old), &word) {
-                tracing::warn!(%why, "no word could be left in the former mirror store");
-            }
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ pub fn rekey(place: &StackRef, order: MigrationOrder<'_>) -> Result<RekeyedStack
             "there is no key to replace; nothing was changed",
         ));
     };
-    let MigrationOrder { who, command, at } = order;
+    let MigrationOrder { who, command, at, .. } = order;
     let store = |it: &StackRef| StateStore::over(backend(it, false)).of_stack(&it.stack);
     let mut states = Vec::new();
     let mut key = None;

@@ -264,6 +264,10 @@ fn copies_advice(stack: &str, why: &CopiesError) -> String {
         CopiesError::NoneReadable { .. } => {
             "nothing is known of the state; check the network, then run the command again".into()
         }
+        CopiesError::NotAlone { silent, is_witness_silent: true, .. } => format!(
+            "nothing was changed: one store of three decides nothing by itself. Run the command again when another one answers; if they are gone, say that the state goes on in what is left: {}",
+            keep(silent.other())
+        ),
         CopiesError::NotAlone { silent: StoreRole::Mirror, .. } => format!(
             "nothing was changed; run the command again when it answers. To go on without a mirror until `state mirror resume`: {suspend}"
         ),

@@ -13,7 +13,7 @@ use crate::store::key::{KeyPrefix, StoreKey};
 use crate::store::lock_record::wall;
 use crate::store::mirror::look::MirrorStores;
 use crate::store::mirror::pair::MirroredBackend;
-use crate::store::mirror::record::{read_record, write_record};
+use crate::store::mirror::record::{new_id, read_record, write_record};
 use crate::store::remote::dynamodb::DynamoBackend;
 use crate::store::remote::location::{DeclaredStores, StoreLocation, StoreProtocol};
 use crate::store::remote::probe::{is_probed, mark_probed, probe_races};
@@ -106,7 +106,8 @@ impl Backend for TriedStore {
         let Some(named) = self.named.clone() else { return Ok(true) };
         if !self.is_recorded.load(Ordering::Relaxed) && read_record(&*self.inner)?.is_none() {
             let (active, by) = (ActiveStores::All, by.to_owned());
-            let record = StoresRecord { generation: 1, named, active, by, at: wall() };
+            let (generation, id, before) = (1, new_id(), Vec::new());
+            let record = StoresRecord { generation, id, before, named, active, by, at: wall() };
             write_record(&*self.inner, &None, &record)?;
         }
         Ok(true)

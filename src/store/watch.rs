@@ -19,8 +19,9 @@ pub struct WatchFile {
 #[derive(Debug)]
 pub struct WatchLock {
     file: WatchFile,
-    /// Held for the life of the claim.
-    _lock: Box<dyn HeldLock>,
+    /// Held for the life of the claim, where the store has locks. Where it has none, watchers on several machines may watch at once: what
+    /// each remembers is merged, and the lease of the switch lets one of them switch.
+    _lock: Option<Box<dyn HeldLock>>,
 }
 
 impl WatchFile {
@@ -54,10 +55,12 @@ impl WatchFile {
         let key = self.key("lock");
         let wrong = |verb| io_error(verb, &self.backend.place(&key));
         match self.backend.lock(&key, LockMode::Exclusive).map_err(wrong("open"))? {
-            LockAttempt::Locked(lock) => Ok(Some(WatchLock { file: self.clone(), _lock: lock })),
+            LockAttempt::Locked(lock) => {
+                Ok(Some(WatchLock { file: self.clone(), _lock: Some(lock) }))
+            }
             LockAttempt::Busy => Ok(None),
             LockAttempt::Missing => Err(wrong("lock")(std::io::ErrorKind::NotFound.into())),
-            LockAttempt::Unsupported(why) => Err(wrong("lock")(why)),
+            LockAttempt::Unsupported(_) => Ok(Some(WatchLock { file: self.clone(), _lock: None })),
         }
     }
 }
@@ -94,6 +97,18 @@ mod tests {
     use crate::engine::recovery::watch::{Notes, WatchMemory};
     use crate::store::error::StoreError;
     use crate::store::folder::FolderBackend;
+    use crate::store::tests::memory::MemoryBackend;
+
+    /// A store behind a network has none.
+    #[test]
+    fn claim_needs_no_locks() {
+        let file = WatchFile::new(MemoryBackend::new(), "eu");
+        let (one, two) = (file.claim().unwrap().unwrap(), file.claim().unwrap().unwrap());
+        one.save(&mut WatchMemory { last_switch: Some(7), ..WatchMemory::new("x") }).unwrap();
+        let mut other = WatchMemory::new("y");
+        two.save(&mut other).unwrap();
+        assert_eq!(other.last_switch, Some(7), "what one remembers the other one knows");
+    }
 
     fn beside(state: &Path) -> WatchFile {
         WatchFile::new(Arc::new(FolderBackend::new(state)), "eu")

@@ -116,6 +116,9 @@ pub enum StateCommand {
         /// Third store, which decides whether one copy goes on without the other; left out: none
         #[arg(long, value_name = "STORE", requires = "mirror")]
         witness: Option<String>,
+        /// The former mirror is gone for good: do not leave word in it
+        #[arg(long)]
+        abandon_mirror: bool,
         /// Encrypt it there, with the key in this variable of the environment
         #[arg(long, value_name = "VARIABLE", conflicts_with = "no_encrypt")]
         encrypt: Option<String>,

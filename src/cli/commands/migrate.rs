@@ -46,11 +46,12 @@ pub struct NewStores<'a> {
     pub mirror: Option<&'a str>,
     pub witness: Option<&'a str>,
     pub form: MigratedForm,
+    pub abandon_mirror: bool,
 }
 
 /// Where to, as it was typed, in the form that was asked for.
 fn wanted(place: &StackRef, wanted: NewStores<'_>) -> Result<StateSite, OpsError> {
-    let NewStores { to, mirror, witness, form } = wanted;
+    let NewStores { to, mirror, witness, form, .. } = wanted;
     let mut target = destination(place, to, mirror, witness)?;
     if let (StateSite::Remote(stores), Some(there)) = (&mut target, declared_site(place)?.stores())
         && form != MigratedForm::AsItIs
@@ -121,6 +122,7 @@ pub fn run(
             format!("move them all: name the stack, `{}`", place.stack),
         ));
     }
+    let abandons_mirror = to.abandon_mirror;
     let target = wanted(&place, to)?;
     let file = place.file();
     let shown = place.shown(&file);
@@ -142,7 +144,8 @@ pub fn run(
     if !may("Move it?", yes)? {
         return Ok(Exit::Refused);
     }
-    let order = MigrationOrder { who: &open::who(), command: &context.command, at: wall() };
+    let (who, command, at) = (&open::who(), &context.command, wall());
+    let order = MigrationOrder { who, command, at, abandons_mirror };
     let moved = migrate(&place, &target, order, || {
         // Read again: somebody may have edited it meanwhile.
         let text = edited()?;

@@ -65,10 +65,19 @@ pub async fn run(context: &CommandContext, command: StateCommand) -> Result<Exit
         StateCommand::Push { state, file, forked_at, yes } => {
             return state_document::push(context, &state, (&file, forked_at), yes);
         }
-        StateCommand::Migrate { state, to, mirror, witness, encrypt, no_encrypt, yes } => {
+        StateCommand::Migrate {
+            state,
+            to,
+            mirror,
+            witness,
+            abandon_mirror,
+            encrypt,
+            no_encrypt,
+            yes,
+        } => {
             let form = MigratedForm::of(encrypt, no_encrypt);
             let (mirror, witness) = (mirror.as_deref(), witness.as_deref());
-            let stores = migrate::NewStores { to: &to, mirror, witness, form };
+            let stores = migrate::NewStores { to: &to, mirror, witness, form, abandon_mirror };
             return migrate::run(context, &state, stores, yes);
         }
         StateCommand::Mirror { change } => return copies::change(context, &change),

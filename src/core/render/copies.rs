@@ -70,6 +70,8 @@ mod tests {
     fn note_and_other_copy_of_each_standing() {
         let record = |reason| StoresRecord {
             generation: 2,
+            id: "r2".into(),
+            before: Vec::new(),
             named: NamedStores { primary: "p".into(), mirror: Some("m".into()), witness: None },
             active: ActiveStores::Alone { role: StoreRole::Mirror, reason, after: 4 },
             by: "ann".into(),

@@ -40,13 +40,15 @@ pub enum StateSite {
     Sealed(Box<StateSite>, StateEncryption),
 }
 
-/// The stores of two copies that this process has opened: what became of them is told once, when the command ends.
-static OPENED: Mutex<Vec<Arc<dyn Backend>>> = Mutex::new(Vec::new());
+/// The stores of two copies of the first state that this process has opened: what became of them is told once, when the command ends.
+static OPENED: Mutex<Option<(String, Vec<Arc<dyn Backend>>)>> = Mutex::new(None);
 
-/// How the copies of the states stand that this process has read, each where they are two.
-pub fn standings() -> Vec<CopyStanding> {
+/// How the copies of the state stand that this process has read first: the one that its command is about. Those of other workspaces,
+/// which are read beside it, are told by commands about them.
+pub fn standing() -> Option<CopyStanding> {
     let opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-    opened.iter().filter_map(|it| it.standing()).collect()
+    // Looked at last: a command may open it more than once.
+    opened.iter().flat_map(|(_, all)| all).rev().find_map(|it| it.standing())
 }
 
 /// How the folder is named where the address of a store may stand.
@@ -113,7 +115,12 @@ pub fn backend(place: &StackRef, is_sandbox: bool) -> Arc<dyn Backend> {
             let backend = at(&site, place);
             if backend.has_mirror() {
                 let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-                opened.push(Arc::clone(&backend));
+                opened.get_or_insert_with(|| (place.name(), Vec::new()));
+                if let Some((name, all)) = &mut *opened
+                    && *name == place.name()
+                {
+                    all.push(Arc::clone(&backend));
+                }
             }
             backend
         }

@@ -8,9 +8,10 @@ use crate::engine::state::copies::CopyRelation;
 use crate::store::backend::{Backend, PutCondition};
 use crate::store::error::StoreError;
 use crate::store::key::{
-    APPROVALS, DISCARDED, ENTRIES, HEAD, HISTORY, KeyPrefix, MOVED, REPORTS, SNAPSHOTS, STORES,
-    StoreKey,
+    APPROVALS, DISCARDED, ENTRIES, HEAD, HISTORY, KeyPrefix, LEASE, MOVED, REPORTS, SNAPSHOTS,
+    STORES, StoreKey,
 };
+use crate::store::lock_record::Heartbeat;
 use crate::store::mirror::contents::{CopyContents, first_of};
 use crate::store::remote::probe;
 
@@ -67,9 +68,49 @@ impl CatchUp<'_> {
                 self.to.store.delete(key)?;
             }
         }
-        let is_newer = to.head.serial > from.head.serial || is_forked && to.head != from.head;
-        if let Some(head) = to.head_object.as_ref().filter(|_| is_newer) {
+        if !self.is_rejected() {
+            return Ok(());
+        }
+        if let Some(head) = to.head_object.as_ref().filter(|_| to.head != from.head) {
             self.put_aside(&head.bytes, "head")?;
+        }
+        for prefix in [&SNAPSHOTS, &HISTORY, &REPORTS] {
+            let ours = self.from.store.list(prefix)?;
+            for key in self.to.store.list(prefix)? {
+                if !ours.contains(&key)
+                    && let Some(bytes) = self.to.store.get(&key)?
+                {
+                    self.put_aside(&bytes, key.name())?;
+                    self.to.store.delete(&key)?;
+                }
+            }
+        }
+        self.quiet_heartbeats()
+    }
+
+    /// Whether the one that is caught up has anything that is not believed: then what tells of it goes as well, or it would tell that
+    /// the other one is outdated, and a restore would go on from it.
+    fn is_rejected(&self) -> bool {
+        let (from, to) = (self.from.contents, self.to.contents);
+        self.relation == CopyRelation::Forked
+            || self.after.is_some_and(|it| to.end.sequence > it)
+            || to.head.serial > from.head.serial
+    }
+
+    /// Heartbeats say how far a state had come.
+    fn quiet_heartbeats(&self) -> Result<(), StoreError> {
+        for key in self.to.store.list(&LEASE)? {
+            if key.ending() != Some("beat") {
+                continue;
+            }
+            let Some(bytes) = self.to.store.get(&key)? else { continue };
+            let Ok(beat) = serde_json::from_slice::<Heartbeat>(&bytes) else { continue };
+            let end = self.from.contents.end;
+            if beat.sequence > end.sequence || beat.serial > end.serial {
+                let plain = Heartbeat::plain(beat.at, beat.is_released);
+                let bytes = serde_json::to_vec(&plain).expect("a heartbeat is plain data");
+                self.to.store.put(&key, &bytes, PutCondition::Always)?;
+            }
         }
         Ok(())
     }

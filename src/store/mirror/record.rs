@@ -6,6 +6,11 @@ use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome};
 use crate::store::error::{StoreError, broken};
 use crate::store::key::{KeyPrefix, STORES};
 
+/// What no other record is called.
+pub fn new_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
 /// What is recorded, and its version there.
 pub type ReadRecord = Option<(StoresRecord, ObjectVersion)>;
 

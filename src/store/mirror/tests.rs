@@ -12,6 +12,7 @@ use crate::engine::state::record::State;
 use crate::store::backend::Backend;
 use crate::store::error::StoreError;
 use crate::store::keep_alive::LeaseTimes;
+use crate::store::key::STORES;
 use crate::store::lease::Lease;
 use crate::store::lease_clock::LeaseClock;
 use crate::store::mirror::look::MirrorStores;
@@ -401,4 +402,66 @@ fn lease_catches_up_a_store_that_was_put_back() {
         it.are_equal();
         assert_eq!(it.accounts(), ["first", "second"]);
     }
+}
+
+/// What the copy that was given up tells of itself, in heartbeats, snapshots and reports, is not held against the one that was kept.
+#[test]
+fn keep_copy_of_an_older_mirror_stands_when_the_primary_store_returns() {
+    let it = Pair::new().founded();
+    it.mirror.silence(true);
+    it.store().suspend_mirror("ann", "state mirror suspend shop", 0).unwrap();
+    for name in ["second", "third"] {
+        let mut lease = it.lease("ann").unwrap();
+        lease.append(&[bound(name)]).unwrap();
+        it.save(&mut lease);
+    }
+    it.mirror.silence(false);
+    it.primary.silence(true);
+    it.store().keep_copy(StoreRole::Mirror, "bob", "state resolve shop --keep mirror", 0).unwrap();
+    it.primary.silence(false);
+    // Each went on without the other: a person has said so of the mirror, and of the primary store as well.
+    assert!(matches!(refused(it.lease("carol")), CopiesError::Diverged { .. }));
+    it.store().keep_copy(StoreRole::Mirror, "bob", "state resolve shop --keep mirror", 0).unwrap();
+    it.are_equal();
+    assert_eq!((it.accounts(), it.state().serial), (vec!["first".to_owned()], 1));
+    let mut lease = it.lease("carol").unwrap();
+    lease.append(&[bound("fourth")]).unwrap();
+    it.save(&mut lease);
+    drop(lease);
+    assert_eq!(it.accounts(), ["first", "fourth"]);
+    let restorable = it.store().restorable().unwrap().unwrap();
+    assert_eq!((restorable.state.serial, restorable.lost), (2, 0));
+    assert!(it.primary.all().keys().any(|it| it.starts_with("discarded/")));
+}
+
+/// However often somebody has said so of one of them: generations are counted where nobody sees the other store.
+#[test]
+fn keep_copy_of_one_store_does_not_outrank_a_promotion_that_it_did_not_see() {
+    let it = Pair::new().founded();
+    it.primary.silence(true);
+    let mut lease = it.failover("bob", true).unwrap();
+    lease.append(&[bound("failed over")]).unwrap();
+    drop(lease);
+    it.primary.silence(false);
+    it.mirror.silence(true);
+    it.store().suspend_mirror("ann", "state mirror suspend shop", 0).unwrap();
+    for _ in 0..3 {
+        it.store().keep_copy(StoreRole::Primary, "ann", "state resolve", 0).unwrap();
+    }
+    it.mirror.silence(false);
+    assert!(matches!(refused(it.lease("carol")), CopiesError::Diverged { .. }));
+}
+
+#[test]
+fn failover_refuses_a_mirror_that_was_never_caught_up() {
+    let it = Pair::new().founded();
+    // As `state migrate` leaves a new one that it could not catch up.
+    it.mirror.delete(&STORES).unwrap();
+    it.primary.silence(true);
+    let why = refused(it.failover("bob", true));
+    assert!(matches!(why, CopiesError::NotAlone { silent: StoreRole::Primary, .. }), "{why}");
+    it.primary.silence(false);
+    drop(it.lease("ann").unwrap());
+    it.primary.silence(true);
+    drop(it.failover("bob", true).unwrap());
 }

@@ -8,7 +8,7 @@ use crate::store::error::StoreError;
 use crate::store::lock_record::wall;
 use crate::store::mirror::catch_up::{CatchUp, StoredCopy, copy_beside};
 use crate::store::mirror::look::{MirrorLook, MirrorStores, index};
-use crate::store::mirror::record::{ReadRecord, write_record};
+use crate::store::mirror::record::{ReadRecord, new_id, write_record};
 
 /// From what was seen to what is written to from now on. Each step ends with the record that is in force; `None`: somebody was
 /// quicker, and all of it is looked at again.
@@ -92,7 +92,8 @@ impl Transition<'_> {
     ) -> Result<Option<StoresRecord>, StoreError> {
         let generation = self.look.sight.record().map_or(0, |it| it.generation) + 1;
         let (named, by) = (self.stores.named.clone(), self.by.to_owned());
-        let record = StoresRecord { generation, named, active, by, at: wall() };
+        let (id, before) = (new_id(), StoresRecord::known(self.look.sight.records()));
+        let record = StoresRecord { generation, id, before, named, active, by, at: wall() };
         if let (Some(witness), Some(read)) = (&self.stores.witness, &self.look.witness)
             && !write_record(&**witness, read, &record)?
         {

@@ -14,6 +14,10 @@ use crate::engine::state::codec::CodecError;
 /// The newest version of the record that this program reads.
 pub const STORES_VERSION: u32 = 1;
 
+/// How many earlier records one knows of. A record is written when a store goes or comes back, so a hundred are years of outages; a store
+/// that was away for longer is taken for one that went on by itself, and a person is asked.
+const KNOWN_MAX: usize = 100;
+
 /// Which of the stores of a state it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,6 +86,12 @@ pub enum ActiveStores {
 pub struct StoresRecord {
     /// Higher with each change of what follows.
     pub generation: u64,
+    /// What it is called, and which records came before it, the last of them at the end: of two records neither of which came before
+    /// the other, each was written by somebody who did not see the other one.
+    #[serde(default)]
+    pub id: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
     #[serde(flatten)]
     pub named: NamedStores,
     pub active: ActiveStores,
@@ -114,6 +124,25 @@ impl fmt::Display for NamedStores {
 }
 
 impl StoresRecord {
+    /// Whether it was written by somebody who knew of the other one, at whatever distance.
+    pub fn follows(&self, other: &Self) -> bool {
+        self.id == other.id || self.before.contains(&other.id)
+    }
+
+    /// What a record that follows these knows of.
+    pub fn known<'a>(seen: impl IntoIterator<Item = &'a Self>) -> Vec<String> {
+        let mut known: Vec<String> = Vec::new();
+        for record in seen {
+            for id in record.before.iter().chain([&record.id]) {
+                if !known.contains(id) {
+                    known.push(id.clone());
+                }
+            }
+        }
+        known.drain(..known.len().saturating_sub(KNOWN_MAX));
+        known
+    }
+
     /// Whether somebody suspended the mirror.
     pub fn is_suspended(&self) -> bool {
         matches!(self.active, ActiveStores::Alone { reason: AloneReason::Suspended, .. })
@@ -277,7 +306,7 @@ pub enum CopiesError {
     #[error("no store of the state can be read: {primary}; {mirror}")]
     NoneReadable { primary: String, mirror: String },
     #[error("{silent} cannot be reached, and nothing is written to {} alone: {why}", silent.other())]
-    NotAlone { silent: StoreRole, why: String },
+    NotAlone { silent: StoreRole, why: String, is_witness_silent: bool },
     #[error("there is nothing to resolve: the copies of the state do not contradict each other")]
     NothingToResolve,
     #[error("there is nothing to suspend: the state went on in the mirror store")]
@@ -314,15 +343,27 @@ impl CopiesSight {
         }
     }
 
-    /// The newest record of all that were seen. Of two that are equally new, the one of who goes on alone: that both go on is written
-    /// to one store after the other, and holds once both have it.
-    pub fn record(&self) -> Option<&StoresRecord> {
+    /// The records that were seen.
+    pub fn records(&self) -> impl Iterator<Item = &StoresRecord> {
         let witness = match &self.witness {
             WitnessSight::Seen(record) => record.as_ref(),
             WitnessSight::None | WitnessSight::Unreachable => None,
         };
-        let all = [self.primary.record(), self.mirror.record(), witness];
-        all.into_iter().flatten().max_by_key(|it| (it.generation, it.is_alone()))
+        [self.primary.record(), self.mirror.record(), witness].into_iter().flatten()
+    }
+
+    /// The newest record of all that were seen: the one that follows the others. Of two that do not know of each other, the one of
+    /// who goes on alone: that both go on is written to one store after the other, and holds once both have it.
+    pub fn record(&self) -> Option<&StoresRecord> {
+        self.records().reduce(|one, other| match (one.follows(other), other.follows(one)) {
+            (true, _) => one,
+            (false, true) => other,
+            (false, false) if one.is_alone() == other.is_alone() => {
+                if one.generation >= other.generation { one } else { other }
+            }
+            (false, false) if one.is_alone() => one,
+            (false, false) => other,
+        })
     }
 
     /// Whether both stores record that they went on alone, or have entries of which neither epoch is higher.
@@ -331,8 +372,8 @@ impl CopiesSight {
             return false;
         };
         if let (Some(one), Some(other)) = (self.primary.record(), self.mirror.record())
-            && one.generation == other.generation
-            && one.active != other.active
+            && !one.follows(other)
+            && !other.follows(one)
             && one.is_alone()
             && other.is_alone()
         {
@@ -471,6 +512,11 @@ impl CopiesSight {
             (false, _) => StoreRole::Primary,
             (true, false) => StoreRole::Mirror,
         };
+        if silent == StoreRole::Primary && self.mirror.record().is_none() {
+            // It never was a copy, or is none yet: a mirror that was caught up says so.
+            let why = "the mirror store was never caught up".into();
+            return Err(CopiesError::NotAlone { silent, why, is_witness_silent: false });
+        }
         if let (StoreRole::Primary, WritePermission::UnderLoss(lost)) = (silent, permission)
             && lost.iter().any(|it| it == primary_domain)
             && !is_silent
@@ -485,12 +531,10 @@ impl CopiesSight {
     }
 
     fn not_alone(&self, silent: StoreRole) -> CopiesError {
-        let why = match self.witness {
-            WitnessSight::Unreachable => "neither it nor the witness can be reached: ",
-            WitnessSight::None | WitnessSight::Seen(_) => "",
-        };
-        let why = format!("{why}{}", self.of(silent).silence());
-        CopiesError::NotAlone { silent, why }
+        let is_witness_silent = self.witness == WitnessSight::Unreachable;
+        let witness = if is_witness_silent { ", and neither can the witness" } else { "" };
+        let why = format!("{}{witness}", self.of(silent).silence());
+        CopiesError::NotAlone { silent, why, is_witness_silent }
     }
 
     /// A person says which one goes on.
@@ -526,7 +570,13 @@ mod tests {
     }
 
     fn record(generation: u64, active: ActiveStores, witness: bool) -> StoresRecord {
-        StoresRecord { generation, named: named(witness), active, by: "ann".into(), at: 0 }
+        let before = (1..generation).map(|it| format!("r{it}")).collect();
+        let id = match &active {
+            ActiveStores::All => format!("r{generation}"),
+            ActiveStores::Alone { role, .. } => format!("{}{generation}", role.as_str()),
+        };
+        let (named, by) = (named(witness), "ann".into());
+        StoresRecord { generation, id, before, named, active, by, at: 0 }
     }
 
     fn alone(role: StoreRole, reason: AloneReason) -> ActiveStores {
