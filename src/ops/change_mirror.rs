@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
+use crate::engine::state::copies::CopiesError;
 use crate::engine::state::copies::WritePermission;
-use crate::engine::state::copies::{
-    ActiveStores, AloneReason, CopiesError, StoreRole, StoresRecord,
-};
+use crate::engine::state::stores_record::{ActiveStores, AloneReason, StoreRole, StoresRecord};
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::stores::{open_side, open_stores};

@@ -1,7 +1,8 @@
 //! What people say of the two stores of a state: that one goes on without the other, or with it again.
 
-use crate::engine::state::copies::{StoreRole, WritePermission};
+use crate::engine::state::copies::WritePermission;
 use crate::engine::state::record::State;
+use crate::engine::state::stores_record::StoreRole;
 use crate::store::error::StoreError;
 use crate::store::state_store::{Claimant, StateStore};
 

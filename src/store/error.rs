@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::engine::state::codec::CodecError;
-use crate::engine::state::copies::{CopiesError, StoreRole};
+use crate::engine::state::copies::CopiesError;
+use crate::engine::state::stores_record::StoreRole;
 use crate::engine::text::advice::{AdvisedCommand, in_world};
 use crate::engine::text::names::OverlayNames;
 use crate::store::seal_error::SealError;

@@ -11,7 +11,12 @@ use crate::engine::state::record::State;
 use crate::store::backend::ObjectVersion;
 use crate::store::error::{StoreError, broken};
 use crate::store::keep_alive::LeaseGuard;
-use crate::store::key::StoreKey;
+use crate::store::key::{NUMBER_MAX, StoreKey};
+
+/// The number of the first entry of a batch; of what is not named so by lifeboat, nothing.
+pub fn first_of(key: &StoreKey) -> Option<u64> {
+    key.name().parse().ok().filter(|it| *it <= NUMBER_MAX)
+}
 
 /// How many earlier snapshots are kept beside the current one, for people who need to go back. A guess: nothing documents it;
 /// fewer would lose yesterday after a busy day, more would fill the disk where a state has many MiB.

@@ -28,7 +28,7 @@ use crate::store::key::{
 use crate::store::log::{
     ChainEnd, EntryBatch, FenceOutcome, HISTORY_MAX, KeptKind, KeptPart, LoadedState, LogEnd,
     LogWriter, NewHolder, NewSnapshot, OpenLog, PreviousState, Replayed, StateLog, damaged,
-    replay_behind,
+    first_of, replay_behind,
 };
 
 /// How often somebody starts over because a writer has replaced the head meanwhile. A head is replaced once a run, so 20 in a row
@@ -502,11 +502,6 @@ impl LogWriter for ObjectWriter {
 fn batch_key(first: u64) -> StoreKey {
     // Twenty digits hold every number, so that keys stand in the order of their entries.
     ENTRIES.key(&format!("{first:020}"))
-}
-
-/// The number of its first entry; of what is not named so by lifeboat, nothing.
-fn first_of(key: &StoreKey) -> Option<u64> {
-    key.name().parse().ok().filter(|it| *it <= NUMBER_MAX)
 }
 
 /// The serial that the name of a snapshot, or of the entries that led to it, begins with.

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::engine::state::copies::{
-    ActiveStores, NamedStores, StoresRecord, WritePermission, check_named,
-};
+use crate::engine::state::copies::{WritePermission, check_named};
+use crate::engine::state::stores_record::{ActiveStores, NamedStores, StoresRecord};
 use crate::store::backend::{Backend, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::StoreError;
 use crate::store::key::{KeyPrefix, StoreKey};

@@ -125,7 +125,7 @@ fn failover_under_the_loss_of_the_primary_store_goes_on_in_the_mirror() {
 
 #[test]
 fn state_mirror_suspend_goes_on_without_it_until_resume() {
-    in_two_stores(|world, TwoStores { first, second, .. }| {
+    in_two_stores(|world, TwoStores { first, second, primary, alone, .. }| {
         world.sandbox(&["sandbox", "lose", "aws:us-west-2"]).code(0).done();
         first
             .run(&["apply", "tiny", "--yes"])
@@ -136,11 +136,21 @@ fn state_mirror_suspend_goes_on_without_it_until_resume() {
         let suspended = "somebody suspended the mirror";
         first.run(&["apply", "tiny", "--yes"]).code(0).says(&[suspended]).done();
         first.run(&["state", "mirror", "resume", "tiny"]).code(5).done();
+        // A checkout that names it must not go on in it, so it has to be told that it is none any more.
+        let leave = ["state", "migrate", "tiny", "--to", primary, "--yes"];
+        first.run(&leave).code(3).says(&["no word can be left", "--abandon-mirror"]).done();
         world.sandbox(&["sandbox", "heal"]).code(0).done();
         first.run(&["state", "mirror", "resume", "tiny"]).code(0).done();
         second.run(&["status", "tiny"]).code(0).shows(&["up to date"]).done();
         let keep = ["state", "resolve", "tiny", "--keep", "mirror", "--yes"];
         first.run(&keep).code(3).says(&["nothing to resolve"]).done();
+
+        // Gone for good, by a person's word.
+        world.sandbox(&["sandbox", "lose", "aws:us-west-2"]).code(0).done();
+        first.run(&["state", "mirror", "suspend", "tiny"]).code(0).done();
+        first.run(&[&leave[..], &["--abandon-mirror"]].concat()).code(0).done();
+        assert_eq!(stack(first), *alone);
+        first.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
     });
 }
 

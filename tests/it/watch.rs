@@ -502,8 +502,10 @@ fn watch_fails_over_a_lost_site_once_and_never_back() {
     assert_eq!(active(&home), ["failover_eu"]);
     let run = home.state("woocommerce").unwrap().last_run.unwrap();
     let root = home.path("").canonicalize().unwrap();
-    let expected =
-        format!("failover woocommerce --to failover_eu --yes --sandbox -C {}", root.display());
+    let expected = format!(
+        "failover woocommerce --to failover_eu --yes --unattended --sandbox -C {}",
+        root.display()
+    );
     // Users were without their site since it was last seen good, which is where the report begins.
     let (before, rest) = run.command.split_once(" --last-good ").unwrap();
     let command = format!("{before}{}", rest.trim_start_matches(|it| it != ' '));

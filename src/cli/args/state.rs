@@ -107,24 +107,8 @@ pub enum StateCommand {
     Migrate {
         #[command(flatten)]
         state: StateArgs,
-        /// `s3://BUCKET/PREFIX?region=REGION`, `dynamodb://TABLE?region=REGION`, or `folder`
-        #[arg(long, value_name = "STORE")]
-        to: String,
-        /// Second copy of the state, in another fault domain; left out: none
-        #[arg(long, value_name = "STORE")]
-        mirror: Option<String>,
-        /// Third store, which decides whether one copy goes on without the other; left out: none
-        #[arg(long, value_name = "STORE", requires = "mirror")]
-        witness: Option<String>,
-        /// The former mirror is gone for good: do not leave word in it
-        #[arg(long)]
-        abandon_mirror: bool,
-        /// Encrypt it there, with the key in this variable of the environment
-        #[arg(long, value_name = "VARIABLE", conflicts_with = "no_encrypt")]
-        encrypt: Option<String>,
-        /// Keep it there in plain text; without either flag it stays as it is
-        #[arg(long)]
-        no_encrypt: bool,
+        #[command(flatten)]
+        stores: MigrateArgs,
         /// Skip interactive approval
         #[arg(long)]
         yes: bool,
@@ -203,6 +187,29 @@ pub struct ApproveArgs {
     /// Why; kept in the report
     #[arg(long, value_name = "TEXT")]
     pub because: Option<String>,
+}
+
+/// The stores that a state moves to, and its form there.
+#[derive(Debug, Clone, Args)]
+pub struct MigrateArgs {
+    /// `s3://BUCKET/PREFIX?region=REGION`, `dynamodb://TABLE?region=REGION`, or `folder`
+    #[arg(long, value_name = "STORE")]
+    pub to: String,
+    /// Second copy of the state, in another fault domain; left out: none
+    #[arg(long, value_name = "STORE")]
+    pub mirror: Option<String>,
+    /// Third store, which decides whether one copy goes on without the other; left out: none
+    #[arg(long, value_name = "STORE", requires = "mirror")]
+    pub witness: Option<String>,
+    /// The former mirror is gone for good: do not leave word in it
+    #[arg(long)]
+    pub abandon_mirror: bool,
+    /// Encrypt it there, with the key in this variable of the environment
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "no_encrypt")]
+    pub encrypt: Option<String>,
+    /// Keep it there in plain text; without either flag it stays as it is
+    #[arg(long)]
+    pub no_encrypt: bool,
 }
 
 /// What becomes of a mirror store.

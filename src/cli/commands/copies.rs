@@ -7,7 +7,7 @@ use crate::cli::commands::recorded::store;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
-use crate::engine::state::copies::StoreRole;
+use crate::engine::state::stores_record::StoreRole;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::error::OpsError;
 use crate::store::lock_record::wall;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::cli::args::StateArgs;
+use crate::cli::args::state::MigrateArgs;
 use crate::cli::commands::apply::may;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
@@ -39,20 +40,11 @@ impl MigratedForm {
     }
 }
 
-/// The stores that somebody names, and the form.
-#[derive(Debug, Clone)]
-pub struct NewStores<'a> {
-    pub to: &'a str,
-    pub mirror: Option<&'a str>,
-    pub witness: Option<&'a str>,
-    pub form: MigratedForm,
-    pub abandon_mirror: bool,
-}
-
 /// Where to, as it was typed, in the form that was asked for.
-fn wanted(place: &StackRef, wanted: NewStores<'_>) -> Result<StateSite, OpsError> {
-    let NewStores { to, mirror, witness, form, .. } = wanted;
-    let mut target = destination(place, to, mirror, witness)?;
+fn wanted(place: &StackRef, wanted: MigrateArgs) -> Result<StateSite, OpsError> {
+    let MigrateArgs { to, mirror, witness, encrypt, no_encrypt, .. } = wanted;
+    let form = MigratedForm::of(encrypt, no_encrypt);
+    let mut target = destination(place, &to, mirror.as_deref(), witness.as_deref())?;
     if let (StateSite::Remote(stores), Some(there)) = (&mut target, declared_site(place)?.stores())
         && form != MigratedForm::AsItIs
         && mirror.is_none()
@@ -103,7 +95,7 @@ fn warn_of_form(place: &StackRef, target: &StateSite) -> Result<(), OpsError> {
 pub fn run(
     context: &CommandContext,
     args: &StateArgs,
-    to: NewStores<'_>,
+    to: MigrateArgs,
     yes: bool,
 ) -> Result<Exit, OpsError> {
     if args.world.sandbox {
@@ -157,7 +149,17 @@ pub fn run(
     if moved.is_empty() {
         out::talk(&format!("{} has no state yet; its first apply makes it there", place.stack));
     }
-    let says = match &target {
+    let says = written(&place, &target);
+    out::talk(&format!(
+        "{shown} {says}; commit it: `git add {shown}`, then {} shows what is there",
+        AdvisedCommand::Status { stack: &place.stack }
+    ));
+    Ok(Exit::Done)
+}
+
+/// What the stack file says now, for whoever commits it.
+fn written(place: &StackRef, target: &StateSite) -> String {
+    match target {
         StateSite::Folder(folder) => format!(
             "names no store any more: the state is on this machine alone, in {}, and no other checkout or pipeline has it",
             place.shown(folder)
@@ -174,12 +176,7 @@ pub fn run(
             "names the new store; every checkout and every pipeline uses it once it is committed"
                 .into()
         }
-    };
-    out::talk(&format!(
-        "{shown} {says}; commit it: `git add {shown}`, then {} shows what is there",
-        AdvisedCommand::Status { stack: &place.stack }
-    ));
-    Ok(Exit::Done)
+    }
 }
 
 /// Whole or not at all, with the permissions that the file has.

@@ -3,7 +3,6 @@
 use crate::cli::args::state::ApproveArgs;
 use crate::cli::args::{StateArgs, StateCommand};
 use crate::cli::commands::apply::may;
-use crate::cli::commands::migrate::MigratedForm;
 use crate::cli::commands::recorded::{nothing_there, now, read, store};
 use crate::cli::commands::{
     bundle, copies, migrate, rebuild, rekey, state_document, state_history, task,
@@ -53,31 +52,17 @@ pub async fn run(context: &CommandContext, command: StateCommand) -> Result<Exit
             })?;
         }
         StateCommand::Rm { state, address, yes } => return rm(context, &state, &address, yes),
-        StateCommand::Restore { state, serial: Some(serial), yes, .. } => {
-            return state_history::restore_serial(context, &state, serial, yes);
-        }
-        StateCommand::Restore { state, address: None, yes, .. } => {
-            return state_history::restore(context, &state, yes);
-        }
-        StateCommand::Restore { state, address: Some(address), yes, .. } => {
-            return put_back(context, &state, &address, yes);
+        StateCommand::Restore { state, address, serial, yes } => {
+            return match (serial, address) {
+                (Some(serial), _) => state_history::restore_serial(context, &state, serial, yes),
+                (None, None) => state_history::restore(context, &state, yes),
+                (None, Some(address)) => put_back(context, &state, &address, yes),
+            };
         }
         StateCommand::Push { state, file, forked_at, yes } => {
             return state_document::push(context, &state, (&file, forked_at), yes);
         }
-        StateCommand::Migrate {
-            state,
-            to,
-            mirror,
-            witness,
-            abandon_mirror,
-            encrypt,
-            no_encrypt,
-            yes,
-        } => {
-            let form = MigratedForm::of(encrypt, no_encrypt);
-            let (mirror, witness) = (mirror.as_deref(), witness.as_deref());
-            let stores = migrate::NewStores { to: &to, mirror, witness, form, abandon_mirror };
+        StateCommand::Migrate { state, stores, yes } => {
             return migrate::run(context, &state, stores, yes);
         }
         StateCommand::Mirror { change } => return copies::change(context, &change),

@@ -1,6 +1,7 @@
 //! How the two copies of a state stand, for people: in a line of `status`, and as a note beside everything else.
 
-use crate::engine::state::copies::{ActiveStores, AloneReason, CopyStanding, OtherCopy};
+use crate::engine::state::copies::{CopyStanding, OtherCopy};
+use crate::engine::state::stores_record::{ActiveStores, AloneReason};
 use crate::render::words::count;
 
 /// What is said of the copy that is not believed, behind its name.
@@ -62,8 +63,9 @@ pub fn note(standing: &CopyStanding) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{is_unseen, note, other_copy};
-    use crate::engine::state::copies::{
-        ActiveStores, AloneReason, CopyStanding, NamedStores, OtherCopy, StoreRole, StoresRecord,
+    use crate::engine::state::copies::{CopyStanding, OtherCopy};
+    use crate::engine::state::stores_record::{
+        ActiveStores, AloneReason, NamedStores, StoreRole, StoresRecord,
     };
 
     #[test]

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::engine::lang::load::{Loaded, STATE};
 use crate::engine::lang::yaml::node::{MapEntry, Node};
 use crate::engine::lang::yaml::reader::{BYTES_MAX, parse};
-use crate::engine::state::copies::{CopyStanding, StoreRole};
+use crate::engine::state::copies::CopyStanding;
+use crate::engine::state::stores_record::StoreRole;
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Severity, Sources};
 use crate::ops::contained;
@@ -41,7 +42,10 @@ pub enum StateSite {
 }
 
 /// The stores of two copies of the first state that this process has opened: what became of them is told once, when the command ends.
-static OPENED: Mutex<Option<(String, Vec<Arc<dyn Backend>>)>> = Mutex::new(None);
+static OPENED: Mutex<OpenedStores> = Mutex::new(None);
+
+/// The name of the state, and its stores as often as they were opened.
+type OpenedStores = Option<(String, Vec<Arc<dyn Backend>>)>;
 
 /// How the copies of the state stand that this process has read first: the one that its command is about. Those of other workspaces,
 /// which are read beside it, are told by commands about them.

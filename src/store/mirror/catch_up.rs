@@ -12,7 +12,8 @@ use crate::store::key::{
     STORES, StoreKey,
 };
 use crate::store::lock_record::Heartbeat;
-use crate::store::mirror::contents::{CopyContents, first_of};
+use crate::store::log::first_of;
+use crate::store::mirror::contents::CopyContents;
 use crate::store::remote::probe;
 
 /// A copy and its store.

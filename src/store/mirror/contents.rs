@@ -1,10 +1,12 @@
 //! How far the copy in one store is, and what it is to another copy.
 
 use crate::engine::state::chain::{LogHead, decode_batch, decode_head, digest_of};
-use crate::engine::state::copies::{CopyEnd, CopyRelation, StoreRole};
+use crate::engine::state::copies::{CopyEnd, CopyRelation};
+use crate::engine::state::stores_record::StoreRole;
 use crate::store::backend::{Backend, StoredObject};
 use crate::store::error::{StoreError, broken};
-use crate::store::key::{ENTRIES, HEAD, NUMBER_MAX, StoreKey};
+use crate::store::key::{ENTRIES, HEAD, StoreKey};
+use crate::store::log::first_of;
 use crate::store::mirror::record::{ReadRecord, read_record};
 
 /// How often somebody starts over because a writer has replaced the head meanwhile, as for a whole state.
@@ -22,11 +24,6 @@ pub struct CopyContents {
     /// What stands for the last of them, or for the last that the head covers.
     pub chain: Option<String>,
     pub end: CopyEnd,
-}
-
-/// The number of the first entry of a batch; of what is not named so by lifeboat, nothing.
-pub fn first_of(key: &StoreKey) -> Option<u64> {
-    key.name().parse().ok().filter(|it| *it <= NUMBER_MAX)
 }
 
 impl CopyContents {

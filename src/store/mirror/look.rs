@@ -4,10 +4,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::state::copies::{
-    ActiveStores, AloneReason, CopiesSight, CopyRelation, CopySight, NamedStores, StoreRole,
-    WitnessSight,
-};
+use crate::engine::state::copies::{CopiesSight, CopyRelation, CopySight, WitnessSight};
+use crate::engine::state::stores_record::{ActiveStores, AloneReason, NamedStores, StoreRole};
 use crate::store::backend::Backend;
 use crate::store::error::{RemoteFault, StoreError};
 use crate::store::log::StateLog;
@@ -51,7 +49,7 @@ pub struct MirrorLook {
 
 enum StoreAnswer {
     Copy(StoreRole, Box<Result<CopyContents, StoreError>>),
-    Witness(Result<ReadRecord, StoreError>),
+    Witness(Box<Result<ReadRecord, StoreError>>),
 }
 
 /// What has arrived so far.
@@ -90,7 +88,7 @@ impl MirrorStores {
             self.ask(&send, move || StoreAnswer::Copy(role, Box::new(CopyContents::read(&*store))));
         }
         if let Some(witness) = self.witness.clone() {
-            self.ask(&send, move || StoreAnswer::Witness(read_record(&*witness)));
+            self.ask(&send, move || StoreAnswer::Witness(Box::new(read_record(&*witness))));
         }
         drop(send);
         let mut arrived = StoreAnswers::default();
@@ -133,7 +131,7 @@ impl MirrorStores {
                     self.gave_up().get_or_insert_with(Instant::now);
                     return Ok(false);
                 }
-                Ok(StoreAnswer::Witness(read)) => arrived.witness = Some(read),
+                Ok(StoreAnswer::Witness(read)) => arrived.witness = Some(*read),
                 Ok(StoreAnswer::Copy(role, read)) => {
                     if let Ok(copy) = &*read {
                         until.get_or_insert_with(|| Instant::now() + self.patience());

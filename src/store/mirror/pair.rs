@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::engine::state::copies::{
-    ActiveStores, CopiesError, CopyStanding, OtherCopy, StoreRole, WritePermission, WriteTarget,
+    CopiesError, CopyStanding, OtherCopy, WritePermission, WriteTarget,
 };
+use crate::engine::state::stores_record::{ActiveStores, StoreRole};
 use crate::store::backend::{
     Backend, ClaimOutcome, ObjectVersion, PutCondition, PutOutcome, StoredObject,
 };

@@ -1,7 +1,7 @@
 //! What a store records of all stores of its state.
 
 use crate::engine::state::codec::CodecError;
-use crate::engine::state::copies::{StoresRecord, decode_record, encode_record};
+use crate::engine::state::stores_record::{StoresRecord, decode_record, encode_record};
 use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome};
 use crate::store::error::{StoreError, broken};
 use crate::store::key::{KeyPrefix, STORES};

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::engine::state::chain::decode_head;
-use crate::engine::state::copies::{
-    ActiveStores, CopiesError, NamedStores, OtherCopy, StoreRole, StoresRecord,
-};
+use crate::engine::state::copies::{CopiesError, OtherCopy};
 use crate::engine::state::record::State;
+use crate::engine::state::stores_record::{ActiveStores, NamedStores, StoreRole, StoresRecord};
 use crate::store::backend::Backend;
 use crate::store::error::StoreError;
 use crate::store::keep_alive::LeaseTimes;

@@ -1,8 +1,7 @@
 //! What the holder of a new lease does before it reads: makes two copies equal, or records who goes on alone.
 
-use crate::engine::state::copies::{
-    ActiveStores, AloneReason, CopyRelation, StoreRole, StoresRecord,
-};
+use crate::engine::state::copies::CopyRelation;
+use crate::engine::state::stores_record::{ActiveStores, AloneReason, StoreRole, StoresRecord};
 use crate::store::backend::Backend;
 use crate::store::error::StoreError;
 use crate::store::lock_record::wall;

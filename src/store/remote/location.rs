@@ -7,7 +7,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::cloud::settings::is_loopback;
-use crate::engine::state::copies::NamedStores;
 use crate::engine::text::diagnostic::nearest;
 use crate::store::remote::names::{
     is_bucket, is_fault_domain, is_prefix, is_profile, is_region, is_table, is_variable,
@@ -92,64 +91,6 @@ pub struct DeclaredStores {
     pub witness: Option<StoreLocation>,
 }
 
-impl DeclaredStores {
-    /// One store, and no copy.
-    pub fn alone(primary: StoreLocation) -> Self {
-        Self { primary, mirror: None, witness: None }
-    }
-
-    /// All of them.
-    pub fn all(&self) -> impl Iterator<Item = &StoreLocation> {
-        [Some(&self.primary), self.mirror.as_ref(), self.witness.as_ref()].into_iter().flatten()
-    }
-
-    /// As a state records them.
-    pub fn named(&self) -> NamedStores {
-        let identity = |it: &Option<StoreLocation>| it.as_ref().map(StoreLocation::identity);
-        NamedStores {
-            primary: self.primary.identity(),
-            mirror: identity(&self.mirror),
-            witness: identity(&self.witness),
-        }
-    }
-
-    /// A copy has to be lost with something else, and no store may be two.
-    pub fn check(&self) -> Result<(), LocationError> {
-        let all: Vec<(&str, &StoreLocation)> = [("the primary store", &self.primary)]
-            .into_iter()
-            .chain(self.mirror.as_ref().map(|it| ("`mirror`", it)))
-            .chain(self.witness.as_ref().map(|it| ("`witness`", it)))
-            .collect();
-        for (at, (word, it)) in all.iter().enumerate() {
-            for (other_word, other) in &all[..at] {
-                if it.identity() == other.identity() {
-                    let what =
-                        "one store is named twice: a copy of a state in the same place is none";
-                    return Err(wrong(
-                        what,
-                        "name another bucket or table, in another fault domain",
-                    ));
-                }
-                if it.fault_domain == other.fault_domain {
-                    let what = format!(
-                        "{other_word} and {word} are both in the fault domain {}, so they are lost together",
-                        it.fault_domain
-                    );
-                    return Err(wrong(
-                        what,
-                        format!("choose a store in another region for {word}"),
-                    ));
-                }
-            }
-        }
-        if self.witness.is_some() && self.mirror.is_none() {
-            let what = "there is a `witness` and no `mirror`: a witness decides between two copies";
-            return Err(wrong(what, "add `mirror`, or leave out `witness`"));
-        }
-        Ok(())
-    }
-}
-
 /// Why something says no place of a store, and what to write. It never repeats a value that could be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}; {remedy}")]
@@ -158,7 +99,7 @@ pub struct LocationError {
     pub remedy: String,
 }
 
-fn wrong(what: impl Into<String>, remedy: impl Into<String>) -> LocationError {
+pub(super) fn wrong(what: impl Into<String>, remedy: impl Into<String>) -> LocationError {
     LocationError { what: what.into(), remedy: remedy.into() }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod names;
 pub mod location;
+mod declared_stores;
 pub mod schema;
 mod attempts;
 mod credentials;

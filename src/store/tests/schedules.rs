@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::engine::state::copies::NamedStores;
+use crate::engine::state::stores_record::NamedStores;
 use crate::store::backend::{Backend, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::{StoreError, io as io_error};
 use crate::store::keep_alive::LeaseTimes;

@@ -7,6 +7,7 @@ mod remembered;
 pub mod journal;
 pub mod codec;
 pub mod chain;
+pub mod stores_record;
 pub mod copies;
 pub mod run_log;
 pub mod document;
