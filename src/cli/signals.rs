@@ -60,7 +60,7 @@ pub fn listen_reading() -> Result<Signals, OpsError> {
 }
 
 /// For a command that may come to run steps, from its first moment on: until it does, the first signal ends it with nothing
-/// changed. What cannot be given up in good order is left by `leave`, after [`GRACE`] or at the second signal.
+/// changed. What cannot be given up in good order is left by `leave`, after `GRACE` or at the second signal.
 pub fn begin(leave: impl Fn(u8) + Send + Sync + 'static) -> Result<Signals, OpsError> {
     let what = || {
         if ARE_HANDLED.load(Relaxed) { IN_FLIGHT } else { "received: stopped before any step" }
