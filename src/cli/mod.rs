@@ -29,7 +29,7 @@ use crate::cli::run_document::RunDocument;
 use crate::ops::error::OpsError;
 use crate::ops::load::stores;
 use crate::ops::tasks::supervise::{SUPERVISE, supervise};
-use crate::render::copies::{is_unseen, note};
+use crate::render::copies::note;
 
 /// Reads the arguments, runs the command, says what went wrong.
 pub fn main() -> u8 {
@@ -103,11 +103,11 @@ pub fn main() -> u8 {
 fn tell_copies(exit: Exit) -> Exit {
     let Some(standing) = stores::standing() else { return exit };
     if let Some(note) = note(&standing) {
-        let word = if is_unseen(&standing) { "warning" } else { "note" };
+        let word = if standing.is_unseen() { "warning" } else { "note" };
         out::talk(&format!("{word}: {note}"));
     }
     match exit {
-        Exit::Done | Exit::Changes if is_unseen(&standing) => Exit::Unseen,
+        Exit::Done | Exit::Changes if standing.is_unseen() => Exit::Unseen,
         exit => exit,
     }
 }

@@ -36,11 +36,6 @@ fn why_alone(standing: &CopyStanding) -> Option<&'static str> {
     }
 }
 
-/// Whether a store is silent of which nobody said that it is lost, and nobody decided to go on without it.
-pub fn is_unseen(standing: &CopyStanding) -> bool {
-    matches!(standing.other, OtherCopy::Unreachable(_)) && why_alone(standing).is_none()
-}
-
 /// A note for whoever reads something else of the state; `None` where both copies are the same.
 pub fn note(standing: &CopyStanding) -> Option<String> {
     let (believed, other) = (standing.believed, standing.believed.other());
@@ -62,7 +57,7 @@ pub fn note(standing: &CopyStanding) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_unseen, note, other_copy};
+    use super::{note, other_copy};
     use crate::engine::state::copies::{CopyStanding, OtherCopy};
     use crate::engine::state::stores_record::{
         ActiveStores, AloneReason, NamedStores, StoreRole, StoresRecord,
@@ -97,7 +92,7 @@ mod tests {
         let told = rows.map(|(other, reason)| {
             let record = reason.map(record);
             let standing = CopyStanding { believed: StoreRole::Mirror, other, record };
-            let unseen = if is_unseen(&standing) { " (5)" } else { "" };
+            let unseen = if standing.is_unseen() { " (5)" } else { "" };
             format!(
                 "{}{unseen}\n    {}",
                 other_copy(&standing),

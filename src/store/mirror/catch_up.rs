@@ -5,7 +5,7 @@
 
 use crate::engine::state::chain::LogHead;
 use crate::engine::state::copies::CopyRelation;
-use crate::store::backend::{Backend, PutCondition};
+use crate::store::backend::{Backend, PutCondition, both};
 use crate::store::error::StoreError;
 use crate::store::key::{
     APPROVALS, DISCARDED, ENTRIES, HEAD, HISTORY, KeyPrefix, LEASE, MOVED, REPORTS, SNAPSHOTS,
@@ -174,11 +174,11 @@ pub fn copy_beside(from: &dyn Backend, to: &dyn Backend) -> Result<(), StoreErro
     for (prefix, is_immutable) in
         [(&KeyPrefix::ROOT, false), (&APPROVALS, false), (&REPORTS, true), (&DISCARDED, true)]
     {
-        let (mut ours, theirs) = (from.list(prefix)?, to.list(prefix)?);
+        let (ours, theirs) = both(from, || from.list(prefix), || to.list(prefix));
+        let (mut ours, theirs) = (ours?, theirs?);
         ours.retain(|it| !(is_of_the_store(it) || is_immutable && theirs.contains(it)));
-        let all = [from.get_all(&ours)?, to.get_all(&ours)?];
-        let [had, has] = all;
-        for ((key, bytes), there) in ours.iter().zip(had).zip(has) {
+        let (had, has) = both(from, || from.get_all(&ours), || to.get_all(&ours));
+        for ((key, bytes), there) in ours.iter().zip(had?).zip(has?) {
             if let Some(bytes) = bytes
                 && there.as_ref() != Some(&bytes)
             {

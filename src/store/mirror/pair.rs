@@ -144,21 +144,22 @@ impl MirroredBackend {
         let sight = &look.sight;
         let permission = permission.as_permission();
         let target = sight.target(&self.sides.named, domains, permission).map_err(wrong)?;
-        let (reads, writes) = match &target {
+        let standing = sight.standing(&self.sides.named);
+        let (standing, reads, writes) = match &target {
             WriteTarget::Both { .. } => {
-                let standing = sight.standing(&self.sides.named).map_err(wrong)?;
-                (standing.believed, StoreRole::BOTH.to_vec())
+                let standing = standing.map_err(wrong)?;
+                let believed = standing.believed;
+                (standing, believed, StoreRole::BOTH.to_vec())
             }
-            WriteTarget::Alone { role, .. } => (*role, vec![*role]),
-        };
-        let standing = match sight.standing(&self.sides.named) {
-            Ok(standing) => standing,
-            // Somebody says which of two that contradict each other is believed.
-            Err(_) => CopyStanding {
-                believed: reads,
-                other: OtherCopy::Forked,
-                record: sight.record().cloned(),
-            },
+            WriteTarget::Alone { role, .. } => {
+                // Somebody says which of two that contradict each other is believed.
+                let standing = standing.unwrap_or_else(|_| CopyStanding {
+                    believed: *role,
+                    other: OtherCopy::Forked,
+                    record: sight.record().cloned(),
+                });
+                (standing, *role, vec![*role])
+            }
         };
         Ok((View { standing, reads, writes, is_held: false }, target))
     }

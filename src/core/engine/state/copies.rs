@@ -112,6 +112,15 @@ pub struct CopyStanding {
     pub record: Option<StoresRecord>,
 }
 
+impl CopyStanding {
+    /// Whether a store is silent of which nobody said that it is lost, and nobody decided to go on without it: then a part of the
+    /// world was not seen.
+    pub fn is_unseen(&self) -> bool {
+        let is_decided = self.record.as_ref().is_some_and(StoresRecord::is_alone);
+        matches!(self.other, OtherCopy::Unreachable(_)) && !is_decided
+    }
+}
+
 /// On what somebody wants to write, beside what every command may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WritePermission<'a> {
