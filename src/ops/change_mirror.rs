@@ -141,7 +141,7 @@ impl StoresChange<'_> {
             self.leave_mirror(&*side(old), order)?;
         }
         let read = read_record(&*primary)?;
-        let before = read.as_ref().map(|(it, _)| it.clone());
+        let (before, version) = read.unzip();
         let after = state.as_ref().map_or(0, |it| it.sequence);
         let active = match &before {
             Some(before) if keeps => before.active.clone(),
@@ -160,15 +160,15 @@ impl StoresChange<'_> {
             .pulse()
             .ensure_fenced()
             .map_err(|over| StoreError::Over { folder: store.folder().to_owned(), over })?;
-        if !write_record(&*primary, &read, &record)? {
+        if !write_record(&*primary, version.as_ref(), &record)? {
             return Err(OpsError::refused(
                 format!("somebody else has changed the stores of {name} meanwhile"),
                 "nothing more was changed; run the same command again",
             ));
         }
         if let Some(mirror) = mirror.filter(|_| keeps) {
-            let read = read_record(&*mirror)?;
-            write_record(&*mirror, &read, &record)?;
+            let version = mirror.version(&STORES)?;
+            write_record(&*mirror, version.as_ref(), &record)?;
         }
         Ok(())
     }

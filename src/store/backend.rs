@@ -195,6 +195,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
         Ok(true)
     }
 
+    /// What was read is damaged; true: there may be another copy, which is read from now on, and nothing else of what was read counts.
+    /// A lease that was being taken is taken again.
+    fn distrust(&self, _why: &StoreError) -> bool {
+        false
+    }
+
     /// The lease is given back, or lost.
     fn end_epoch(&self) {}
 

@@ -163,6 +163,16 @@ impl StoreError {
         self.is_transient() || matches!(self, Self::Seal(_))
     }
 
+    /// Whether what is stored is not what was written, so that another copy may be whole.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Broken { source, .. } | Self::Damaged { source, .. } => {
+                !matches!(source, CodecError::Newer(_))
+            }
+            _ => false,
+        }
+    }
+
     /// Why, where the file is told already.
     pub fn cause(&self) -> String {
         match self {
@@ -262,9 +272,28 @@ fn copies_advice(stack: &str, why: &CopiesError) -> String {
             "nothing was changed: what can be read is older. Run the command again when {role} answers; if it is gone for good, go on with what is left: {}",
             keep(role.other())
         ),
+        CopiesError::BothDamaged { .. } => format!(
+            "nothing was changed. Say which of them goes on, then restore the newest intact state in it: {}, or {}",
+            keep(StoreRole::Primary),
+            keep(StoreRole::Mirror)
+        ),
+        CopiesError::Unknowable { role, .. } => format!(
+            "nothing was changed. If nobody has gone on in {role} without the other one, say that the state goes on in the other one; what is left there is kept under `discarded/`: {}",
+            keep(role.other())
+        ),
+        CopiesError::NoneReadable { damaged: Some(role), .. } => format!(
+            "nothing was changed; run the command again when {} answers. If it is gone for good, say that the state goes on in {role}, then restore the newest intact state in it: {}",
+            role.other(),
+            keep(*role)
+        ),
         CopiesError::NoneReadable { .. } => {
             "nothing is known of the state; check the network, then run the command again".into()
         }
+        CopiesError::CopyDamaged { role, .. } => format!(
+            "nothing was changed; the next run that takes the lease replaces it, as long as {} is intact and the state did not go on without it: {} tells how both are",
+            role.other(),
+            AdvisedCommand::Status { stack }
+        ),
         CopiesError::NotAlone { silent, is_witness_silent: true, .. } => format!(
             "nothing was changed: one store of three decides nothing by itself. Run the command again when another one answers; if they are gone, say that the state goes on in what is left: {}",
             keep(silent.other())

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use crate::engine::state::copies::{WritePermission, check_named};
 use crate::engine::state::stores_record::{ActiveStores, NamedStores, StoresRecord};
@@ -10,7 +10,7 @@ use crate::store::backend::{Backend, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::StoreError;
 use crate::store::key::{KeyPrefix, StoreKey};
 use crate::store::lock_record::wall;
-use crate::store::mirror::look::MirrorStores;
+use crate::store::mirror::look::{LookMemory, MirrorStores};
 use crate::store::mirror::pair::MirroredBackend;
 use crate::store::mirror::record::{new_id, read_record, write_record};
 use crate::store::remote::dynamodb::DynamoBackend;
@@ -107,7 +107,7 @@ impl Backend for TriedStore {
             let (active, by) = (ActiveStores::All, by.to_owned());
             let (generation, id, before) = (1, new_id(), Vec::new());
             let record = StoresRecord { generation, id, before, named, active, by, at: wall() };
-            write_record(&*self.inner, &None, &record)?;
+            write_record(&*self.inner, None, &record)?;
         }
         Ok(true)
     }
@@ -146,7 +146,7 @@ pub fn mirrored(
         witness: witness.as_ref().map(|it| open(it, state)),
         named: stores.named(),
         domains: [primary.fault_domain.clone(), mirror.fault_domain.clone()],
-        gave_up: Mutex::default(),
+        memory: LookMemory::default(),
     }))
 }
 

@@ -125,7 +125,7 @@ impl StateStore {
                 self.backend().check_fit(permission)?;
             }
             let (after, preempted) = turn.wait_until_free(self, claimant)?;
-            let leased = self.claim(claimant, after, preempted, Self::believed)?;
+            let leased = self.claim(claimant, after, preempted, Self::believed_now)?;
             if let Some((mut lease, state)) = leased {
                 if state.is_some() && lease.preempted.is_some() {
                     // Who was preempted stands in the journal even if nothing else follows.

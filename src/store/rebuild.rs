@@ -71,7 +71,7 @@ impl StateStore {
                 touched: last,
                 ..state.clone()
             };
-            Ok(LoadedState { state: Some(numbered), end })
+            Ok(Some(LoadedState { state: Some(numbered), end }))
         })?;
         let Some((mut lease, Some(state))) = leased else {
             return Err(self.held("another process".into(), HeldBy::Loose));

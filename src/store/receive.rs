@@ -29,7 +29,7 @@ impl StateStore {
         let claimed = self.claim(who, after, None, |store| {
             store.check_takes(state)?;
             let end = store.log().restart(state.sequence)?;
-            Ok(LoadedState { state: Some(state.clone()), end })
+            Ok(Some(LoadedState { state: Some(state.clone()), end }))
         })?;
         let Some((mut lease, _)) = claimed else {
             return Err(self.held("another process".into(), HeldBy::Loose));

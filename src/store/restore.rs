@@ -107,6 +107,10 @@ impl StateStore {
     pub fn restore(&self, owner: &str, command: &str, at: i64) -> Result<Restored, StoreError> {
         self.backend().check_trusted()?;
         check_here(&**self.backend())?;
+        if self.backend().has_mirror() {
+            // Of two copies, one that is damaged is caught up, and not restored from: it is known once it was read.
+            drop(self.believed());
+        }
         self.backend().check_fit(WritePermission::Ordinary)?;
         let after = self.free_after(&mut |_| {})?;
         let who = Claimant { owner, command, at, aim: None };
@@ -117,7 +121,7 @@ impl StateStore {
             let newest = store.restorable()?.ok_or_else(nothing)?;
             aside = store.log().set_aside(after + 1)?;
             let end = store.log().restart(newest.last)?;
-            Ok(LoadedState { state: Some(newest.continued(who)), end })
+            Ok(Some(LoadedState { state: Some(newest.continued(who)), end }))
         })?;
         let Some((mut lease, Some(state))) = leased else {
             return Err(self.held("another process".into(), HeldBy::Loose));

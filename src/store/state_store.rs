@@ -165,12 +165,16 @@ impl StateStore {
                 // The state went on in the other store since it was looked at, and what is told there is not in this one.
                 Err(StoreError::Outdated { .. })
                     if left > 0 && self.backend.standing().is_some() => {}
-                read => return read,
+                // Each copy is distrusted once.
+                Ok(None) => {}
+                Ok(Some(loaded)) => return Ok(loaded),
+                Err(why) => return Err(why),
             }
         }
     }
 
-    fn believed_now(&self) -> Result<LoadedState, StoreError> {
+    /// The same, from the copy that is believed now; `None`: it is damaged, and another one is believed from now on.
+    pub(super) fn believed_now(&self) -> Result<Option<LoadedState>, StoreError> {
         let trusted = || {
             self.backend.check_trusted()?;
             check_here(&*self.backend)
@@ -184,7 +188,10 @@ impl StateStore {
         };
         trusted?;
         let known = known?;
-        let read = self.log.read()?;
+        let read = match self.log.read() {
+            Err(why) if self.is_distrusted(&why) => return Ok(None),
+            read => read?,
+        };
         let state = read.state.as_ref();
         if state.is_none() {
             self.backend.check_absent()?;
@@ -201,8 +208,14 @@ impl StateStore {
         }
         match state.map(State::integrity).filter(|it| !it.is_empty()) {
             Some(wrong) => Err(StoreError::Integrity { folder: self.folder().to_owned(), wrong }),
-            None => Ok(read),
+            None => Ok(Some(read)),
         }
+    }
+
+    /// Whether what the log says is damage, or a part of it is missing, and another copy may have it.
+    fn is_distrusted(&self, why: &StoreError) -> bool {
+        let is_damage = why.is_damage() || matches!(why, StoreError::Outdated { .. });
+        is_damage && self.backend.distrust(why)
     }
 
     /// The entries since the last snapshot, and those of so many journals before it, in the order in which they were written.
@@ -264,7 +277,7 @@ impl StateStore {
         let who = Claimant { owner, command, at, aim: None };
         for _ in 0..CLAIMS_MAX {
             let after = self.free_after(&mut |_| {})?;
-            if let Some(leased) = self.claim(who, after, None, |it| it.log.read())? {
+            if let Some(leased) = self.claim(who, after, None, |it| it.log.read().map(Some))? {
                 return Ok(leased);
             }
         }
@@ -292,7 +305,7 @@ impl StateStore {
         for _ in 0..CLAIMS_MAX {
             self.backend.check_fit(permission)?;
             let after = self.free_after(tell)?;
-            if let Some(leased) = self.claim(who, after, None, Self::believed)? {
+            if let Some(leased) = self.claim(who, after, None, Self::believed_now)? {
                 return Ok(leased);
             }
         }
@@ -330,13 +343,14 @@ impl StateStore {
         StoreError::Held { folder: self.folder().to_owned(), by, grip }
     }
 
-    /// Claims the epoch after this one and begins to write on what is read so; `None` if another was quicker.
+    /// Claims the epoch after this one and begins to write on what is read so; `None` if another was quicker, or nothing could be
+    /// believed.
     pub(super) fn claim(
         &self,
         who: Claimant<'_>,
         after: u64,
         preempted: Option<Preempted>,
-        mut read: impl FnMut(&Self) -> Result<LoadedState, StoreError>,
+        mut read: impl FnMut(&Self) -> Result<Option<LoadedState>, StoreError>,
     ) -> Result<Option<(Lease, Option<State>)>, StoreError> {
         self.backend.ensure_prefix(&KeyPrefix::ROOT)?;
         let claims = self.claims();
@@ -368,7 +382,7 @@ impl StateStore {
                 epoch = self.behind(known)?;
                 continue;
             }
-            let loaded = read(self)?;
+            let Some(loaded) = read(self)? else { return Ok(None) };
             let state = loaded.state.as_ref();
             if let Some(known) = state.map(|it| it.epoch).filter(|it| *it >= epoch) {
                 epoch = self.behind(known)?;

@@ -17,6 +17,10 @@ pub fn other_copy(standing: &CopyStanding) -> String {
             "has journal entries that are not believed; the next run sets them aside".into()
         }
         OtherCopy::Suspended => "suspended".into(),
+        OtherCopy::Damaged(_) => {
+            "damaged; the next run sets it aside and copies the state there again".into()
+        }
+        OtherCopy::Unknowable(_) => "damaged, and may have gone on alone".into(),
         OtherCopy::Unreachable(_) => "cannot be reached".into(),
         OtherCopy::Lost(domain) => format!("not asked, since {domain} is declared lost"),
     }
@@ -45,6 +49,12 @@ pub fn note(standing: &CopyStanding) -> Option<String> {
         (OtherCopy::Unreachable(why), None) => format!(
             "{other} of the state cannot be reached, and nobody declared it lost: {why}; what is shown is from {believed} alone, and may be older than what the other one has"
         ),
+        (OtherCopy::Damaged(why) | OtherCopy::Unknowable(why), _) => {
+            let alone = alone.map_or(String::new(), |it| {
+                format!("; the state goes on in {believed} alone, since {it}")
+            });
+            format!("{other} of the state: {}: {why}{alone}", other_copy(standing))
+        }
         (_, Some(alone)) => {
             format!(
                 "the state goes on in {believed} alone, since {alone}; {other}: {}",
@@ -81,6 +91,9 @@ mod tests {
             (OtherCopy::Behind(7), Some(AloneReason::Kept)),
             (OtherCopy::Forked, Some(AloneReason::Majority)),
             (OtherCopy::Suspended, Some(AloneReason::Suspended)),
+            (OtherCopy::Damaged("head cannot be read".into()), None),
+            (OtherCopy::Damaged("head cannot be read".into()), Some(AloneReason::Kept)),
+            (OtherCopy::Unknowable("stores cannot be read".into()), None),
             (OtherCopy::Unreachable("timed out".into()), None),
             (OtherCopy::Unreachable("timed out".into()), Some(AloneReason::Majority)),
             (
@@ -112,6 +125,12 @@ has journal entries that are not believed; the next run sets them aside
     the state goes on in the mirror store alone, since it and the witness are two of three; the primary store: has journal entries that are not believed; the next run sets them aside
 suspended
     the state goes on in the mirror store alone, since somebody suspended the mirror; the primary store: suspended
+damaged; the next run sets it aside and copies the state there again
+    the primary store of the state: damaged; the next run sets it aside and copies the state there again: head cannot be read
+damaged; the next run sets it aside and copies the state there again
+    the primary store of the state: damaged; the next run sets it aside and copies the state there again: head cannot be read; the state goes on in the mirror store alone, since somebody decided so
+damaged, and may have gone on alone (5)
+    the primary store of the state: damaged, and may have gone on alone: stores cannot be read
 cannot be reached (5)
     the primary store of the state cannot be reached, and nobody declared it lost: timed out; what is shown is from the mirror store alone, and may be older than what the other one has
 cannot be reached

@@ -13,7 +13,7 @@ use crate::store::key::{
 };
 use crate::store::lock_record::Heartbeat;
 use crate::store::log::first_of;
-use crate::store::mirror::contents::CopyContents;
+use crate::store::mirror::contents::{CopyContents, MaybeDamaged, read_damaged};
 use crate::store::remote::probe;
 
 /// A copy and its store.
@@ -28,6 +28,8 @@ pub struct CatchUp<'a> {
     pub from: StoredCopy<'a>,
     pub to: StoredCopy<'a>,
     pub relation: CopyRelation,
+    /// Whether all that the one behind has was read, and is as it was written.
+    pub is_whole: bool,
     /// What the one behind has behind the entry of this number is not believed.
     pub after: Option<u64>,
     /// Under which what is not believed is kept.
@@ -55,33 +57,40 @@ impl CatchUp<'_> {
     /// Law 4: of two entries with one number the other is kept aside. What it began is found out by reading, as after a crash.
     fn discard(&self) -> Result<(), StoreError> {
         let (from, to) = (self.from.contents, self.to.contents);
-        let is_forked = self.relation == CopyRelation::Forked;
+        let is_forked = self.relation == CopyRelation::Forked || !self.is_whole;
         for key in &to.batches {
             let first = first_of(key).unwrap_or_default();
             if !is_forked && self.after.is_none_or(|it| first <= it) {
                 continue;
             }
-            let Some(bytes) = self.to.store.get(key)? else { continue };
-            let is_kept =
-                from.batches.contains(key) && self.from.store.get(key)?.as_ref() == Some(&bytes);
-            if !is_kept {
-                self.put_aside(&bytes, &format!("{}.entries", key.name()))?;
-                self.to.store.delete(key)?;
+            let bytes = match read_damaged(self.to.store, key)? {
+                MaybeDamaged::Whole(None) => continue,
+                MaybeDamaged::Whole(Some(found)) => Some(found.bytes),
+                // What nobody can open is of no use under another name.
+                MaybeDamaged::Damaged(_) => None,
+            };
+            if let Some(bytes) = &bytes {
+                if from.batches.contains(key) && self.from.store.get(key)?.as_ref() == Some(bytes) {
+                    continue;
+                }
+                self.put_aside(bytes, &format!("{}.entries", key.name()))?;
             }
+            self.to.store.delete(key)?;
         }
         if !self.is_rejected() {
             return Ok(());
         }
-        if let Some(head) = to.head_object.as_ref().filter(|_| to.head != from.head) {
-            self.put_aside(&head.bytes, "head")?;
+        if let Some(head) = to.head_bytes.as_ref().filter(|it| from.head_bytes.as_ref() != Some(it))
+        {
+            self.put_aside(head, "head")?;
         }
         for prefix in [&SNAPSHOTS, &HISTORY, &REPORTS] {
             let ours = self.from.store.list(prefix)?;
             for key in self.to.store.list(prefix)? {
                 if !ours.contains(&key)
-                    && let Some(bytes) = self.to.store.get(&key)?
+                    && let MaybeDamaged::Whole(Some(found)) = read_damaged(self.to.store, &key)?
                 {
-                    self.put_aside(&bytes, key.name())?;
+                    self.put_aside(&found.bytes, key.name())?;
                     self.to.store.delete(&key)?;
                 }
             }
@@ -94,6 +103,7 @@ impl CatchUp<'_> {
     fn is_rejected(&self) -> bool {
         let (from, to) = (self.from.contents, self.to.contents);
         self.relation == CopyRelation::Forked
+            || !self.is_whole
             || self.after.is_some_and(|it| to.end.sequence > it)
             || to.head.serial > from.head.serial
     }
@@ -136,22 +146,35 @@ impl CatchUp<'_> {
                 self.to.store.put(key, &bytes, PutCondition::Absent)?;
             }
         }
-        Ok(())
+        if self.is_whole { Ok(()) } else { self.replace_snapshot() }
+    }
+
+    /// The snapshot in place, which was read in the one that is believed. Of older ones that differ nobody knows which is good.
+    fn replace_snapshot(&self) -> Result<(), StoreError> {
+        let Some(name) = self.from.contents.head.snapshot() else { return Ok(()) };
+        let key = SNAPSHOTS.key(name);
+        let Some(bytes) = self.from.store.get(&key)? else { return Ok(()) };
+        match read_damaged(self.to.store, &key)? {
+            MaybeDamaged::Whole(Some(found)) if found.bytes == bytes => return Ok(()),
+            MaybeDamaged::Whole(Some(found)) => self.put_aside(&found.bytes, key.name())?,
+            MaybeDamaged::Whole(None) | MaybeDamaged::Damaged(_) => {}
+        }
+        self.to.store.put(&key, &bytes, PutCondition::Always).map(drop)
     }
 
     fn copy_head(&self) -> Result<bool, StoreError> {
-        let there = self.to.contents.head_object.as_ref();
-        let Some(head) = &self.from.contents.head_object else {
+        let there = self.to.contents.head_version.as_ref();
+        let Some(head) = &self.from.contents.head_bytes else {
             if there.is_some() {
                 self.to.store.delete(&HEAD)?;
             }
             return Ok(true);
         };
-        if there.is_some_and(|it| it.bytes == head.bytes) {
+        if self.to.contents.head_bytes.as_ref() == Some(head) {
             return Ok(true);
         }
-        let condition = there.map_or(PutCondition::Absent, |it| PutCondition::Version(&it.version));
-        Ok(self.to.store.put(&HEAD, &head.bytes, condition)?.is_written())
+        let condition = there.map_or(PutCondition::Absent, PutCondition::Version);
+        Ok(self.to.store.put(&HEAD, head, condition)?.is_written())
     }
 
     fn copy_batches(&self) -> Result<bool, StoreError> {

@@ -1,13 +1,13 @@
 //! How far the copy in one store is, and what it is to another copy.
 
-use crate::engine::state::chain::{LogHead, decode_batch, decode_head, digest_of};
+use crate::engine::state::chain::{BatchHeader, LogHead, decode_batch, decode_head, digest_of};
 use crate::engine::state::copies::{CopyEnd, CopyRelation};
 use crate::engine::state::stores_record::StoreRole;
-use crate::store::backend::{Backend, StoredObject};
+use crate::store::backend::{Backend, ObjectVersion, StoredObject};
 use crate::store::error::{StoreError, broken};
 use crate::store::key::{ENTRIES, HEAD, StoreKey};
 use crate::store::log::first_of;
-use crate::store::mirror::record::{ReadRecord, read_record};
+use crate::store::mirror::record::{SeenRecord, see_record};
 
 /// How often somebody starts over because a writer has replaced the head meanwhile, as for a whole state.
 const TRIES_MAX: u32 = 20;
@@ -15,15 +15,33 @@ const TRIES_MAX: u32 = 20;
 /// One copy of a state, as far as its end needs.
 #[derive(Debug, Clone)]
 pub struct CopyContents {
-    pub record: ReadRecord,
+    pub record: SeenRecord,
     pub head: LogHead,
-    /// Its bytes and its version; `None`: there is none.
-    pub head_object: Option<StoredObject>,
+    /// As it is stored; `None`: there is none, or nobody can open it.
+    pub head_bytes: Option<Vec<u8>>,
+    /// `None`: there is none.
+    pub head_version: Option<ObjectVersion>,
     /// The batches behind the head, the oldest first.
     pub batches: Vec<StoreKey>,
     /// What stands for the last of them, or for the last that the head covers.
     pub chain: Option<String>,
     pub end: CopyEnd,
+    /// What is not as it was written, the record of the stores aside; then what stands above may be anything.
+    pub damage: Option<String>,
+}
+
+/// What is under a key of a store that may have been damaged.
+pub enum MaybeDamaged {
+    Whole(Option<StoredObject>),
+    Damaged(String),
+}
+
+/// Reads what may be damaged.
+pub fn read_damaged(backend: &dyn Backend, key: &StoreKey) -> Result<MaybeDamaged, StoreError> {
+    match backend.read(key) {
+        Err(why) if why.is_damage() => Ok(MaybeDamaged::Damaged(why.to_string())),
+        read => read.map(MaybeDamaged::Whole),
+    }
 }
 
 impl CopyContents {
@@ -42,26 +60,39 @@ impl CopyContents {
     fn attempt(backend: &dyn Backend) -> Result<Option<Self>, StoreError> {
         // In this order, as for a whole state.
         let mut batches = backend.list(&ENTRIES)?;
-        let head_object = backend.read(&HEAD)?;
-        let record = read_record(backend)?;
-        let wrong = broken(backend.root(), backend.place(&HEAD));
-        let head = match &head_object {
-            Some(it) => decode_head(&it.bytes).map_err(wrong)?,
-            None => LogHead::empty(0),
+        let (head_bytes, head_version, mut damage) = match read_damaged(backend, &HEAD)? {
+            MaybeDamaged::Whole(found) => {
+                let (bytes, version) = found.map(|it| (it.bytes, it.version)).unzip();
+                (bytes, version, None)
+            }
+            MaybeDamaged::Damaged(why) => (None, backend.version(&HEAD)?, Some(why)),
         };
+        let record = see_record(backend)?;
+        let mut head = LogHead::empty(0);
+        if let Some(bytes) = &head_bytes {
+            match decode_head(bytes).map_err(broken(backend.root(), backend.place(&HEAD))) {
+                Ok(it) => head = it,
+                Err(why) if why.is_damage() => damage = Some(why.to_string()),
+                Err(why) => return Err(why),
+            }
+        }
         batches.retain(|it| first_of(it).is_some_and(|it| it > head.sequence));
         let mut end = CopyEnd { epoch: head.epoch, serial: head.serial, sequence: head.sequence };
         let mut chain = head.chain.clone();
         if let Some(last) = batches.last() {
-            let Some(bytes) = backend.get(last)? else { return Ok(None) };
-            let wrong = broken(backend.root(), backend.place(last));
-            let header = decode_batch(&bytes).map_err(wrong)?.header;
-            // Of who wrote it: a new holder puts its own into the head of both before it writes anything.
-            end.epoch = header.epoch;
-            end.sequence = header.last;
-            chain = Some(digest_of(&bytes));
+            match read_last(backend, last) {
+                Ok(None) => return Ok(None),
+                Ok(Some((header, digest))) => {
+                    // Of who wrote it: a new holder puts its own into the head of both before it writes anything.
+                    end.epoch = header.epoch;
+                    end.sequence = header.last;
+                    chain = Some(digest);
+                }
+                Err(why) if why.is_damage() => damage = Some(why.to_string()),
+                Err(why) => return Err(why),
+            }
         }
-        Ok(Some(Self { record, head, head_object, batches, chain, end }))
+        Ok(Some(Self { record, head, head_bytes, head_version, batches, chain, end, damage }))
     }
 
     /// What two copies are to each other. What is compared are the ends of their chains, so the fork of what one of them has
@@ -109,4 +140,14 @@ impl CopyContents {
         let bytes = store.get(batch)?;
         Ok(bytes.is_none_or(|it| behind.chain.as_deref() == Some(&*digest_of(&it))))
     }
+}
+
+/// The header of a batch and the digest of all of it; `None`: it is gone.
+fn read_last(
+    backend: &dyn Backend,
+    key: &StoreKey,
+) -> Result<Option<(BatchHeader, String)>, StoreError> {
+    let Some(bytes) = backend.get(key)? else { return Ok(None) };
+    let batch = decode_batch(&bytes).map_err(broken(backend.root(), backend.place(key)))?;
+    Ok(Some((batch.header, digest_of(&bytes))))
 }

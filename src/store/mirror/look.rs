@@ -4,13 +4,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::state::copies::{CopiesSight, CopyRelation, CopySight, WitnessSight};
+use crate::engine::state::copies::{
+    CopiesSight, CopyRelation, CopySight, DamagedRecord, WitnessSight,
+};
 use crate::engine::state::stores_record::{ActiveStores, AloneReason, NamedStores, StoreRole};
 use crate::store::backend::Backend;
 use crate::store::error::{RemoteFault, StoreError};
 use crate::store::log::StateLog;
 use crate::store::mirror::contents::CopyContents;
-use crate::store::mirror::record::{ReadRecord, read_record};
+use crate::store::mirror::record::{SeenRecord, see_record};
 use crate::store::object_log::ObjectLog;
 
 /// How long a store is waited for once the other one has answered: twice what a request to another continent takes with a new
@@ -33,8 +35,16 @@ pub struct MirrorStores {
     pub named: NamedStores,
     /// What each of the two is lost together with.
     pub domains: [String; 2],
+    pub memory: LookMemory,
+}
+
+/// What earlier looks have found out.
+#[derive(Debug, Default)]
+pub struct LookMemory {
     /// One was waited for in vain: the next look does not wait again.
-    pub gave_up: Mutex<Option<Instant>>,
+    gave_up: Mutex<Option<Instant>>,
+    /// Why the copies are damaged, where that is not seen by a look at their ends.
+    damage: Mutex<[Option<String>; 2]>,
 }
 
 /// What was seen.
@@ -44,19 +54,19 @@ pub struct MirrorLook {
     /// The copies that were read.
     pub copies: [Option<CopyContents>; 2],
     /// What the witness records, if it was asked and has answered.
-    pub witness: Option<ReadRecord>,
+    pub witness: Option<SeenRecord>,
 }
 
 enum StoreAnswer {
     Copy(StoreRole, Box<Result<CopyContents, StoreError>>),
-    Witness(Box<Result<ReadRecord, StoreError>>),
+    Witness(Box<Result<SeenRecord, StoreError>>),
 }
 
 /// What has arrived so far.
 #[derive(Default)]
 struct StoreAnswers {
     copies: [Option<Result<CopyContents, StoreError>>; 2],
-    witness: Option<Result<ReadRecord, StoreError>>,
+    witness: Option<Result<SeenRecord, StoreError>>,
 }
 
 /// Where the two stores stand in a pair.
@@ -88,7 +98,7 @@ impl MirrorStores {
             self.ask(&send, move || StoreAnswer::Copy(role, Box::new(CopyContents::read(&*store))));
         }
         if let Some(witness) = self.witness.clone() {
-            self.ask(&send, move || StoreAnswer::Witness(Box::new(read_record(&*witness))));
+            self.ask(&send, move || StoreAnswer::Witness(Box::new(see_record(&*witness))));
         }
         drop(send);
         let mut arrived = StoreAnswers::default();
@@ -146,8 +156,36 @@ impl MirrorStores {
         }
     }
 
+    /// What a deeper look than this one has found out; false: it was known already.
+    pub fn mark_damaged(&self, role: StoreRole, why: &StoreError) -> bool {
+        let mut damage = self.memory.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        damage[index(role)].replace(why.to_string()).is_none()
+    }
+
+    /// It was caught up.
+    pub fn mark_whole(&self, role: StoreRole) {
+        let mut damage = self.memory.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        damage[index(role)] = None;
+    }
+
+    fn sight_of(&self, role: StoreRole, copy: &CopyContents) -> CopySight {
+        let SeenRecord { record, damage: garbled, .. } = &copy.record;
+        let known = self.memory.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        let damage = copy.damage.as_ref().or(known[index(role)].as_ref());
+        match (garbled, damage) {
+            (Some(why), _) => {
+                CopySight::Damaged { why: why.clone(), record: DamagedRecord::Unreadable }
+            }
+            (None, Some(why)) => {
+                let record = DamagedRecord::Read(record.clone());
+                CopySight::Damaged { why: why.clone(), record }
+            }
+            (None, None) => CopySight::Seen { record: record.clone(), end: copy.end },
+        }
+    }
+
     fn gave_up(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.gave_up.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.gave_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn patience(&self) -> Duration {
@@ -157,7 +195,7 @@ impl MirrorStores {
 
     /// Whether this copy of the mirror went on alone under a loss that its state still records.
     fn knows_of_loss(&self, copy: &CopyContents) -> Result<bool, StoreError> {
-        let active = copy.record.as_ref().map(|(it, _)| &it.active);
+        let active = copy.record.record.as_ref().map(|it| &it.active);
         let Some(ActiveStores::Alone { role: StoreRole::Mirror, reason, .. }) = active else {
             return Ok(false);
         };
@@ -166,7 +204,10 @@ impl MirrorStores {
             return Ok(false);
         }
         let log = ObjectLog::new(Arc::clone(self.store(StoreRole::Mirror)));
-        let state = log.read()?.state;
+        let state = match log.read() {
+            Err(why) if why.is_damage() => None,
+            read => read?.state,
+        };
         Ok(state.is_some_and(|it| it.lost.iter().any(|it| it.fault_domain == *domain)))
     }
 
@@ -190,25 +231,24 @@ impl MirrorStores {
                     Ok((CopySight::Unreachable(why.to_string()), None))
                 }
                 Some(Err(why)) => Err(why),
-                Some(Ok(copy)) => {
-                    let record = copy.record.as_ref().map(|(it, _)| it.clone());
-                    Ok((CopySight::Seen { record, end: copy.end }, Some(copy)))
-                }
+                Some(Ok(copy)) => Ok((self.sight_of(role, &copy), Some(copy))),
             }
         };
         let (primary, primary_copy) = told(StoreRole::Primary, primary)?;
         let (mirror, mirror_copy) = told(StoreRole::Mirror, mirror)?;
         let relation = match (&primary_copy, &mirror_copy) {
-            (Some(one), Some(other)) => {
+            (Some(one), Some(other)) if primary.end().is_some() && mirror.end().is_some() => {
                 one.relation(other, [&*self.stores[0], &*self.stores[1]])?
             }
             _ => CopyRelation::Same,
         };
         let (witness, read) = match (&self.witness, witness) {
             (None, _) => (WitnessSight::None, None),
-            (Some(_), Some(Ok(read))) => {
-                (WitnessSight::Seen(read.as_ref().map(|(it, _)| it.clone())), Some(read))
+            // What cannot be understood tells nobody anything, and is written again when both stores are.
+            (Some(_), Some(Ok(read))) if read.damage.is_some() => {
+                (WitnessSight::Unreachable, Some(read))
             }
+            (Some(_), Some(Ok(read))) => (WitnessSight::Seen(read.record.clone()), Some(read)),
             (Some(_), Some(Err(why))) if !is_silence(&why) => return Err(why),
             (Some(_), _) => (WitnessSight::Unreachable, None),
         };

@@ -436,6 +436,12 @@ impl Backend for MirroredBackend {
         Ok(true)
     }
 
+    fn distrust(&self, why: &StoreError) -> bool {
+        let Some(view) = self.kept_view().take() else { return false };
+        tracing::warn!(%why, "the copy in {} is damaged", view.reads);
+        self.sides.mark_damaged(view.reads, why)
+    }
+
     fn end_epoch(&self) {
         self.half_done().clear();
         if let Some(view) = &mut *self.kept_view() {

@@ -21,17 +21,39 @@ pub fn read_record(backend: &dyn Backend) -> Result<ReadRecord, StoreError> {
     Ok(Some((decode_record(&found.bytes).map_err(wrong)?, found.version)))
 }
 
-/// Puts a record in the place of what was read; false: somebody else was quicker.
+/// What a store records, whether anybody can make sense of it or not.
+#[derive(Debug, Clone, Default)]
+pub struct SeenRecord {
+    pub record: Option<StoresRecord>,
+    /// `None`: there is nothing.
+    pub version: Option<ObjectVersion>,
+    /// Why it cannot be understood.
+    pub damage: Option<String>,
+}
+
+/// The same of a store that may have been damaged.
+pub fn see_record(backend: &dyn Backend) -> Result<SeenRecord, StoreError> {
+    match read_record(backend) {
+        Ok(read) => {
+            let (record, version) = read.unzip();
+            Ok(SeenRecord { record, version, damage: None })
+        }
+        Err(why) if why.is_damage() => {
+            let (version, damage) = (backend.version(&STORES)?, Some(why.to_string()));
+            Ok(SeenRecord { record: None, version, damage })
+        }
+        Err(why) => Err(why),
+    }
+}
+
+/// Puts a record in the place of what has this version; false: somebody else was quicker.
 pub fn write_record(
     backend: &dyn Backend,
-    read: &ReadRecord,
+    version: Option<&ObjectVersion>,
     record: &StoresRecord,
 ) -> Result<bool, StoreError> {
     backend.ensure_prefix(&KeyPrefix::ROOT)?;
-    let condition = match read {
-        None => PutCondition::Absent,
-        Some((_, version)) => PutCondition::Version(version),
-    };
+    let condition = version.map_or(PutCondition::Absent, PutCondition::Version);
     let put = backend.put(&STORES, &encode_record(record), condition)?;
     Ok(matches!(put, PutOutcome::Written(_)))
 }

@@ -1,13 +1,17 @@
 //! What the holder of a new lease does before it reads: makes two copies equal, or records who goes on alone.
 
-use crate::engine::state::copies::CopyRelation;
+use std::sync::Arc;
+
+use crate::engine::state::copies::{CopyRelation, CopySight};
 use crate::engine::state::stores_record::{ActiveStores, AloneReason, StoreRole, StoresRecord};
 use crate::store::backend::Backend;
 use crate::store::error::StoreError;
 use crate::store::lock_record::wall;
+use crate::store::log::StateLog;
 use crate::store::mirror::catch_up::{CatchUp, StoredCopy, copy_beside};
 use crate::store::mirror::look::{MirrorLook, MirrorStores, index};
-use crate::store::mirror::record::{ReadRecord, new_id, write_record};
+use crate::store::mirror::record::{SeenRecord, new_id, write_record};
+use crate::store::object_log::ObjectLog;
 
 /// From what was seen to what is written to from now on. Each step ends with the record that is in force; `None`: somebody was
 /// quicker, and all of it is looked at again.
@@ -24,8 +28,26 @@ impl Transition<'_> {
         &**self.stores.store(role)
     }
 
-    fn read_of(&self, role: StoreRole) -> &ReadRecord {
-        self.look.copies[index(role)].as_ref().map_or(&None, |it| &it.record)
+    fn read_of(&self, role: StoreRole) -> Option<&SeenRecord> {
+        self.look.copies[index(role)].as_ref().map(|it| &it.record)
+    }
+
+    fn write(&self, role: StoreRole, record: &StoresRecord) -> Result<bool, StoreError> {
+        let version = self.read_of(role).and_then(|it| it.version.as_ref());
+        write_record(self.side(role), version, record)
+    }
+
+    /// Whether all of a copy can be read, and is as it was written; what is not is remembered. A copy that nobody ever reads is none.
+    fn is_whole(&self, role: StoreRole) -> Result<bool, StoreError> {
+        match ObjectLog::new(Arc::clone(self.stores.store(role))).read() {
+            Ok(_) => Ok(true),
+            Err(why) if why.is_damage() || matches!(why, StoreError::Outdated { .. }) => {
+                self.stores.mark_damaged(role, &why);
+                tracing::warn!(%why, "the copy in {role} is damaged");
+                Ok(false)
+            }
+            Err(why) => Err(why),
+        }
     }
 
     /// Alone from now on, in this store; `new`: since now.
@@ -37,8 +59,8 @@ impl Transition<'_> {
         let Some(reason) = new else {
             let Some(record) = self.look.sight.record() else { return Ok(None) };
             // The witness may know it alone, where whoever wrote it there was killed.
-            let is_told = self.read_of(role).as_ref().is_some_and(|(it, _)| it == record);
-            let is_ours = is_told || write_record(self.side(role), self.read_of(role), record)?;
+            let told = self.read_of(role).and_then(|it| it.record.as_ref());
+            let is_ours = told == Some(record) || self.write(role, record)?;
             return Ok(is_ours.then(|| record.clone()));
         };
         let after = self.look.sight.of(role).end().map_or(0, |it| it.sequence);
@@ -57,24 +79,32 @@ impl Transition<'_> {
             StoreRole::Primary => [primary, mirror],
             StoreRole::Mirror => [mirror, primary],
         };
-        let to = self.side(from.other());
-        let from = self.side(from);
+        let (believed, other) = (from, from.other());
+        let (from, to) = (self.side(believed), self.side(other));
         let record = self.look.sight.record();
         let after = match record.map(|it| &it.active) {
             Some(ActiveStores::Alone { after, .. }) => Some(*after),
             Some(ActiveStores::All) | None => None,
         };
         let relation = self.look.sight.relation;
-        if relation != CopyRelation::Same || returns {
-            let (from, to) =
-                (StoredCopy { store: from, contents }, StoredCopy { store: to, contents: behind });
-            if !(CatchUp { from, to, relation, after, epoch: self.epoch }).run()? {
+        let is_damaged = matches!(self.look.sight.of(other), CopySight::Damaged { .. });
+        let is_whole = !is_damaged && self.is_whole(other)?;
+        if relation != CopyRelation::Same || returns || !is_whole {
+            // Nothing takes the place of what may be the only whole copy but one that is whole.
+            if !self.is_whole(believed)? {
                 return Ok(None);
             }
+            let (from, to) =
+                (StoredCopy { store: from, contents }, StoredCopy { store: to, contents: behind });
+            let catch_up = CatchUp { from, to, relation, is_whole, after, epoch: self.epoch };
+            if !catch_up.run()? {
+                return Ok(None);
+            }
+            self.stores.mark_whole(other);
         }
         copy_beside(from, to)?;
-        let records = [primary, mirror].map(|it| it.record.as_ref().map(|(it, _)| it));
-        let is_witnessed = self.look.witness.as_ref().is_none_or(Option::is_some);
+        let records = [primary, mirror].map(|it| it.record.record.as_ref());
+        let is_witnessed = self.look.witness.as_ref().is_none_or(|it| it.record.is_some());
         match records {
             [Some(one), Some(other)] if one == other && is_witnessed && !returns => {
                 Ok(Some(one.clone()))
@@ -94,12 +124,12 @@ impl Transition<'_> {
         let (id, before) = (new_id(), StoresRecord::known(self.look.sight.records()));
         let record = StoresRecord { generation, id, before, named, active, by, at: wall() };
         if let (Some(witness), Some(read)) = (&self.stores.witness, &self.look.witness)
-            && !write_record(&**witness, read, &record)?
+            && !write_record(&**witness, read.version.as_ref(), &record)?
         {
             return Ok(None);
         }
         for role in roles {
-            if !write_record(self.side(*role), self.read_of(*role), &record)? {
+            if !self.write(*role, &record)? {
                 return Ok(None);
             }
         }

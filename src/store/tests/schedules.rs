@@ -13,7 +13,7 @@ use crate::store::keep_alive::LeaseTimes;
 use crate::store::key::{KeyPrefix, StoreKey};
 use crate::store::lease::Lease;
 use crate::store::lease_clock::LeaseClock;
-use crate::store::mirror::look::MirrorStores;
+use crate::store::mirror::look::{LookMemory, MirrorStores};
 use crate::store::mirror::pair::MirroredBackend;
 use crate::store::preempt::SwitchCommand;
 use crate::store::state_store::StateStore;
@@ -354,7 +354,7 @@ fn opened(stores: &[Arc<dyn Backend>]) -> Arc<dyn Backend> {
         },
         witness,
         domains: DOMAINS.map(str::to_owned),
-        gave_up: Mutex::default(),
+        memory: LookMemory::default(),
     }))
 }
 

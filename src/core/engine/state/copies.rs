@@ -24,25 +24,49 @@ pub enum CopySight {
         record: Option<StoresRecord>,
         end: CopyEnd,
     },
+    /// Its store answered, and what it has is not what was written: the other one is believed as long as that is known to have all.
+    Damaged {
+        why: String,
+        record: DamagedRecord,
+    },
     /// Its store did not answer, and why.
     Unreachable(String),
     /// Its store is in this fault domain, which is declared lost, so it was not asked.
     Lost(String),
 }
 
+/// What the store of a damaged copy says of all stores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DamagedRecord {
+    /// As of any copy: whether the state went on in it alone is known.
+    Read(Option<StoresRecord>),
+    /// That is damaged as well: the state may have gone on in it alone.
+    Unreadable,
+}
+
 impl CopySight {
     fn record(&self) -> Option<&StoresRecord> {
         match self {
-            Self::Seen { record, .. } => record.as_ref(),
-            Self::Unreachable(_) | Self::Lost(_) => None,
+            Self::Seen { record, .. }
+            | Self::Damaged { record: DamagedRecord::Read(record), .. } => record.as_ref(),
+            Self::Damaged { .. } | Self::Unreachable(_) | Self::Lost(_) => None,
         }
+    }
+
+    fn is_damaged(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+
+    /// Whether it is damaged, and the other one has all that was ever acknowledged in it: unless it went on alone, which is recorded.
+    fn is_replaceable(&self) -> bool {
+        matches!(self, Self::Damaged { record: DamagedRecord::Read(_), .. })
     }
 
     /// How far it is, if it was seen.
     pub fn end(&self) -> Option<CopyEnd> {
         match self {
             Self::Seen { end, .. } => Some(*end),
-            Self::Unreachable(_) | Self::Lost(_) => None,
+            Self::Damaged { .. } | Self::Unreachable(_) | Self::Lost(_) => None,
         }
     }
 
@@ -54,7 +78,7 @@ impl CopySight {
     fn silence(&self) -> String {
         match self {
             Self::Seen { .. } => String::new(),
-            Self::Unreachable(why) => why.clone(),
+            Self::Damaged { why, .. } | Self::Unreachable(why) => why.clone(),
             Self::Lost(domain) => format!("its fault domain {domain} is declared lost"),
         }
     }
@@ -99,6 +123,10 @@ pub enum OtherCopy {
     Forked,
     /// Nothing is written to it, by somebody's order.
     Suspended,
+    /// The next run that takes the lease keeps what is left of it aside and catches it up.
+    Damaged(String),
+    /// And so is what it records of all stores: it may have gone on alone.
+    Unknowable(String),
     Unreachable(String),
     Lost(String),
 }
@@ -113,11 +141,11 @@ pub struct CopyStanding {
 }
 
 impl CopyStanding {
-    /// Whether a store is silent of which nobody said that it is lost, and nobody decided to go on without it: then a part of the
-    /// world was not seen.
+    /// Whether a store is silent of which nobody said that it is lost, or cannot be understood, and nobody decided to go on without
+    /// it: then a part of the world was not seen.
     pub fn is_unseen(&self) -> bool {
         let is_decided = self.record.as_ref().is_some_and(StoresRecord::is_alone);
-        matches!(self.other, OtherCopy::Unreachable(_)) && !is_decided
+        matches!(self.other, OtherCopy::Unreachable(_) | OtherCopy::Unknowable(_)) && !is_decided
     }
 }
 
@@ -160,9 +188,21 @@ pub enum CopiesError {
     #[error("the state went on in {role}, which cannot be read: {why}")]
     Superseded { role: StoreRole, why: String },
     #[error("no store of the state can be read: {primary}; {mirror}")]
-    NoneReadable { primary: String, mirror: String },
+    NoneReadable {
+        primary: String,
+        mirror: String,
+        /// One that answers, but is damaged.
+        damaged: Option<StoreRole>,
+    },
     #[error("{silent} cannot be reached, and nothing is written to {} alone: {why}", silent.other())]
     NotAlone { silent: StoreRole, why: String, is_witness_silent: bool },
+    #[error("neither copy of the state is intact: {primary}; {mirror}")]
+    BothDamaged { primary: String, mirror: String },
+    #[error("the copy in {role} is damaged: {why}")]
+    CopyDamaged { role: StoreRole, why: String },
+    /// What it records of all stores cannot be read, and nobody else says that the state did not go on in it alone.
+    #[error("it cannot be told whether the state went on in {role} alone: {why}")]
+    Unknowable { role: StoreRole, why: String },
     #[error("there is nothing to resolve: the copies of the state do not contradict each other")]
     NothingToResolve,
     #[error("there is nothing to suspend: the state went on in the mirror store")]
@@ -223,9 +263,6 @@ impl CopiesSight {
 
     /// Whether both stores record that they went on alone, or have entries of which neither epoch is higher.
     fn is_diverged(&self) -> bool {
-        let (Some(primary), Some(mirror)) = (self.primary.end(), self.mirror.end()) else {
-            return false;
-        };
         if let (Some(one), Some(other)) = (self.primary.record(), self.mirror.record())
             && !one.follows(other)
             && !other.follows(one)
@@ -234,6 +271,9 @@ impl CopiesSight {
         {
             return true;
         }
+        let (Some(primary), Some(mirror)) = (self.primary.end(), self.mirror.end()) else {
+            return false;
+        };
         let all = self.record().is_none_or(|it| it.active == ActiveStores::All);
         all && self.relation == CopyRelation::Forked && primary.epoch == mirror.epoch
     }
@@ -252,6 +292,10 @@ impl CopiesSight {
             _ if is_suspended => OtherCopy::Suspended,
             CopySight::Unreachable(why) => OtherCopy::Unreachable(why.clone()),
             CopySight::Lost(domain) => OtherCopy::Lost(domain.clone()),
+            CopySight::Damaged { why, .. } if other.is_replaceable() => {
+                OtherCopy::Damaged(why.clone())
+            }
+            CopySight::Damaged { why, .. } => OtherCopy::Unknowable(why.clone()),
             // What it wrote after the other one went on alone.
             CopySight::Seen { end, .. }
                 if record.is_some_and(|it| {
@@ -276,16 +320,26 @@ impl CopiesSight {
         if let Some(ActiveStores::Alone { role, .. }) = record.map(|it| &it.active) {
             let why = || self.of(*role).silence();
             return match self.of(*role) {
-                CopySight::Seen { .. } => Ok(*role),
+                // Nobody else has it: whoever reads it says what is damaged.
+                CopySight::Seen { .. } | CopySight::Damaged { .. } => Ok(*role),
                 _ => Err(CopiesError::Superseded { role: *role, why: why() }),
             };
         }
         match (self.primary.end(), self.mirror.end()) {
+            (None, None) if self.primary.is_damaged() && self.mirror.is_damaged() => {
+                Err(CopiesError::BothDamaged {
+                    primary: self.primary.silence(),
+                    mirror: self.mirror.silence(),
+                })
+            }
             (None, None) => Err(CopiesError::NoneReadable {
                 primary: self.primary.silence(),
                 mirror: self.mirror.silence(),
+                damaged: StoreRole::BOTH.into_iter().find(|it| self.of(*it).is_damaged()),
             }),
             (Some(_), None) => Ok(StoreRole::Primary),
+            // Whoever reads it says what is damaged.
+            (None, Some(_)) if self.has_one_copy() => Ok(StoreRole::Primary),
             (None, Some(_)) => Ok(StoreRole::Mirror),
             (Some(primary), Some(mirror)) => Ok(match self.relation {
                 CopyRelation::Ahead(role) => role,
@@ -297,6 +351,9 @@ impl CopiesSight {
 
     fn diverged(&self) -> CopiesError {
         let told = |sight: &CopySight| {
+            if let CopySight::Damaged { why, .. } = sight {
+                return format!("a damaged copy ({why})");
+            }
             let CopyEnd { epoch, serial, sequence } = sight.end().unwrap_or_default();
             format!("serial {serial}, entry {sequence}, epoch {epoch}")
         };
@@ -332,16 +389,32 @@ impl CopiesSight {
                     }
                     WritePermission::Suspend => {}
                     _ if is_suspended && permission != WritePermission::Resume => {}
-                    _ if self.of(role.other()).is_seen() => {
+                    _ if self.returns(*role, permission) => {
                         return Ok(WriteTarget::Both { returns: true });
                     }
-                    WritePermission::Resume => return Err(self.not_alone(role.other())),
+                    WritePermission::Resume => {
+                        let is_damaged = self.of(*role).is_damaged();
+                        return Err(self.not_alone(if is_damaged { *role } else { role.other() }));
+                    }
                     _ => {}
                 }
                 Ok(WriteTarget::Alone { role: *role, new: None })
             }
             ActiveStores::All => self.target_of_all(domains, permission),
         }
+    }
+
+    /// Whether the primary store is damaged, and what the mirror has never was a copy of it: one that was caught up says so.
+    fn has_one_copy(&self) -> bool {
+        self.primary.is_damaged() && self.mirror.is_seen() && self.mirror.record().is_none()
+    }
+
+    /// Whether the other store can be caught up from this one, in which the state went on alone. What cannot be understood there is
+    /// given up by a person's word only.
+    fn returns(&self, role: StoreRole, permission: WritePermission<'_>) -> bool {
+        let other = self.of(role.other());
+        let is_told = permission == WritePermission::Resume && other.is_damaged();
+        self.of(role).is_seen() && (other.is_seen() || other.is_replaceable() || is_told)
     }
 
     /// Where the state goes on in both as far as is known.
@@ -354,9 +427,10 @@ impl CopiesSight {
         // Where there is a witness, nothing but two of three decides: it, or the other store, has to know who goes on alone.
         let is_silent = self.witness == WitnessSight::Unreachable;
         if permission == WritePermission::Suspend {
+            let is_told = self.mirror.is_seen() || self.mirror.is_damaged();
             return if !self.primary.is_seen() {
                 Err(self.not_alone(StoreRole::Primary))
-            } else if is_silent && !self.mirror.is_seen() {
+            } else if is_silent && !is_told {
                 Err(self.not_alone(StoreRole::Mirror))
             } else {
                 alone(StoreRole::Primary, AloneReason::Suspended)
@@ -367,6 +441,19 @@ impl CopiesSight {
             (false, _) => StoreRole::Primary,
             (true, false) => StoreRole::Mirror,
         };
+        if self.has_one_copy() {
+            let (primary, mirror) =
+                (self.primary.silence(), "the mirror was never caught up".into());
+            return Err(CopiesError::BothDamaged { primary, mirror });
+        }
+        if let CopySight::Damaged { why, .. } = self.of(silent) {
+            // Who goes on alone has two of three: the witness would know.
+            let is_witnessed = matches!(self.witness, WitnessSight::Seen(Some(_)));
+            if self.of(silent).is_replaceable() || is_witnessed {
+                return Ok(WriteTarget::Both { returns: true });
+            }
+            return Err(CopiesError::Unknowable { role: silent, why: why.clone() });
+        }
         if silent == StoreRole::Primary && self.mirror.record().is_none() {
             // It never was a copy, or is none yet: a mirror that was caught up says so.
             let why = "the mirror store was never caught up".into();
@@ -386,6 +473,9 @@ impl CopiesSight {
     }
 
     fn not_alone(&self, silent: StoreRole) -> CopiesError {
+        if let CopySight::Damaged { why, .. } = self.of(silent) {
+            return CopiesError::CopyDamaged { role: silent, why: why.clone() };
+        }
         let is_witness_silent = self.witness == WitnessSight::Unreachable;
         let witness = if is_witness_silent { ", and neither can the witness" } else { "" };
         let why = format!("{}{witness}", self.of(silent).silence());
@@ -395,14 +485,31 @@ impl CopiesSight {
     /// A person says which one goes on.
     fn kept(&self, declared: &NamedStores, role: StoreRole) -> Result<WriteTarget, CopiesError> {
         check_named(declared, self.record())?;
-        if !self.of(role).is_seen() {
-            let why = self.of(role).silence();
-            return Err(CopiesError::Superseded { role, why });
+        let (one, other) = (self.of(role), self.of(role.other()));
+        let is_restorable = one.is_damaged() && (!other.is_seen() || self.has_one_copy());
+        if !one.is_seen() && !is_restorable {
+            let why = one.silence();
+            return Err(match one {
+                CopySight::Damaged { .. } => CopiesError::CopyDamaged { role, why },
+                _ => CopiesError::Superseded { role, why },
+            });
         }
-        if self.of(role.other()).is_seen() && !self.is_diverged() {
+        if self.is_diverged() || is_restorable || !other.is_seen() && !other.is_damaged() {
+            return Ok(WriteTarget::Alone { role, new: Some(AloneReason::Kept) });
+        }
+        if other.is_seen() {
             return Err(CopiesError::NothingToResolve);
         }
-        Ok(WriteTarget::Alone { role, new: Some(AloneReason::Kept) })
+        let is_superseded = matches!(
+            self.record().map(|it| &it.active),
+            Some(ActiveStores::Alone { role: alone, .. }) if *alone != role
+        );
+        // What is damaged in the other one is given up: at once, unless the state went on there.
+        Ok(if !is_superseded {
+            WriteTarget::Both { returns: true }
+        } else {
+            WriteTarget::Alone { role, new: Some(AloneReason::Kept) }
+        })
     }
 }
 
@@ -410,8 +517,8 @@ impl CopiesSight {
 mod tests {
     use super::{
         ActiveStores, AloneReason, CopiesError, CopiesSight, CopyEnd, CopyRelation, CopySight,
-        NamedStores, OtherCopy, StoreRole, StoresRecord, WitnessSight, WritePermission,
-        WriteTarget,
+        DamagedRecord, NamedStores, OtherCopy, StoreRole, StoresRecord, WitnessSight,
+        WritePermission, WriteTarget,
     };
 
     const DOMAINS: [&str; 2] = ["aws:us-east-1", "aws:us-west-2"];
@@ -451,6 +558,10 @@ mod tests {
         let majority = |role| record(5, alone(role, AloneReason::Majority), w);
         let silent = || CopySight::Unreachable("timed out".into());
         let gone = || CopySight::Lost(DOMAINS[0].into());
+        let damaged = |record| CopySight::Damaged { why: "head is damaged".into(), record };
+        let never = || CopySight::Seen { record: None, end: CopyEnd::default() };
+        let garbled = || damaged(DamagedRecord::Unreadable);
+        let broken = |record| damaged(DamagedRecord::Read(Some(record)));
         let same = CopyRelation::Same;
         let ahead = CopyRelation::Ahead;
         let forked = CopyRelation::Forked;
@@ -475,6 +586,16 @@ mod tests {
             ("both went on alone", seen(suspended(), 8, 50), seen(promoted(), 8, 46), forked),
             ("two of three, mirror back", seen(majority(p), 8, 50), seen(all(), 7, 40), ahead(p)),
             ("two of three, primary back", seen(all(), 7, 40), seen(majority(m), 8, 50), ahead(m)),
+            ("primary damaged", broken(all()), seen(all(), 7, 40), same),
+            ("mirror damaged", seen(all(), 7, 40), broken(all()), same),
+            ("primary's record damaged", garbled(), seen(all(), 7, 40), same),
+            ("mirror's record damaged", seen(all(), 7, 40), garbled(), same),
+            ("both damaged", broken(all()), garbled(), same),
+            ("mirror damaged, primary silent", silent(), broken(all()), same),
+            ("promoted, primary damaged", broken(all()), seen(promoted(), 8, 50), same),
+            ("promoted, primary's record damaged", garbled(), seen(promoted(), 8, 50), same),
+            ("promoted, mirror damaged", seen(all(), 7, 41), broken(promoted()), same),
+            ("primary damaged, mirror never caught up", broken(all()), never(), same),
         ];
         rows.into_iter()
             .map(|(name, primary, mirror, relation)| {
@@ -492,6 +613,9 @@ mod tests {
             CopiesError::Superseded { .. } => "superseded",
             CopiesError::NoneReadable { .. } => "nothing readable",
             CopiesError::NotAlone { .. } => "not alone",
+            CopiesError::BothDamaged { .. } => "both damaged",
+            CopiesError::CopyDamaged { .. } => "damaged",
+            CopiesError::Unknowable { .. } => "cannot be told",
             CopiesError::NothingToResolve => "nothing to resolve",
             CopiesError::NothingToSuspend => "nothing to suspend",
         };
@@ -507,6 +631,8 @@ mod tests {
                     OtherCopy::Behind(by) => format!("other behind by {by}"),
                     OtherCopy::Forked => "other forked".into(),
                     OtherCopy::Suspended => "suspended".into(),
+                    OtherCopy::Damaged(_) => "other damaged".into(),
+                    OtherCopy::Unknowable(_) => "other cannot be understood (5)".into(),
                     OtherCopy::Unreachable(_) => "other silent (5)".into(),
                     OtherCopy::Lost(_) => "other lost".into(),
                 };
@@ -603,6 +729,26 @@ two of three, mirror back: reader: primary, other behind by 10
     both, again | both, again | both, again | primary suspends | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 two of three, primary back: reader: mirror, other behind by 10
     both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+primary damaged: reader: mirror, other damaged
+    both, again | both, again | both, again | damaged (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+mirror damaged: reader: primary, other damaged
+    both, again | both, again | both, again | primary suspends | both, again | both, again | damaged (3) | old commit: other stores (3)
+primary's record damaged: reader: mirror, other cannot be understood (5)
+    cannot be told (3) | cannot be told (3) | cannot be told (3) | damaged (3) | cannot be told (3) | damaged (3) | both, again | old commit: other stores (3)
+mirror's record damaged: reader: primary, other cannot be understood (5)
+    cannot be told (3) | cannot be told (3) | cannot be told (3) | primary suspends | cannot be told (3) | both, again | damaged (3) | old commit: other stores (3)
+both damaged: reader: both damaged (3)
+    both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | primary keeps | mirror keeps | old commit: other stores (3)
+mirror damaged, primary silent: reader: nothing readable (5)
+    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+promoted, primary damaged: reader: mirror, other damaged
+    both, again | both, again | both, again | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+promoted, primary's record damaged: reader: mirror, other cannot be understood (5)
+    mirror | mirror | mirror | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+promoted, mirror damaged: reader: mirror, other forked
+    mirror | mirror | mirror | nothing to suspend (3) | damaged (3) | primary keeps | damaged (3) | old commit: other stores (3)
+primary damaged, mirror never caught up: reader: primary, same
+    both damaged (3) | both damaged (3) | both damaged (3) | damaged (3) | both damaged (3) | primary keeps | both, again | old commit: other stores (3)
 "#);
     }
 
@@ -649,6 +795,26 @@ two of three, mirror back: reader: primary, other behind by 10
     both, again | both, again | both, again | primary suspends | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 two of three, primary back: reader: mirror, other behind by 10
     both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+primary damaged: reader: mirror, other damaged
+    both, again | both, again | both, again | damaged (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+mirror damaged: reader: primary, other damaged
+    both, again | both, again | both, again | primary suspends | both, again | both, again | damaged (3) | old commit: other stores (3)
+primary's record damaged: reader: mirror, other cannot be understood (5)
+    both, again | both, again | both, again | damaged (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+mirror's record damaged: reader: primary, other cannot be understood (5)
+    both, again | both, again | both, again | primary suspends | both, again | both, again | damaged (3) | old commit: other stores (3)
+both damaged: reader: both damaged (3)
+    both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | primary keeps | mirror keeps | old commit: other stores (3)
+mirror damaged, primary silent: reader: nothing readable (5)
+    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+promoted, primary damaged: reader: mirror, other damaged
+    both, again | both, again | both, again | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+promoted, primary's record damaged: reader: mirror, other cannot be understood (5)
+    mirror | mirror | mirror | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+promoted, mirror damaged: reader: mirror, other forked
+    mirror | mirror | mirror | nothing to suspend (3) | damaged (3) | primary keeps | damaged (3) | old commit: other stores (3)
+primary damaged, mirror never caught up: reader: primary, same
+    both damaged (3) | both damaged (3) | both damaged (3) | damaged (3) | both damaged (3) | primary keeps | both, again | old commit: other stores (3)
 "#);
     }
 

@@ -1,7 +1,9 @@
 //! Two stores of one state: whatever is silent, killed or taken over, what was acknowledged is there, and one of them decides.
 
+mod damaged;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::state::chain::decode_head;
@@ -14,12 +16,13 @@ use crate::store::keep_alive::LeaseTimes;
 use crate::store::key::STORES;
 use crate::store::lease::Lease;
 use crate::store::lease_clock::LeaseClock;
-use crate::store::mirror::look::MirrorStores;
+use crate::store::mirror::look::{LookMemory, MirrorStores};
 use crate::store::mirror::pair::MirroredBackend;
 use crate::store::mirror::record::read_record;
 use crate::store::preempt::SwitchCommand;
 use crate::store::state_store::StateStore;
 use crate::store::tests::memory::MemoryBackend;
+use crate::store::tests::sealed::sealed_in;
 use crate::store::tests::{VirtualClock, bound, founded};
 
 const STILL: LeaseTimes =
@@ -32,13 +35,14 @@ struct Pair {
     mirror: Arc<MemoryBackend>,
     witness: Option<Arc<MemoryBackend>>,
     clock: Arc<VirtualClock>,
+    is_sealed: bool,
 }
 
 impl Pair {
     fn new() -> Self {
         let clock = Arc::new(VirtualClock::default());
         let (primary, mirror) = (MemoryBackend::new(), MemoryBackend::new());
-        Self { primary, mirror, witness: None, clock }
+        Self { primary, mirror, witness: None, clock, is_sealed: false }
     }
 
     fn with_witness() -> Self {
@@ -54,10 +58,16 @@ impl Pair {
         self
     }
 
+    /// One of its stores, with what it encrypts.
+    fn side(&self, store: &Arc<MemoryBackend>) -> Arc<dyn Backend> {
+        let store = Arc::clone(store) as Arc<dyn Backend>;
+        if self.is_sealed { sealed_in(store, &["KEY"]) } else { store }
+    }
+
     fn backend(&self) -> Arc<dyn Backend> {
         let witness = self.witness.clone().map(|it| it as Arc<dyn Backend>);
         Arc::new(MirroredBackend::new(MirrorStores {
-            stores: [Arc::clone(&self.primary) as _, Arc::clone(&self.mirror) as _],
+            stores: [self.side(&self.primary), self.side(&self.mirror)],
             named: NamedStores {
                 primary: "p".into(),
                 mirror: Some("m".into()),
@@ -65,7 +75,7 @@ impl Pair {
             },
             witness,
             domains: [HOME.into(), "aws:us-west-2".into()],
-            gave_up: Mutex::default(),
+            memory: LookMemory::default(),
         }))
     }
 
