@@ -59,7 +59,7 @@ impl StoresChange<'_> {
     ) -> Result<Vec<MovedState>, OpsError> {
         let added = [&self.to.mirror, &self.to.witness].into_iter().flatten();
         for location in added {
-            self.side(location, place).check_fit(WritePermission::Ordinary)?;
+            self.side(location, place).check_fit(&WritePermission::Ordinary)?;
         }
         let primary = self.side(&self.to.primary, place);
         let mut instances = place.recorded(&StateStore::over(primary))?;

@@ -109,7 +109,7 @@ pub fn migrate(
     let target =
         |place: &StackRef| StateStore::over(at(&in_site(to, place), place)).of_stack(&place.stack);
     // Also where there is no state yet: a store that cannot keep one is not written into the stack file.
-    target(place).backend().check_fit(WritePermission::Ordinary)?;
+    target(place).backend().check_fit(&WritePermission::Ordinary)?;
     let MigrationOrder { who, command, at, .. } = order;
     let word = Moved::new(&to.described(), who, at);
     let mut hands = Vec::new();

@@ -185,7 +185,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Whether a lease may be taken in it, and its answers to puts under a condition can be believed. A store behind a network is
     /// tried out once; of two stores the permission says whether one may be written to alone.
-    fn check_fit(&self, _permission: WritePermission<'_>) -> Result<(), StoreError> {
+    fn check_fit(&self, _permission: &WritePermission) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -14,7 +14,7 @@ impl StateStore {
         command: &str,
         at: i64,
     ) -> Result<Option<State>, StoreError> {
-        self.lease_once(owner, command, at, WritePermission::Suspend)
+        self.lease_once(owner, command, at, &WritePermission::Suspend)
     }
 
     /// The mirror store is caught up, and written to again.
@@ -24,7 +24,7 @@ impl StateStore {
         command: &str,
         at: i64,
     ) -> Result<Option<State>, StoreError> {
-        self.lease_once(owner, command, at, WritePermission::Resume)
+        self.lease_once(owner, command, at, &WritePermission::Resume)
     }
 
     /// The state goes on in this store; what the other one has beside it is kept there under `discarded/`, and it is caught up if
@@ -36,8 +36,8 @@ impl StateStore {
         command: &str,
         at: i64,
     ) -> Result<Option<State>, StoreError> {
-        self.lease_once(owner, command, at, WritePermission::Keep(role))?;
-        self.lease_once(owner, command, at, WritePermission::Ordinary)
+        self.lease_once(owner, command, at, &WritePermission::Keep(role))?;
+        self.lease_once(owner, command, at, &WritePermission::Ordinary)
     }
 
     fn lease_once(
@@ -45,7 +45,7 @@ impl StateStore {
         owner: &str,
         command: &str,
         at: i64,
-        permission: WritePermission<'_>,
+        permission: &WritePermission,
     ) -> Result<Option<State>, StoreError> {
         let who = Claimant { owner, command, at, aim: None };
         let (lease, state) = self.lease_with(who, permission, &mut |_| {})?;

@@ -112,7 +112,7 @@ impl Backend for TriedStore {
         Ok(true)
     }
 
-    fn check_fit(&self, permission: WritePermission<'_>) -> Result<(), StoreError> {
+    fn check_fit(&self, permission: &WritePermission) -> Result<(), StoreError> {
         // What a table is may change at any time; how a store races does not.
         self.inner.check_fit(permission)?;
         if self.is_fit.get().is_none() {
@@ -172,5 +172,5 @@ fn tried(location: &StoreLocation, state: &str, named: Option<NamedStores>) -> A
 /// Before a store is first written to, and before each lease in it: whether its answers can be believed. The race is run once, and the
 /// store remembers it; what a table is may change at any time, and is asked each time.
 pub fn ensure_fit(location: &StoreLocation, state: &str) -> Result<(), StoreError> {
-    open(location, state).check_fit(WritePermission::Ordinary)
+    open(location, state).check_fit(&WritePermission::Ordinary)
 }

@@ -93,11 +93,11 @@ impl StateStore {
         tell: &mut dyn FnMut(Contention),
     ) -> Result<(Lease, Option<State>), StoreError> {
         let permission = if who.promotes {
-            WritePermission::UnderLoss(who.lost)
+            WritePermission::UnderLoss(who.lost.to_vec())
         } else {
             WritePermission::Ordinary
         };
-        self.backend().check_fit(permission)?;
+        self.backend().check_fit(&permission)?;
         let claims = self.claims();
         let mut turn = Preemption {
             aim: SwitchIntent {
@@ -122,7 +122,7 @@ impl StateStore {
         for round in 0..CLAIMS_MAX {
             if round > 0 {
                 // Its stores may have changed: the state went on in another one.
-                self.backend().check_fit(permission)?;
+                self.backend().check_fit(&permission)?;
             }
             let (after, preempted) = turn.wait_until_free(self, claimant)?;
             let leased = self.claim(claimant, after, preempted, Self::believed_now)?;

@@ -46,7 +46,7 @@ impl StateStore {
         state: &State,
     ) -> Result<Restored, StoreError> {
         self.check_lost()?;
-        self.backend().check_fit(WritePermission::Ordinary)?;
+        self.backend().check_fit(&WritePermission::Ordinary)?;
         let mut is_there = !self.log().entries()?.1.is_empty();
         for key in [&SNAPSHOT, &HEAD] {
             is_there |= self.backend().version(key)?.is_some();

@@ -23,7 +23,7 @@ impl StateStore {
         state: &State,
     ) -> Result<Lease, StoreError> {
         self.backend().check_trusted()?;
-        self.backend().check_fit(WritePermission::Ordinary)?;
+        self.backend().check_fit(&WritePermission::Ordinary)?;
         let after = self.free_after(&mut |_| {})?;
         let who = Claimant { owner, command, at, aim: None };
         let claimed = self.claim(who, after, None, |store| {

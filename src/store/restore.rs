@@ -111,7 +111,7 @@ impl StateStore {
             // Of two copies, one that is damaged is caught up, and not restored from: it is known once it was read.
             drop(self.believed());
         }
-        self.backend().check_fit(WritePermission::Ordinary)?;
+        self.backend().check_fit(&WritePermission::Ordinary)?;
         let after = self.free_after(&mut |_| {})?;
         let who = Claimant { owner, command, at, aim: None };
         // Read once it is certain that nobody writes.

@@ -292,14 +292,18 @@ impl StateStore {
         at: i64,
         tell: &mut dyn FnMut(&LockRecord),
     ) -> Result<(Lease, Option<State>), StoreError> {
-        self.lease_with(Claimant { owner, command, at, aim: None }, WritePermission::Ordinary, tell)
+        self.lease_with(
+            Claimant { owner, command, at, aim: None },
+            &WritePermission::Ordinary,
+            tell,
+        )
     }
 
     /// The same, where something else than usual may be written to.
     pub(super) fn lease_with(
         &self,
         who: Claimant<'_>,
-        permission: WritePermission<'_>,
+        permission: &WritePermission,
         tell: &mut dyn FnMut(&LockRecord),
     ) -> Result<(Lease, Option<State>), StoreError> {
         for _ in 0..CLAIMS_MAX {

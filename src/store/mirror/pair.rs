@@ -25,7 +25,8 @@ use crate::store::mirror::transition::Transition;
 pub struct MirroredBackend {
     sides: MirrorStores,
     view: Mutex<Option<View>>,
-    permission: Mutex<Permission>,
+    /// Of whoever claims next.
+    permission: Mutex<WritePermission>,
     half_done: Mutex<HalfDonePuts>,
 }
 
@@ -41,48 +42,6 @@ struct View {
     writes: Vec<StoreRole>,
     /// Under a lease: nothing changes until it ends.
     is_held: bool,
-}
-
-/// [`WritePermission`], kept for whoever claims next.
-#[derive(Debug, Clone, Default)]
-enum Permission {
-    #[default]
-    Ordinary,
-    UnderLoss(Vec<String>),
-    Suspend,
-    Resume,
-    Keep(StoreRole),
-}
-
-impl Permission {
-    fn as_permission(&self) -> WritePermission<'_> {
-        match self {
-            Self::Ordinary => WritePermission::Ordinary,
-            Self::UnderLoss(lost) => WritePermission::UnderLoss(lost),
-            Self::Suspend => WritePermission::Suspend,
-            Self::Resume => WritePermission::Resume,
-            Self::Keep(role) => WritePermission::Keep(*role),
-        }
-    }
-
-    fn lost(&self) -> &[String] {
-        match self {
-            Self::UnderLoss(lost) => lost,
-            Self::Ordinary | Self::Suspend | Self::Resume | Self::Keep(_) => &[],
-        }
-    }
-}
-
-impl From<WritePermission<'_>> for Permission {
-    fn from(it: WritePermission<'_>) -> Self {
-        match it {
-            WritePermission::Ordinary => Self::Ordinary,
-            WritePermission::UnderLoss(lost) => Self::UnderLoss(lost.to_vec()),
-            WritePermission::Suspend => Self::Suspend,
-            WritePermission::Resume => Self::Resume,
-            WritePermission::Keep(role) => Self::Keep(role),
-        }
-    }
 }
 
 impl MirroredBackend {
@@ -108,7 +67,7 @@ impl MirroredBackend {
         self.half_done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn permission(&self) -> Permission {
+    fn permission(&self) -> WritePermission {
         self.permission.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -142,8 +101,7 @@ impl MirroredBackend {
         let domains = [&*self.sides.domains[0], &*self.sides.domains[1]];
         let wrong = |why| self.refused(why);
         let sight = &look.sight;
-        let permission = permission.as_permission();
-        let target = sight.target(&self.sides.named, domains, permission).map_err(wrong)?;
+        let target = sight.target(&self.sides.named, domains, &permission).map_err(wrong)?;
         let standing = sight.standing(&self.sides.named);
         let (standing, reads, writes) = match &target {
             WriteTarget::Both { .. } => {
@@ -398,9 +356,9 @@ impl Backend for MirroredBackend {
         Ok(())
     }
 
-    fn check_fit(&self, permission: WritePermission<'_>) -> Result<(), StoreError> {
-        *self.permission.lock().unwrap_or_else(PoisonError::into_inner) = permission.into();
-        let look = self.sides.look(permission_lost(permission))?;
+    fn check_fit(&self, permission: &WritePermission) -> Result<(), StoreError> {
+        *self.permission.lock().unwrap_or_else(PoisonError::into_inner) = permission.clone();
+        let look = self.sides.look(permission.lost())?;
         let (view, _) = self.write_view(&look)?;
         for role in &view.writes {
             self.side(*role).check_fit(permission)?;
@@ -447,7 +405,7 @@ impl Backend for MirroredBackend {
         if let Some(view) = &mut *self.kept_view() {
             view.is_held = false;
         }
-        *self.permission.lock().unwrap_or_else(PoisonError::into_inner) = Permission::Ordinary;
+        *self.permission.lock().unwrap_or_else(PoisonError::into_inner) = WritePermission::Ordinary;
     }
 
     fn is_concurrent(&self) -> bool {
@@ -460,12 +418,5 @@ impl Backend for MirroredBackend {
 
     fn standing(&self) -> Option<CopyStanding> {
         self.kept_view().as_ref().map(|it| it.standing.clone())
-    }
-}
-
-fn permission_lost(permission: WritePermission<'_>) -> &[String] {
-    match permission {
-        WritePermission::UnderLoss(lost) => lost,
-        _ => &[],
     }
 }

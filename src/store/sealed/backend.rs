@@ -202,7 +202,7 @@ impl Backend for SealedBackend {
         self.inner.check_trusted()
     }
 
-    fn check_fit(&self, permission: WritePermission<'_>) -> Result<(), StoreError> {
+    fn check_fit(&self, permission: &WritePermission) -> Result<(), StoreError> {
         self.keys()?;
         self.inner.check_fit(permission)
     }

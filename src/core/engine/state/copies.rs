@@ -150,18 +150,29 @@ impl CopyStanding {
 }
 
 /// On what somebody wants to write, beside what every command may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WritePermission<'a> {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum WritePermission {
     /// To all stores, or where two of three decide.
+    #[default]
     Ordinary,
     /// A person's failover under the loss of these fault domains.
-    UnderLoss(&'a [String]),
+    UnderLoss(Vec<String>),
     /// `state mirror suspend`
     Suspend,
     /// `state mirror resume`
     Resume,
     /// `state resolve --keep`
     Keep(StoreRole),
+}
+
+impl WritePermission {
+    /// The fault domains that are declared lost.
+    pub fn lost(&self) -> &[String] {
+        match self {
+            Self::UnderLoss(lost) => lost,
+            Self::Ordinary | Self::Suspend | Self::Resume | Self::Keep(_) => &[],
+        }
+    }
 }
 
 /// Where a holder of the lease writes to.
@@ -369,10 +380,10 @@ impl CopiesSight {
         &self,
         declared: &NamedStores,
         domains: [&str; 2],
-        permission: WritePermission<'_>,
+        permission: &WritePermission,
     ) -> Result<WriteTarget, CopiesError> {
         if let WritePermission::Keep(role) = permission {
-            return self.kept(declared, role);
+            return self.kept(declared, *role);
         }
         let standing = self.standing(declared)?;
         let active = standing.record.as_ref().map_or(&ActiveStores::All, |it| &it.active);
@@ -388,7 +399,7 @@ impl CopiesSight {
                         return Ok(WriteTarget::Alone { role: *role, new });
                     }
                     WritePermission::Suspend => {}
-                    _ if is_suspended && permission != WritePermission::Resume => {}
+                    _ if is_suspended && *permission != WritePermission::Resume => {}
                     _ if self.returns(*role, permission) => {
                         return Ok(WriteTarget::Both { returns: true });
                     }
@@ -411,9 +422,9 @@ impl CopiesSight {
 
     /// Whether the other store can be caught up from this one, in which the state went on alone. What cannot be understood there is
     /// given up by a person's word only.
-    fn returns(&self, role: StoreRole, permission: WritePermission<'_>) -> bool {
+    fn returns(&self, role: StoreRole, permission: &WritePermission) -> bool {
         let other = self.of(role.other());
-        let is_told = permission == WritePermission::Resume && other.is_damaged();
+        let is_told = *permission == WritePermission::Resume && other.is_damaged();
         self.of(role).is_seen() && (other.is_seen() || other.is_replaceable() || is_told)
     }
 
@@ -421,12 +432,12 @@ impl CopiesSight {
     fn target_of_all(
         &self,
         [primary_domain, _]: [&str; 2],
-        permission: WritePermission<'_>,
+        permission: &WritePermission,
     ) -> Result<WriteTarget, CopiesError> {
         let alone = |role, reason| Ok(WriteTarget::Alone { role, new: Some(reason) });
         // Where there is a witness, nothing but two of three decides: it, or the other store, has to know who goes on alone.
         let is_silent = self.witness == WitnessSight::Unreachable;
-        if permission == WritePermission::Suspend {
+        if *permission == WritePermission::Suspend {
             let is_told = self.mirror.is_seen() || self.mirror.is_damaged();
             return if !self.primary.is_seen() {
                 Err(self.not_alone(StoreRole::Primary))
@@ -463,7 +474,7 @@ impl CopiesSight {
             && lost.iter().any(|it| it == primary_domain)
             && !is_silent
         {
-            return alone(StoreRole::Mirror, AloneReason::Loss(lost.to_vec()));
+            return alone(StoreRole::Mirror, AloneReason::Loss(lost.clone()));
         }
         match self.witness {
             // Whoever is first to write it into the witness has two of three.
@@ -644,7 +655,7 @@ mod tests {
     fn written(
         sight: &CopiesSight,
         declared: &NamedStores,
-        permission: WritePermission<'_>,
+        permission: &WritePermission,
     ) -> String {
         match sight.target(declared, DOMAINS, permission) {
             Err(why) => refusal(&why),
@@ -669,8 +680,8 @@ mod tests {
         let columns = [
             // Plain applies, failbacks and the watcher's failovers are nobody's decision.
             ("apply, failback, watch", WritePermission::Ordinary),
-            ("failover, primary's loss", WritePermission::UnderLoss(&lost)),
-            ("failover, another loss", WritePermission::UnderLoss(&elsewhere)),
+            ("failover, primary's loss", WritePermission::UnderLoss(lost.to_vec())),
+            ("failover, another loss", WritePermission::UnderLoss(elsewhere.to_vec())),
             ("suspend", WritePermission::Suspend),
             ("resume", WritePermission::Resume),
             ("keep primary", WritePermission::Keep(StoreRole::Primary)),
@@ -681,7 +692,8 @@ mod tests {
             let sight = CopiesSight { witness: witness.clone(), ..sight };
             lines.push(format!("{name}: reader: {}", read(&sight, &named(w))));
             let old = NamedStores { mirror: None, ..named(w) };
-            let writers = columns.map(|(_, permission)| written(&sight, &named(w), permission));
+            let writers =
+                columns.clone().map(|(_, permission)| written(&sight, &named(w), &permission));
             lines.push(format!("    {} | old commit: {}", writers.join(" | "), read(&sight, &old)));
         }
         format!("{}\n{}", columns.map(|(it, _)| it).join(" | "), lines.join("\n"))
@@ -852,8 +864,8 @@ promoted, mirror unreachable: reader: primary, other silent (5)
         };
         let lost = [DOMAINS[0].to_owned()];
         assert_eq!(read(&sight, &named(true)), "superseded (5)");
-        for permission in [WritePermission::Ordinary, WritePermission::UnderLoss(&lost)] {
-            assert_eq!(written(&sight, &named(true), permission), "superseded (5)");
+        for permission in [WritePermission::Ordinary, WritePermission::UnderLoss(lost.to_vec())] {
+            assert_eq!(written(&sight, &named(true), &permission), "superseded (5)");
         }
     }
 }

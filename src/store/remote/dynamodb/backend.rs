@@ -132,7 +132,7 @@ impl Backend for DynamoBackend {
         })
     }
 
-    fn check_fit(&self, _: WritePermission<'_>) -> Result<(), StoreError> {
+    fn check_fit(&self, _: &WritePermission) -> Result<(), StoreError> {
         self.ensure_fit_for_leases()
     }
 
