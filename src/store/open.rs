@@ -129,25 +129,29 @@ impl Backend for TriedStore {
 
 /// The store of a state, or its stores as one. Connects to nothing before the first request.
 pub fn open_declared(stores: &DeclaredStores, state: &str) -> Arc<dyn Backend> {
-    mirrored(stores, &|it| open(it, state), state)
+    mirrored(stores, &open, state)
 }
 
-/// The same, with copies that are opened so; where there is no mirror, the primary store as it is.
+/// The same, with copies of a state of this name that are opened so; where there is no mirror, the primary store as it is.
 pub fn mirrored(
     stores: &DeclaredStores,
-    side: &dyn Fn(&StoreLocation) -> Arc<dyn Backend>,
+    side: &dyn Fn(&StoreLocation, &str) -> Arc<dyn Backend>,
     state: &str,
 ) -> Arc<dyn Backend> {
-    let DeclaredStores { primary, mirror, witness } = stores;
-    let Some(mirror) = mirror else { return tried(primary, state, Some(stores.named())) };
-    Arc::new(MirroredBackend::new(MirrorStores {
-        stores: [side(primary), side(mirror)],
+    let Some(mirror) = &stores.mirror else {
+        return tried(&stores.primary, state, Some(stores.named()));
+    };
+    let of = |state: &str, stack| MirrorStores {
+        stores: [side(&stores.primary, state), side(mirror, state)],
         // It keeps no state.
-        witness: witness.as_ref().map(|it| open(it, state)),
+        witness: stores.witness.as_ref().map(|it| open(it, state)),
         named: stores.named(),
-        domains: [primary.fault_domain.clone(), mirror.fault_domain.clone()],
+        domains: [stores.primary.fault_domain.clone(), mirror.fault_domain.clone()],
+        stack,
         memory: LookMemory::default(),
-    }))
+    };
+    let stack = state.split_once('@').map(|(stack, _)| Box::new(of(stack, None)));
+    Arc::new(MirroredBackend::new(of(state, stack)))
 }
 
 /// One store, whatever others there are.

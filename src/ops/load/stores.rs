@@ -164,7 +164,10 @@ pub fn open_stores(
     encryption: Option<&StateEncryption>,
 ) -> Arc<dyn Backend> {
     if stores.mirror.is_some() {
-        return mirrored(stores, &|it| open_side(it, place, encryption), &place.name());
+        let stack = StackRef { instance: None, ..place.clone() };
+        let name = place.name();
+        let of = |state: &str| if state == name { place } else { &stack };
+        return mirrored(stores, &|it, state| open_side(it, of(state), encryption), &name);
     }
     let plain = open_declared(stores, &place.name());
     match encryption {

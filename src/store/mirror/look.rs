@@ -35,6 +35,8 @@ pub struct MirrorStores {
     pub named: NamedStores,
     /// What each of the two is lost together with.
     pub domains: [String; 2],
+    /// Of a workspace: the same stores of its stack's own state.
+    pub stack: Option<Box<MirrorStores>>,
     pub memory: LookMemory,
 }
 

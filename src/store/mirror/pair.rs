@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::engine::state::copies::{
-    CopiesError, CopyStanding, OtherCopy, WritePermission, WriteTarget,
+    CopiesError, CopySight, CopyStanding, OtherCopy, WritePermission, WriteTarget,
 };
 use crate::engine::state::stores_record::{ActiveStores, StoreRole};
 use crate::store::backend::{
@@ -29,6 +29,9 @@ pub struct MirroredBackend {
     permission: Mutex<WritePermission>,
     half_done: Mutex<HalfDonePuts>,
 }
+
+/// What was seen of the stores of a stack, and which copy is believed.
+type StackStanding = (MirrorLook, Result<CopyStanding, CopiesError>);
 
 /// What the primary store has, or may have, and the mirror has not: the bytes, and the version there; `None`: it did not answer.
 type HalfDonePuts = BTreeMap<StoreKey, (Vec<u8>, Option<ObjectVersion>)>;
@@ -82,7 +85,16 @@ impl MirroredBackend {
     /// For readers, who write what needs no lease wherever it can be read.
     fn read_view(&self) -> Result<View, StoreError> {
         let look = self.sides.look(self.permission().lost())?;
-        let standing = look.sight.standing(&self.sides.named).map_err(|why| self.refused(why))?;
+        let mut standing =
+            look.sight.standing(&self.sides.named).map_err(|why| self.refused(why))?;
+        if standing.is_unseen()
+            && let Some((_, stack)) = self.stack_standing()?
+            && let Ok(CopyStanding { record: Some(record), .. }) = stack
+            && record.is_alone()
+        {
+            // The next run that takes the lease of this workspace follows it.
+            standing.record = Some(record);
+        }
         let is_used = |role: &StoreRole| {
             let is_alone = standing.record.as_ref().is_some_and(
                 |it| matches!(it.active, ActiveStores::Alone { role: alone, .. } if alone != *role),
@@ -95,13 +107,46 @@ impl MirroredBackend {
         Ok(view)
     }
 
-    /// For whoever wants the lease.
-    fn write_view(&self, look: &MirrorLook) -> Result<(View, WriteTarget), StoreError> {
+    /// Of a workspace, how the copies of its stack stand, and what was seen of them.
+    fn stack_standing(&self) -> Result<Option<StackStanding>, StoreError> {
+        let Some(stack) = &self.sides.stack else { return Ok(None) };
+        let look = stack.look(&[])?;
+        let standing = look.sight.standing(&stack.named);
+        Ok(Some((look, standing)))
+    }
+
+    /// What whoever wants the lease sees, and on what it may write.
+    fn look_to_write(&self) -> Result<(MirrorLook, WritePermission), StoreError> {
         let permission = self.permission();
+        let stack = match permission {
+            WritePermission::Ordinary => self.stack_standing()?,
+            _ => None,
+        };
+        match stack {
+            Some((seen, Ok(standing))) => {
+                let lost = match &seen.sight.primary {
+                    CopySight::Lost(domain) => vec![domain.clone()],
+                    _ => Vec::new(),
+                };
+                let active = standing.record.map_or(ActiveStores::All, |it| it.active);
+                Ok((self.sides.look(&lost)?, WritePermission::Following(active)))
+            }
+            // It went on where nobody can look, and its workspaces may have as well.
+            Some((_, Err(why @ CopiesError::Superseded { .. }))) => Err(self.refused(why)),
+            Some((_, Err(_))) | None => Ok((self.sides.look(permission.lost())?, permission)),
+        }
+    }
+
+    /// For whoever wants the lease.
+    fn write_view(
+        &self,
+        look: &MirrorLook,
+        permission: &WritePermission,
+    ) -> Result<(View, WriteTarget), StoreError> {
         let domains = [&*self.sides.domains[0], &*self.sides.domains[1]];
         let wrong = |why| self.refused(why);
         let sight = &look.sight;
-        let target = sight.target(&self.sides.named, domains, &permission).map_err(wrong)?;
+        let target = sight.target(&self.sides.named, domains, permission).map_err(wrong)?;
         let standing = sight.standing(&self.sides.named);
         let (standing, reads, writes) = match &target {
             WriteTarget::Both { .. } => {
@@ -358,8 +403,8 @@ impl Backend for MirroredBackend {
 
     fn check_fit(&self, permission: &WritePermission) -> Result<(), StoreError> {
         *self.permission.lock().unwrap_or_else(PoisonError::into_inner) = permission.clone();
-        let look = self.sides.look(permission.lost())?;
-        let (view, _) = self.write_view(&look)?;
+        let (look, allowed) = self.look_to_write()?;
+        let (view, _) = self.write_view(&look, &allowed)?;
         for role in &view.writes {
             self.side(*role).check_fit(permission)?;
         }
@@ -368,8 +413,8 @@ impl Backend for MirroredBackend {
     }
 
     fn begin_epoch(&self, epoch: u64, by: &str) -> Result<bool, StoreError> {
-        let look = self.sides.look(self.permission().lost())?;
-        let (mut view, target) = self.write_view(&look)?;
+        let (look, allowed) = self.look_to_write()?;
+        let (mut view, target) = self.write_view(&look, &allowed)?;
         let claimed_in = self.view()?.writes;
         if view.writes != claimed_in {
             // It was claimed in other stores than are written to now.

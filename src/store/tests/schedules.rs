@@ -354,6 +354,7 @@ fn opened(stores: &[Arc<dyn Backend>]) -> Arc<dyn Backend> {
         },
         witness,
         domains: DOMAINS.map(str::to_owned),
+        stack: None,
         memory: LookMemory::default(),
     }))
 }

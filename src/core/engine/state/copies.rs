@@ -163,6 +163,8 @@ pub enum WritePermission {
     Resume,
     /// `state resolve --keep`
     Keep(StoreRole),
+    /// As a workspace: where the state of its stack goes on.
+    Following(ActiveStores),
 }
 
 impl WritePermission {
@@ -170,7 +172,9 @@ impl WritePermission {
     pub fn lost(&self) -> &[String] {
         match self {
             Self::UnderLoss(lost) => lost,
-            Self::Ordinary | Self::Suspend | Self::Resume | Self::Keep(_) => &[],
+            Self::Ordinary | Self::Suspend | Self::Resume | Self::Keep(_) | Self::Following(_) => {
+                &[]
+            }
         }
     }
 }
@@ -389,7 +393,9 @@ impl CopiesSight {
         let active = standing.record.as_ref().map_or(&ActiveStores::All, |it| &it.active);
         match active {
             ActiveStores::Alone { role, reason, .. } => {
-                let is_suspended = *reason == AloneReason::Suspended;
+                let is_resumed =
+                    matches!(permission, WritePermission::Following(it) if !it.is_suspended());
+                let is_suspended = *reason == AloneReason::Suspended && !is_resumed;
                 match permission {
                     WritePermission::Suspend if *role == StoreRole::Mirror => {
                         return Err(CopiesError::NothingToSuspend);
@@ -447,6 +453,12 @@ impl CopiesSight {
                 alone(StoreRole::Primary, AloneReason::Suspended)
             };
         }
+        if let WritePermission::Following(stack) = permission
+            && stack.is_suspended()
+            && self.primary.is_seen()
+        {
+            return alone(StoreRole::Primary, AloneReason::Suspended);
+        }
         let silent = match (self.primary.is_seen(), self.mirror.is_seen()) {
             (true, true) => return Ok(WriteTarget::Both { returns: false }),
             (false, _) => StoreRole::Primary,
@@ -469,6 +481,11 @@ impl CopiesSight {
             // It never was a copy, or is none yet: a mirror that was caught up says so.
             let why = "the mirror store was never caught up".into();
             return Err(CopiesError::NotAlone { silent, why, is_witness_silent: false });
+        }
+        if let WritePermission::Following(ActiveStores::Alone { role, reason, .. }) = permission
+            && *role == silent.other()
+        {
+            return alone(*role, reason.clone());
         }
         if let (StoreRole::Primary, WritePermission::UnderLoss(lost)) = (silent, permission)
             && lost.iter().any(|it| it == primary_domain)
@@ -849,6 +866,49 @@ primary lost: reader: mirror, other lost
     not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
     not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
+"#);
+    }
+
+    /// A workspace has stores of its own record, and goes on where its stack does.
+    #[test]
+    fn target_of_a_workspace_follows_its_stack() {
+        let lost = AloneReason::Loss(vec![DOMAINS[0].into()]);
+        let (p, m) = (StoreRole::Primary, StoreRole::Mirror);
+        let stacks = [
+            ("all", ActiveStores::All),
+            ("promoted", alone(m, lost)),
+            ("two of three", alone(p, AloneReason::Majority)),
+            ("suspended", alone(p, AloneReason::Suspended)),
+        ];
+        let named_rows = [
+            "both alive",
+            "mirror unreachable",
+            "primary lost",
+            "both unreachable",
+            "promoted, primary lost",
+            "promoted, primary back",
+            "suspended, mirror unreachable",
+            "suspended, mirror back",
+            "primary damaged",
+        ];
+        let mut lines = vec![stacks.clone().map(|(name, _)| name).join(" | ")];
+        for (name, sight) in situations(false).into_iter().filter(|it| named_rows.contains(&it.0)) {
+            let told = stacks.clone().map(|(_, stack)| {
+                written(&sight, &named(false), &WritePermission::Following(stack))
+            });
+            lines.push(format!("{name}: {}", told.join(" | ")));
+        }
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+all | promoted | two of three | suspended
+both alive: both | both | both | primary suspends
+mirror unreachable: not alone (5) | not alone (5) | primary two of three | primary suspends
+primary lost: not alone (5) | mirror promotes | not alone (5) | not alone (5)
+both unreachable: nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5)
+promoted, primary lost: mirror | mirror | mirror | mirror
+promoted, primary back: both, again | both, again | both, again | both, again
+suspended, mirror unreachable: primary | primary | primary | primary
+suspended, mirror back: both, again | both, again | both, again | primary
+primary damaged: both, again | both, again | both, again | both, again
 "#);
     }
 

@@ -77,6 +77,13 @@ pub enum ActiveStores {
     Alone { role: StoreRole, reason: AloneReason, after: u64 },
 }
 
+impl ActiveStores {
+    /// Whether somebody suspended the mirror.
+    pub fn is_suspended(&self) -> bool {
+        matches!(self, Self::Alone { reason: AloneReason::Suspended, .. })
+    }
+}
+
 /// All stores of a state, as each of them records it. They are named as addresses without credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoresRecord {
@@ -141,10 +148,10 @@ impl StoresRecord {
 
     /// Whether somebody suspended the mirror.
     pub fn is_suspended(&self) -> bool {
-        matches!(self.active, ActiveStores::Alone { reason: AloneReason::Suspended, .. })
+        self.active.is_suspended()
     }
 
-    pub(super) fn is_alone(&self) -> bool {
+    pub fn is_alone(&self) -> bool {
         matches!(self.active, ActiveStores::Alone { .. })
     }
 }

@@ -53,13 +53,6 @@ impl Pair {
         it
     }
 
-    fn store_of(&self, role: StoreRole) -> &MemoryBackend {
-        match role {
-            StoreRole::Primary => &self.primary,
-            StoreRole::Mirror => &self.mirror,
-        }
-    }
-
     /// What holds the state as of now: the head, the snapshot in place and the batches behind it.
     fn keys_in_force(&self) -> Vec<StoreKey> {
         let head = decode_head(&self.primary.get(&HEAD).unwrap().unwrap()).unwrap();

@@ -36,13 +36,15 @@ struct Pair {
     witness: Option<Arc<MemoryBackend>>,
     clock: Arc<VirtualClock>,
     is_sealed: bool,
+    /// Of which stack it is a workspace.
+    stack: Option<Box<Pair>>,
 }
 
 impl Pair {
     fn new() -> Self {
         let clock = Arc::new(VirtualClock::default());
         let (primary, mirror) = (MemoryBackend::new(), MemoryBackend::new());
-        Self { primary, mirror, witness: None, clock, is_sealed: false }
+        Self { primary, mirror, witness: None, clock, is_sealed: false, stack: None }
     }
 
     fn with_witness() -> Self {
@@ -65,8 +67,12 @@ impl Pair {
     }
 
     fn backend(&self) -> Arc<dyn Backend> {
+        Arc::new(MirroredBackend::new(self.stores()))
+    }
+
+    fn stores(&self) -> MirrorStores {
         let witness = self.witness.clone().map(|it| it as Arc<dyn Backend>);
-        Arc::new(MirroredBackend::new(MirrorStores {
+        MirrorStores {
             stores: [self.side(&self.primary), self.side(&self.mirror)],
             named: NamedStores {
                 primary: "p".into(),
@@ -75,8 +81,29 @@ impl Pair {
             },
             witness,
             domains: [HOME.into(), "aws:us-west-2".into()],
+            stack: self.stack.as_ref().map(|it| Box::new(it.stores())),
             memory: LookMemory::default(),
-        }))
+        }
+    }
+
+    /// The same stores.
+    fn same(&self) -> Self {
+        let Self { primary, mirror, witness, clock, .. } = self;
+        Self {
+            primary: Arc::clone(primary),
+            mirror: Arc::clone(mirror),
+            witness: witness.clone(),
+            clock: Arc::clone(clock),
+            is_sealed: self.is_sealed,
+            stack: None,
+        }
+    }
+
+    fn store_of(&self, role: StoreRole) -> &MemoryBackend {
+        match role {
+            StoreRole::Primary => &self.primary,
+            StoreRole::Mirror => &self.mirror,
+        }
     }
 
     /// As another process opens it.
@@ -473,4 +500,56 @@ fn failover_refuses_a_mirror_that_was_never_caught_up() {
     drop(it.lease("ann").unwrap());
     it.primary.silence(true);
     drop(it.failover("bob", true).unwrap());
+}
+
+/// A workspace goes on where its stack does, and with both stores again once that does.
+#[test]
+fn lease_of_a_workspace_follows_its_stack() {
+    let it = Pair::new().founded();
+    let workspace = Pair { stack: Some(Box::new(it.same())), ..Pair::new() }.founded();
+    // Whatever its stores are, they answer and are silent together with those of the stack.
+    let silence = |role, is_silent| {
+        it.store_of(role).silence(is_silent);
+        workspace.store_of(role).silence(is_silent);
+    };
+    silence(StoreRole::Primary, true);
+    assert!(matches!(refused(workspace.lease("ann")), CopiesError::NotAlone { .. }));
+    drop(it.failover("ann", true).unwrap());
+    let store = workspace.store();
+    store.load().unwrap();
+    assert!(!store.backend().standing().unwrap().is_unseen(), "that was decided");
+    let mut lease = workspace.lease("ann").unwrap();
+    lease.append(&[bound("drilled")]).unwrap();
+    drop(lease);
+    assert_eq!(workspace.accounts(), ["drilled", "first"]);
+    silence(StoreRole::Primary, false);
+    drop(it.lease("ann").unwrap());
+    drop(workspace.lease("ann").unwrap());
+    workspace.are_equal();
+    // Nothing is written to a suspended mirror, nor by a workspace, until that is over.
+    it.store().suspend_mirror("ann", "state mirror suspend shop", 0).unwrap();
+    drop(workspace.lease("ann").unwrap());
+    assert_eq!(workspace.other(), OtherCopy::Suspended);
+    silence(StoreRole::Mirror, true);
+    drop(workspace.lease("ann").unwrap());
+    silence(StoreRole::Mirror, false);
+    it.store().resume_mirror("ann", "state mirror resume shop", 0).unwrap();
+    drop(workspace.lease("ann").unwrap());
+    workspace.are_equal();
+}
+
+/// Where nobody can see how the stack went on, nor does a workspace of it.
+#[test]
+fn lease_of_a_workspace_is_refused_where_its_stack_cannot_be_read() {
+    let it = Pair::with_witness().founded();
+    let workspace = Pair { stack: Some(Box::new(it.same())), ..Pair::with_witness() }.founded();
+    it.primary.silence(true);
+    workspace.primary.silence(true);
+    drop(it.failover("ann", true).unwrap());
+    for pair in [&it, &workspace] {
+        pair.primary.silence(false);
+        pair.mirror.silence(true);
+    }
+    let why = refused(workspace.lease("bob"));
+    assert!(matches!(why, CopiesError::Superseded { role: StoreRole::Mirror, .. }), "{why}");
 }
