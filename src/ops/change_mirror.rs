@@ -1,18 +1,19 @@
-//! Gives a state another mirror or witness, or none, where its primary store stays: recorded in the stores first, then in the stack file.
+//! Gives a state other stores beside one that has a copy already: recorded in the stores first, then in the stack file.
 //!
 //! From the moment that the primary store records the new ones, layers that name the old ones are refused; whoever is cut off before
 //! the stack file is written runs the same command again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::engine::state::copies::CopiesError;
 use crate::engine::state::copies::WritePermission;
+use crate::engine::state::copies_error::CopiesError;
 use crate::engine::state::stores_record::{ActiveStores, AloneReason, StoreRole, StoresRecord};
 use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::stores::{open_side, open_stores};
 use crate::store::backend::Backend;
-use crate::store::error::StoreError;
+use crate::store::error::{RemoteFault, StoreError};
 use crate::store::key::STORES;
 use crate::store::lock_record::wall;
 use crate::store::mirror::record::{new_id, read_record, write_record};
@@ -28,8 +29,8 @@ pub struct MigrationOrder<'a> {
     pub command: &'a str,
     /// In milliseconds since the Unix epoch.
     pub at: i64,
-    /// The former mirror is gone for good, so no word is left in it.
-    pub abandons_mirror: bool,
+    /// What is left out is gone for good, so no word is left in it.
+    pub abandons_former: bool,
 }
 
 /// One state that was moved.
@@ -40,7 +41,13 @@ pub struct MovedState {
     pub serial: u64,
 }
 
-/// From which stores to which; the primary one is the same.
+/// A copy that is left out.
+struct FormerCopy {
+    role: StoreRole,
+    store: Arc<dyn Backend>,
+}
+
+/// From which stores to which; one that has a copy becomes the primary one, or stays it.
 #[derive(Debug, Clone, Copy)]
 pub struct StoresChange<'a> {
     pub from: &'a DeclaredStores,
@@ -61,12 +68,7 @@ impl StoresChange<'_> {
         for location in added {
             self.side(location, place).check_fit(&WritePermission::Ordinary)?;
         }
-        let primary = self.side(&self.to.primary, place);
-        let mut instances = place.recorded(&StateStore::over(primary))?;
-        let plain = StackRef { instance: None, ..place.clone() };
-        if !instances.contains(&plain) {
-            instances.push(plain);
-        }
+        let instances = self.instances(place)?;
         for instance in &instances {
             self.record(instance, order)?;
         }
@@ -82,24 +84,49 @@ impl StoresChange<'_> {
         Ok(all)
     }
 
-    /// Whoever sees only the former mirror is told: a checkout that names it must not go on in it. What went on there alone meanwhile
-    /// stays, until somebody says which copy counts.
-    fn leave_mirror(self, old: &dyn Backend, order: MigrationOrder<'_>) -> Result<(), OpsError> {
+    /// Which of the copies becomes the primary one.
+    fn stays(self) -> StoreRole {
+        if self.from.primary.identity() == self.to.primary.identity() {
+            StoreRole::Primary
+        } else {
+            StoreRole::Mirror
+        }
+    }
+
+    /// Every state of the stack, in whichever copy it is: one may have begun in one alone.
+    fn instances(self, place: &StackRef) -> Result<BTreeSet<StackRef>, OpsError> {
+        let mut instances = BTreeSet::from([StackRef { instance: None, ..place.clone() }]);
+        for location in [Some(&self.from.primary), self.from.mirror.as_ref()].into_iter().flatten()
+        {
+            let is_kept = self.to.primary.identity() == location.identity();
+            match place.recorded(&StateStore::over(self.side(location, place))) {
+                // Whether it goes on without this copy is decided below, for the states that the other one has.
+                Err(why) if is_gone(&why) && !is_kept => {}
+                recorded => instances.extend(recorded?),
+            }
+        }
+        Ok(instances)
+    }
+
+    /// Whoever sees only the store that is left out is told: a checkout that names it must not go on in it. What went on there alone
+    /// meanwhile stays, until somebody says which copy counts.
+    fn leave_former(self, former: &FormerCopy, order: MigrationOrder<'_>) -> Result<(), OpsError> {
+        let FormerCopy { role, store: old } = former;
         let word = Moved::new(&self.to.primary.to_string(), order.who, wall());
-        let left = read_record(old).and_then(|record| match record.map(|(it, _)| it.active) {
-            Some(ActiveStores::Alone { role: role @ StoreRole::Mirror, .. }) => {
-                let why = "it went on alone".into();
+        let left = read_record(&**old).and_then(|record| match record.map(|(it, _)| it.active) {
+            Some(ActiveStores::Alone { role: alone, .. }) if alone == *role => {
+                let (role, why) = (*role, "it went on alone".into());
                 let why = CopiesError::Superseded { role, why };
                 Err(StoreError::Copies { folder: old.root().to_owned(), why })
             }
-            _ => leave(old, &word),
+            _ => leave(&**old, &word),
         });
         match left {
             // It is gone for good, as somebody says.
-            Err(why) if why.is_transient() && order.abandons_mirror => Ok(()),
-            Err(why) if why.is_transient() => Err(OpsError::Refused {
-                what: format!("no word can be left in the former mirror store: {why}"),
-                help: "nothing was changed: a checkout that still names it could go on in it. Run the command again when it answers; if it is gone for good, add `--abandon-mirror`".into(),
+            Err(why) if is_gone(&why) && order.abandons_former => Ok(()),
+            Err(why) if is_gone(&why) => Err(OpsError::Refused {
+                what: format!("no word can be left in {role}, which is left out: {why}"),
+                help: "nothing was changed: a checkout that still names it could go on in it. Run the command again when it answers; if it is gone for good, add `--abandon`".into(),
             }),
             left => Ok(left?),
         }
@@ -125,26 +152,32 @@ impl StoresChange<'_> {
         }
         let store = self.opened(self.from, instance);
         let (lease, state) = store.lease(order.who, order.command, order.at)?;
+        let stays = self.stays();
         if let Some(record) = store.backend().standing().and_then(|it| it.record)
-            && let ActiveStores::Alone { role: role @ StoreRole::Mirror, .. } = record.active
+            && let ActiveStores::Alone { role, .. } = record.active
+            && role != stays
         {
-            let why = "it went on alone, and the primary store is not caught up yet".into();
+            let why = format!("it went on alone, and {stays} is not caught up yet");
             let why = CopiesError::Superseded { role, why };
             return Err(StoreError::Copies { folder: store.folder().to_owned(), why }.into());
         }
-        let keeps = self.from.mirror.as_ref().map(StoreLocation::identity) == named.mirror;
+        let former = match stays {
+            StoreRole::Primary => self.from.mirror.as_ref(),
+            StoreRole::Mirror => Some(&self.from.primary),
+        };
+        let keeps = former.map(StoreLocation::identity) == named.mirror;
         let mirror = self.to.mirror.as_ref().map(side);
         if let Some(mirror) = mirror.as_ref().filter(|_| !keeps) {
             makes_room(mirror, state.as_ref().map(|it| it.lineage.as_str()))?;
         }
-        if let Some(old) = self.from.mirror.as_ref().filter(|_| !keeps) {
-            self.leave_mirror(&*side(old), order)?;
+        if let Some(old) = former.filter(|_| !keeps) {
+            self.leave_former(&FormerCopy { role: stays.other(), store: side(old) }, order)?;
         }
-        let read = read_record(&*primary)?;
-        let (before, version) = read.unzip();
+        let (before, version) = read_record(&*primary)?.unzip();
         let after = state.as_ref().map_or(0, |it| it.sequence);
         let active = match &before {
-            Some(before) if keeps => before.active.clone(),
+            // What is the primary store now was so far called as it stays.
+            Some(before) if keeps => before.active.called_from(stays),
             _ if named.mirror.is_none() => ActiveStores::All,
             _ => ActiveStores::Alone {
                 role: StoreRole::Primary,
@@ -167,11 +200,23 @@ impl StoresChange<'_> {
             ));
         }
         if let Some(mirror) = mirror.filter(|_| keeps) {
-            let version = mirror.version(&STORES)?;
-            write_record(&*mirror, version.as_ref(), &record)?;
+            let told = mirror
+                .version(&STORES)
+                .and_then(|version| write_record(&*mirror, version.as_ref(), &record));
+            match told {
+                // It is caught up, and told, once it answers.
+                Err(why) if why.is_transient() && record.is_alone() => {}
+                told => drop(told?),
+            }
         }
         Ok(())
     }
+}
+
+/// Whether nobody answers in a store, or it is there no more.
+fn is_gone(why: &StoreError) -> bool {
+    let is_missing = matches!(why, StoreError::Remote(it) if it.fault == RemoteFault::Missing);
+    why.is_transient() || is_missing
 }
 
 /// A mirror may hold nothing, or an older copy of the same state.

@@ -100,7 +100,7 @@ pub fn migrate(
     if let Some(change) = stores_change(&from, to)? {
         return change.make(place, order, write);
     }
-    if !is_same_primary(&from, to) {
+    if !has_copy(&from, to) {
         forget_former(to, place)?;
     }
     let source = |place: &StackRef| {
@@ -165,20 +165,24 @@ pub fn migrate(
     Ok(moved)
 }
 
-fn is_same_primary(from: &StateSite, to: &StateSite) -> bool {
+/// Whether the new primary store has a copy already: as the primary one, or as the mirror, which takes its place then.
+fn has_copy(from: &StateSite, to: &StateSite) -> bool {
     match (from.stores(), to.stores()) {
-        (Some(from), Some(to)) => from.primary.identity() == to.primary.identity(),
+        (Some(from), Some(to)) => [Some(&from.primary), from.mirror.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|it| it.identity() == to.primary.identity()),
         _ => false,
     }
 }
 
-/// Another mirror or witness beside the same primary store, if that is what is wanted.
+/// Another mirror or witness, or the mirror in the place of the primary store, if that is what is wanted.
 fn stores_change<'a>(
     from: &'a StateSite,
     to: &'a StateSite,
 ) -> Result<Option<StoresChange<'a>>, OpsError> {
     let (Some(old), Some(new)) = (from.stores(), to.stores()) else { return Ok(None) };
-    if old == new || !is_same_primary(from, to) {
+    if old == new || !has_copy(from, to) {
         return Ok(None);
     }
     if from.encryption() != to.encryption() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::engine::state::codec::CodecError;
-use crate::engine::state::copies::CopiesError;
+use crate::engine::state::copies_error::CopiesError;
 use crate::engine::state::stores_record::StoreRole;
 use crate::engine::text::advice::{AdvisedCommand, in_world};
 use crate::engine::text::names::OverlayNames;
@@ -304,6 +304,10 @@ fn copies_advice(stack: &str, why: &CopiesError) -> String {
         CopiesError::NotAlone { silent: StoreRole::Primary, .. } => format!(
             "nothing was changed; run the command again when it answers. The mirror store goes on alone in a failover under the loss of the primary store's fault domain; {} lists them",
             AdvisedCommand::FailoverWhere { stack }
+        ),
+        CopiesError::KeptLost { domain, .. } => format!(
+            "nothing was changed; once it answers again, say so, and the two copies are compared: {}",
+            AdvisedCommand::Recovered { stack, fault_domain: domain }
         ),
         CopiesError::NothingToResolve => "nothing was changed".into(),
         CopiesError::NothingToSuspend => format!(

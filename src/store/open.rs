@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::engine::state::copies::{WritePermission, check_named};
+use crate::engine::state::copies::WritePermission;
+use crate::engine::state::copies_error::check_named;
 use crate::engine::state::stores_record::{ActiveStores, NamedStores, StoresRecord};
 use crate::store::backend::{Backend, PutCondition, PutOutcome, StoredObject};
 use crate::store::error::StoreError;

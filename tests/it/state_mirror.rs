@@ -2,10 +2,11 @@
 
 use crate::drill::{same, world as shown};
 use crate::harness::Home;
-use crate::state_stores::{TABLE, act_on, make_table, served};
+use crate::state_stores::{TABLE, act_on, delete_table, make_table, served};
 
 const HOME: &str = "eu-west-1";
 const AWAY: &str = "us-west-2";
+const THIRD: &str = "eu-central-1";
 
 const TINY: &str = "stack: tiny
 resources:
@@ -48,6 +49,9 @@ struct TwoStores {
     alone: String,
     both: String,
     primary: String,
+    mirror: String,
+    /// In a third region, which has no table yet.
+    third: String,
 }
 
 /// Serves a world with such a stack until the test ends.
@@ -78,7 +82,8 @@ fn in_two_stores(test: impl FnOnce(&Home, &TwoStores)) {
     let both = stack(&first);
     assert!(both.contains("\n  mirror: { dynamodb: { table: tiny-state,"), "{both}");
     second.stack("tiny", &both);
-    test(&world, &TwoStores { first, second, alone, both, primary });
+    let third = store(THIRD, &address);
+    test(&world, &TwoStores { first, second, alone, both, primary, mirror, third });
     serving.signal("TERM");
     serving.end().code(0).done();
 }
@@ -138,7 +143,7 @@ fn state_mirror_suspend_goes_on_without_it_until_resume() {
         first.run(&["state", "mirror", "resume", "tiny"]).code(5).done();
         // A checkout that names it must not go on in it, so it has to be told that it is none any more.
         let leave = ["state", "migrate", "tiny", "--to", primary, "--yes"];
-        first.run(&leave).code(3).says(&["no word can be left", "--abandon-mirror"]).done();
+        first.run(&leave).code(3).says(&["no word can be left", "--abandon"]).done();
         world.sandbox(&["sandbox", "heal"]).code(0).done();
         first.run(&["state", "mirror", "resume", "tiny"]).code(0).done();
         second.run(&["status", "tiny"]).code(0).shows(&["up to date"]).done();
@@ -148,9 +153,110 @@ fn state_mirror_suspend_goes_on_without_it_until_resume() {
         // Gone for good, by a person's word.
         world.sandbox(&["sandbox", "lose", "aws:us-west-2"]).code(0).done();
         first.run(&["state", "mirror", "suspend", "tiny"]).code(0).done();
-        first.run(&[&leave[..], &["--abandon-mirror"]].concat()).code(0).done();
+        first.run(&[&leave[..], &["--abandon"]].concat()).code(0).done();
         assert_eq!(stack(first), *alone);
         first.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+    });
+}
+
+/// The region of the primary store does not come back.
+#[test]
+fn state_migrate_makes_a_promoted_mirror_the_primary_store() {
+    in_two_stores(|world, TwoStores { first, second, mirror, third, .. }| {
+        world.sandbox(&["sandbox", "lose", "aws:eu-west-1", "linode:us-east"]).code(0).done();
+        second.run(&["failover", "tiny", "--to", "away", "--yes"]).code(0).done();
+        make_table(world, THIRD);
+        let stays = ["state", "migrate", "tiny", "--to", mirror, "--mirror", third, "--yes"];
+        second
+            .run(&stays)
+            .code(3)
+            .says(&["no word can be left in the primary store", "add `--abandon`"])
+            .done();
+        second.run(&[&stays[..], &["--abandon"]].concat()).code(0).done();
+        let file = stack(second);
+        assert!(
+            file.contains("region: us-west-2") && !file.contains("region: eu-west-1"),
+            "{file}"
+        );
+        second.run(&["status", "tiny"]).code(0).shows(&["up to date"]).done();
+        // Nothing of the stack is in that region any more.
+        let away = AWAY_OVERLAY.replace("'aws:eu-west-1', ", "");
+        for home in [first, second] {
+            home.overlay("tiny", "away", &away);
+        }
+        second.run(&["apply", "tiny", "--yes"]).code(0).done();
+
+        // Whoever has an older checkout is refused, now and when the region is back.
+        for heals in [false, true] {
+            if heals {
+                world.sandbox(&["sandbox", "heal"]).code(0).done();
+            }
+            let refused = first.run(&["apply", "tiny", "--yes"]).code(3);
+            refused.says(&["names other stores than the state records", "`git pull`"]).done();
+        }
+        first.stack("tiny", &file);
+        first.run(&["status", "tiny"]).code(0).shows(&["away", "up to date"]).done();
+        second.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+    });
+}
+
+/// The mirror and the primary store change places, while both are there.
+#[test]
+fn state_migrate_swaps_the_primary_store_and_its_mirror() {
+    in_two_stores(|world, TwoStores { first, primary, mirror, .. }| {
+        let swap = ["state", "migrate", "tiny", "--to", mirror, "--mirror", primary, "--yes"];
+        first.run(&swap).code(0).done();
+        first.run(&["status", "tiny"]).code(0).shows(&["up to date"]).done();
+        first.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+        // Its region is the mirror's now: plain runs wait for it, and a person suspends it.
+        world.sandbox(&["sandbox", "lose", "aws:eu-west-1"]).code(0).done();
+        first
+            .run(&["apply", "tiny", "--yes"])
+            .code(5)
+            .says(&["the mirror store cannot be reached"])
+            .done();
+        first.run(&["state", "mirror", "suspend", "tiny"]).code(0).done();
+        first.run(&["apply", "tiny", "--yes"]).code(0).done();
+    });
+}
+
+/// Its table is gone for good, and the state went on without it.
+#[test]
+fn apply_goes_on_in_the_mirror_where_the_former_table_is_missing() {
+    in_two_stores(|world, TwoStores { second, .. }| {
+        world.sandbox(&["sandbox", "lose", "aws:eu-west-1", "linode:us-east"]).code(0).done();
+        second.run(&["failover", "tiny", "--to", "away", "--yes"]).code(0).done();
+        world.sandbox(&["sandbox", "heal"]).code(0).done();
+        delete_table(world, HOME);
+        for domain in ["aws:eu-west-1", "linode:us-east"] {
+            second.run(&["recovered", "tiny", domain]).code(0).done();
+        }
+        second.run(&["apply", "tiny", "--yes"]).code(0).says(&["cannot be reached"]).done();
+        // An empty one takes its place, and is caught up.
+        make_table(world, HOME);
+        second.run(&["apply", "tiny", "--yes"]).code(0).done();
+        second.run(&["status", "tiny"]).code(0).shows(&["up to date"]).done();
+    });
+}
+
+/// What is left of a drill is cleaned up while the primary store is lost: the workspace goes on where its stack does.
+#[test]
+fn drill_cleanup_goes_on_in_a_promoted_mirror() {
+    in_two_stores(|world, TwoStores { first, second, .. }| {
+        for home in [first, second] {
+            home.overlay("tiny", "drill", DRILL_OVERLAY);
+        }
+        let mut running = first.start(&["drill", "tiny", "--to", "drill", "--yes"]);
+        assert!(running.until(|| shown(world).contains("tiny-eu-drill")));
+        running.kill();
+        world.sandbox(&["sandbox", "lose", "aws:eu-west-1"]).code(0).done();
+        let cleanup = ["drill", "tiny", "--to", "drill", "--cleanup", "--yes"];
+        second.run(&cleanup).code(5).says(&["the primary store cannot be reached"]).done();
+        second.run(&["failover", "tiny", "--to", "away", "--yes"]).code(0).done();
+        second.run(&cleanup).code(0).says(&["no resources remain"]).done();
+        assert!(!shown(world).contains("-drill"));
+        let suspend = ["state", "mirror", "suspend", "tiny@drill"];
+        second.run(&suspend).code(64).says(&["goes on where its stack does"]).done();
     });
 }
 
@@ -177,7 +283,7 @@ fn drill_that_was_killed_is_cleaned_up_from_another_machine() {
 /// Law 5: an old commit in CI acts on no half of the stores, whichever half it knows.
 #[test]
 fn layers_that_name_other_stores_are_refused() {
-    in_two_stores(|_, TwoStores { first, second, alone, both, primary }| {
+    in_two_stores(|_, TwoStores { first, second, alone, both, primary, .. }| {
         let commands =
             [&["plan", "tiny"][..], &["apply", "tiny", "--yes"], &["state", "list", "tiny"]];
         second.stack("tiny", alone);

@@ -60,6 +60,19 @@ pub(crate) fn make_table(world: &Home, region: &str) {
     panic!("the table never becomes active");
 }
 
+/// It is gone, with all that is in it.
+pub(crate) fn delete_table(world: &Home, region: &str) {
+    world.dynamodb(region, "DeleteTable", &json!({ "TableName": TABLE }));
+    for _ in 0..100 {
+        world.world.advance(Duration::from_secs(60)).unwrap();
+        let found = world.dynamodb(region, "ListTables", &json!({}));
+        if !found["TableNames"].as_array().unwrap().iter().any(|it| it == TABLE) {
+            return;
+        }
+    }
+    panic!("the table is never gone");
+}
+
 fn stack(home: &Home) -> String {
     std::fs::read_to_string(home.path("stacks/tiny/stack.yaml")).unwrap()
 }

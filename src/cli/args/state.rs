@@ -201,9 +201,9 @@ pub struct MigrateArgs {
     /// Third store, which decides whether one copy goes on without the other; left out: none
     #[arg(long, value_name = "STORE", requires = "mirror")]
     pub witness: Option<String>,
-    /// The former mirror is gone for good: do not leave word in it
+    /// The store that is left out is gone for good: do not leave word in it
     #[arg(long)]
-    pub abandon_mirror: bool,
+    pub abandon: bool,
     /// Encrypt it there, with the key in this variable of the environment
     #[arg(long, value_name = "VARIABLE", conflicts_with = "no_encrypt")]
     pub encrypt: Option<String>,

@@ -7,9 +7,11 @@ use crate::cli::commands::recorded::store;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
+use crate::engine::state::copies::OtherCopy;
 use crate::engine::state::stores_record::StoreRole;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::error::OpsError;
+use crate::ops::load::stack_ref::StackRef;
 use crate::store::lock_record::wall;
 use crate::store::state_store::StateStore;
 
@@ -19,6 +21,8 @@ fn in_two_stores(context: &CommandContext, args: &StateArgs) -> Result<StateStor
     if store.backend().has_mirror() {
         return Ok(store);
     }
+    // A stack file that nobody can read does not say that there is none.
+    store.backend().neighbors()?;
     Err(OpsError::input(
         format!("the state of {} has no mirror store", args.stack),
         "nothing was changed; `state migrate --mirror` gives it one",
@@ -28,6 +32,13 @@ fn in_two_stores(context: &CommandContext, args: &StateArgs) -> Result<StateStor
 /// `state mirror suspend` and `state mirror resume`.
 pub fn change(context: &CommandContext, change: &MirrorChange) -> Result<Exit, OpsError> {
     let (MirrorChange::Suspend(args) | MirrorChange::Resume(args)) = change;
+    let place = StackRef::find(&args.stack, &context.directory)?;
+    if place.instance.is_some() {
+        return Err(OpsError::usage(
+            format!("`{}` is a workspace, and goes on where its stack does", args.stack),
+            format!("name the stack, `{}`: its workspaces follow it", place.stack),
+        ));
+    }
     let store = in_two_stores(context, args)?;
     let (who, command) = (open::who(), &context.command);
     match change {
@@ -64,9 +75,17 @@ pub fn keep(
         return Ok(Exit::Refused);
     }
     store.keep_copy(role, &open::who(), &context.command, wall())?;
+    let other = role.other();
+    let is_seen = store.backend().standing().is_some_and(|it| it.other == OtherCopy::Same);
+    let aside = if is_seen {
+        format!("what only {other} had is under `discarded/` there")
+    } else {
+        format!(
+            "{other} does not answer: once it does, what only it has is kept under `discarded/` there"
+        )
+    };
     out::talk(&format!(
-        "the state goes on with the copy in {role}; what only {} had is under `discarded/` there, and operations that only it had begun are found out by the next plan",
-        role.other()
+        "the state goes on with the copy in {role}; {aside}. Operations that only it had begun are found out by the next plan"
     ));
     Ok(Exit::Done)
 }

@@ -114,7 +114,7 @@ pub fn run(
             format!("move them all: name the stack, `{}`", place.stack),
         ));
     }
-    let abandons_mirror = to.abandon_mirror;
+    let abandons_former = to.abandon;
     let target = wanted(&place, to)?;
     let file = place.file();
     let shown = place.shown(&file);
@@ -137,7 +137,7 @@ pub fn run(
         return Ok(Exit::Refused);
     }
     let (who, command, at) = (&open::who(), &context.command, wall());
-    let order = MigrationOrder { who, command, at, abandons_mirror };
+    let order = MigrationOrder { who, command, at, abandons_former };
     let moved = migrate(&place, &target, order, || {
         // Read again: somebody may have edited it meanwhile.
         let text = edited()?;

@@ -20,7 +20,7 @@ pub fn run(context: &CommandContext, args: &StateArgs) -> Result<Exit, OpsError>
     }
     let place = StackRef::find(&args.stack, &context.directory)?;
     let (who, command, at) = (&open::who(), &context.command, wall());
-    let order = MigrationOrder { who, command, at, abandons_mirror: false };
+    let order = MigrationOrder { who, command, at, abandons_former: false };
     let done = rekey(&place, order)?;
     for RekeyedState { name, objects, changed } in &done.states {
         out::talk(&format!(

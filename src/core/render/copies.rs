@@ -45,6 +45,9 @@ pub fn note(standing: &CopyStanding) -> Option<String> {
     let (believed, other) = (standing.believed, standing.believed.other());
     let alone = why_alone(standing);
     Some(match (&standing.other, alone) {
+        (OtherCopy::Same, None) if standing.is_witness_silent => {
+            "the witness of the state's stores cannot be reached: until it answers, the state goes on in both stores or not at all".into()
+        }
         (OtherCopy::Same, None) => return None,
         (OtherCopy::Unreachable(why), None) => format!(
             "{other} of the state cannot be reached, and nobody declared it lost: {why}; what is shown is from {believed} alone, and may be older than what the other one has"
@@ -104,7 +107,9 @@ mod tests {
         ];
         let told = rows.map(|(other, reason)| {
             let record = reason.map(record);
-            let standing = CopyStanding { believed: StoreRole::Mirror, other, record };
+            let is_witness_silent = false;
+            let standing =
+                CopyStanding { believed: StoreRole::Mirror, other, record, is_witness_silent };
             let unseen = if standing.is_unseen() { " (5)" } else { "" };
             format!(
                 "{}{unseen}\n    {}",

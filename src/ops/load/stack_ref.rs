@@ -11,7 +11,7 @@ use crate::store::error::StoreError;
 use crate::store::state_store::StateStore;
 
 /// A stack as it was named on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StackRef {
     pub root: PathBuf,
     pub stack: String,

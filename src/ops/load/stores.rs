@@ -261,7 +261,10 @@ fn stores_described(stores: &DeclaredStores, standing: Option<&CopyStanding>) ->
     };
     let mirror = stores.mirror.as_ref();
     let mirror = mirror.map(|it| format!(", mirror {}", told(StoreRole::Mirror, it)));
-    let witness = stores.witness.as_ref().map(|it| format!(", witness {}", it.name()));
+    let is_silent = standing.is_some_and(|it| it.is_witness_silent);
+    let silent = if is_silent { ": cannot be reached" } else { "" };
+    let witness = stores.witness.as_ref();
+    let witness = witness.map(|it| format!(", witness {}{silent}", it.name()));
     let more = [mirror, witness].map(Option::unwrap_or_default).concat();
     told(StoreRole::Primary, &stores.primary) + &more
 }

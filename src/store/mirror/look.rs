@@ -45,6 +45,8 @@ pub struct MirrorStores {
 pub struct LookMemory {
     /// One was waited for in vain: the next look does not wait again.
     gave_up: Mutex<Option<Instant>>,
+    /// When neither store answered, and why not: the same command does not wait for both again.
+    silent: Mutex<Option<(Instant, [String; 2])>>,
     /// Why the copies are damaged, where that is not seen by a look at their ends.
     damage: Mutex<[Option<String>; 2]>,
 }
@@ -93,6 +95,9 @@ impl MirrorStores {
     /// silent.
     pub fn look(&self, lost: &[String]) -> Result<MirrorLook, StoreError> {
         let is_lost = |role| lost.contains(&self.domains[index(role)]);
+        if let Some(look) = self.silent_look() {
+            return Ok(look);
+        }
         let (send, receive) = channel();
         let asked = StoreRole::BOTH.map(|role| !is_lost(role));
         for role in StoreRole::BOTH.into_iter().filter(|it| asked[index(*it)]) {
@@ -106,6 +111,25 @@ impl MirrorStores {
         let mut arrived = StoreAnswers::default();
         let was_declared = self.receive(&receive, &mut arrived)?;
         self.seen(arrived, |role| is_lost(role) || role == StoreRole::Primary && was_declared)
+    }
+
+    fn silent(&self) -> MutexGuard<'_, Option<(Instant, [String; 2])>> {
+        self.memory.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was seen a moment ago, where that was nothing.
+    fn silent_look(&self) -> Option<MirrorLook> {
+        let (at, [primary, mirror]) = self.silent().clone()?;
+        if at.elapsed() > REMEMBERED_FOR {
+            return None;
+        }
+        let [primary, mirror] = [primary, mirror].map(CopySight::Unreachable);
+        let witness = match self.witness {
+            Some(_) => WitnessSight::Unreachable,
+            None => WitnessSight::None,
+        };
+        let sight = CopiesSight { primary, mirror, relation: CopyRelation::Same, witness };
+        Some(MirrorLook { sight, copies: [None, None], witness: None })
     }
 
     fn ask(&self, send: &Sender<StoreAnswer>, ask: impl FnOnce() -> StoreAnswer + Send + 'static) {
@@ -218,6 +242,7 @@ impl MirrorStores {
         arrived: StoreAnswers,
         is_lost: impl Fn(StoreRole) -> bool,
     ) -> Result<MirrorLook, StoreError> {
+        let is_left = StoreRole::BOTH.map(|role| arrived.went_on_in(role.other()));
         let StoreAnswers { copies: [primary, mirror], witness } = arrived;
         let told = |role, read: Option<Result<CopyContents, StoreError>>| {
             if is_lost(role) {
@@ -229,7 +254,7 @@ impl MirrorStores {
                     let why = format!("{store} did not answer while the other one did");
                     Ok((CopySight::Unreachable(why), None))
                 }
-                Some(Err(why)) if is_silence(&why) => {
+                Some(Err(why)) if is_silence(&why) || is_left[index(role)] && is_missing(&why) => {
                     Ok((CopySight::Unreachable(why.to_string()), None))
                 }
                 Some(Err(why)) => Err(why),
@@ -254,9 +279,29 @@ impl MirrorStores {
             (Some(_), Some(Err(why))) if !is_silence(&why) => return Err(why),
             (Some(_), _) => (WitnessSight::Unreachable, None),
         };
+        if !self.is_one_by_one()
+            && let (CopySight::Unreachable(one), CopySight::Unreachable(other)) =
+                (&primary, &mirror)
+        {
+            *self.silent() = Some((Instant::now(), [one.clone(), other.clone()]));
+        }
         let sight = CopiesSight { primary, mirror, relation, witness };
         Ok(MirrorLook { sight, copies: [primary_copy, mirror_copy], witness: read })
     }
+}
+
+impl StoreAnswers {
+    /// Whether the state went on alone in this store, as it says itself.
+    fn went_on_in(&self, role: StoreRole) -> bool {
+        let Some(Ok(copy)) = &self.copies[index(role)] else { return false };
+        let active = copy.record.record.as_ref().map(|it| &it.active);
+        matches!(active, Some(ActiveStores::Alone { role: alone, .. }) if *alone == role)
+    }
+}
+
+/// Whether the bucket or the table is gone: nothing is missed there once the state went on without it.
+fn is_missing(why: &StoreError) -> bool {
+    matches!(why, StoreError::Remote(it) if it.fault == RemoteFault::Missing)
 }
 
 /// Law 1: whether nobody answered. Who says that there are too many requests is there.

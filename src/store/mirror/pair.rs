@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::engine::state::copies::{
-    CopiesError, CopySight, CopyStanding, OtherCopy, WritePermission, WriteTarget,
+    CopySight, CopyStanding, OtherCopy, WitnessSight, WritePermission, WriteTarget,
 };
+use crate::engine::state::copies_error::CopiesError;
 use crate::engine::state::stores_record::{ActiveStores, StoreRole};
 use crate::store::backend::{
     Backend, ClaimOutcome, ObjectVersion, PutCondition, PutOutcome, StoredObject,
@@ -72,6 +73,11 @@ impl MirroredBackend {
 
     fn permission(&self) -> WritePermission {
         self.permission.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It was of one lease, which is over, or was refused.
+    fn forget_permission(&self) {
+        *self.permission.lock().unwrap_or_else(PoisonError::into_inner) = WritePermission::Ordinary;
     }
 
     fn view(&self) -> Result<View, StoreError> {
@@ -160,6 +166,7 @@ impl MirroredBackend {
                     believed: *role,
                     other: OtherCopy::Forked,
                     record: sight.record().cloned(),
+                    is_witness_silent: sight.witness == WitnessSight::Unreachable,
                 });
                 (standing, *role, vec![*role])
             }
@@ -403,8 +410,9 @@ impl Backend for MirroredBackend {
 
     fn check_fit(&self, permission: &WritePermission) -> Result<(), StoreError> {
         *self.permission.lock().unwrap_or_else(PoisonError::into_inner) = permission.clone();
-        let (look, allowed) = self.look_to_write()?;
-        let (view, _) = self.write_view(&look, &allowed)?;
+        let view =
+            self.look_to_write().and_then(|(look, allowed)| self.write_view(&look, &allowed));
+        let (view, _) = view.inspect_err(|_| self.forget_permission())?;
         for role in &view.writes {
             self.side(*role).check_fit(permission)?;
         }
@@ -450,7 +458,7 @@ impl Backend for MirroredBackend {
         if let Some(view) = &mut *self.kept_view() {
             view.is_held = false;
         }
-        *self.permission.lock().unwrap_or_else(PoisonError::into_inner) = WritePermission::Ordinary;
+        self.forget_permission();
     }
 
     fn is_concurrent(&self) -> bool {

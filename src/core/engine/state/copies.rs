@@ -4,6 +4,7 @@
 //! so a copy that did not go on is known as such by whoever sees the other one, and two that both went on are told apart from one
 //! that is merely behind.
 
+use crate::engine::state::copies_error::{CopiesError, check_named};
 use crate::engine::state::stores_record::{
     ActiveStores, AloneReason, NamedStores, StoreRole, StoresRecord,
 };
@@ -138,6 +139,8 @@ pub struct CopyStanding {
     pub other: OtherCopy,
     /// What the stores record, unless nothing was recorded yet.
     pub record: Option<StoresRecord>,
+    /// There is a witness, and it did not answer.
+    pub is_witness_silent: bool,
 }
 
 impl CopyStanding {
@@ -186,64 +189,6 @@ pub enum WriteTarget {
     Both { returns: bool },
     /// To one, which is recorded first where it is new.
     Alone { role: StoreRole, new: Option<AloneReason> },
-}
-
-/// Why copies are not believed, or not written to.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CopiesError {
-    #[error(
-        "the state went on in both of its stores, each without the other: {primary} and {mirror}"
-    )]
-    Diverged { primary: String, mirror: String },
-    #[error(
-        "the stack file names other stores than the state records (generation {generation}): it names {declared}, and the state is in {recorded}"
-    )]
-    Renamed { declared: Box<NamedStores>, recorded: Box<NamedStores>, generation: u64 },
-    /// Only the copy that went on no more can be read.
-    #[error("the state went on in {role}, which cannot be read: {why}")]
-    Superseded { role: StoreRole, why: String },
-    #[error("no store of the state can be read: {primary}; {mirror}")]
-    NoneReadable {
-        primary: String,
-        mirror: String,
-        /// One that answers, but is damaged.
-        damaged: Option<StoreRole>,
-    },
-    #[error("{silent} cannot be reached, and nothing is written to {} alone: {why}", silent.other())]
-    NotAlone { silent: StoreRole, why: String, is_witness_silent: bool },
-    #[error("neither copy of the state is intact: {primary}; {mirror}")]
-    BothDamaged { primary: String, mirror: String },
-    #[error("the copy in {role} is damaged: {why}")]
-    CopyDamaged { role: StoreRole, why: String },
-    /// What it records of all stores cannot be read, and nobody else says that the state did not go on in it alone.
-    #[error("it cannot be told whether the state went on in {role} alone: {why}")]
-    Unknowable { role: StoreRole, why: String },
-    #[error("there is nothing to resolve: the copies of the state do not contradict each other")]
-    NothingToResolve,
-    #[error("there is nothing to suspend: the state went on in the mirror store")]
-    NothingToSuspend,
-}
-
-impl CopiesError {
-    /// Whether a store that answers would change it.
-    pub fn is_silence(&self) -> bool {
-        matches!(self, Self::Superseded { .. } | Self::NoneReadable { .. } | Self::NotAlone { .. })
-    }
-}
-
-/// Law 5: whether the stores that somebody names are those that the state records.
-pub fn check_named(
-    declared: &NamedStores,
-    record: Option<&StoresRecord>,
-) -> Result<(), CopiesError> {
-    match record.filter(|it| it.named != *declared) {
-        None => Ok(()),
-        Some(record) => Err(CopiesError::Renamed {
-            declared: Box::new(declared.clone()),
-            recorded: Box::new(record.named.clone()),
-            generation: record.generation,
-        }),
-    }
 }
 
 impl CopiesSight {
@@ -328,7 +273,8 @@ impl CopiesSight {
                 CopyRelation::Ahead(_) | CopyRelation::Forked => OtherCopy::Forked,
             },
         };
-        Ok(CopyStanding { believed, other, record: record.cloned() })
+        let is_witness_silent = self.witness == WitnessSight::Unreachable;
+        Ok(CopyStanding { believed, other, record: record.cloned(), is_witness_silent })
     }
 
     fn believed(&self, record: Option<&StoresRecord>) -> Result<StoreRole, CopiesError> {
@@ -514,6 +460,9 @@ impl CopiesSight {
     fn kept(&self, declared: &NamedStores, role: StoreRole) -> Result<WriteTarget, CopiesError> {
         check_named(declared, self.record())?;
         let (one, other) = (self.of(role), self.of(role.other()));
+        if let CopySight::Lost(domain) = one {
+            return Err(CopiesError::KeptLost { role, domain: domain.clone() });
+        }
         let is_restorable = one.is_damaged() && (!other.is_seen() || self.has_one_copy());
         if !one.is_seen() && !is_restorable {
             let why = one.silence();
@@ -641,6 +590,7 @@ mod tests {
             CopiesError::Superseded { .. } => "superseded",
             CopiesError::NoneReadable { .. } => "nothing readable",
             CopiesError::NotAlone { .. } => "not alone",
+            CopiesError::KeptLost { .. } => "declared lost",
             CopiesError::BothDamaged { .. } => "both damaged",
             CopiesError::CopyDamaged { .. } => "damaged",
             CopiesError::Unknowable { .. } => "cannot be told",
@@ -735,11 +685,11 @@ mirror unreachable: reader: primary, other silent (5)
 primary unreachable: reader: mirror, other silent (5)
     not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 primary lost: reader: mirror, other lost
-    not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
 both unreachable: reader: nothing readable (5)
     nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | superseded (5) | old commit: nothing readable (5)
 promoted, primary lost: reader: mirror, other lost
-    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
 promoted, primary unreachable: reader: mirror, other silent (5)
     mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
@@ -801,11 +751,11 @@ mirror unreachable: reader: primary, other silent (5)
 primary unreachable: reader: mirror, other silent (5)
     mirror two of three | mirror promotes | mirror two of three | not alone (5) | mirror two of three | superseded (5) | mirror keeps | old commit: other stores (3)
 primary lost: reader: mirror, other lost
-    mirror two of three | mirror promotes | mirror two of three | not alone (5) | mirror two of three | superseded (5) | mirror keeps | old commit: other stores (3)
+    mirror two of three | mirror promotes | mirror two of three | not alone (5) | mirror two of three | declared lost (3) | mirror keeps | old commit: other stores (3)
 both unreachable: reader: nothing readable (5)
     nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | superseded (5) | old commit: other stores (3)
 promoted, primary lost: reader: mirror, other lost
-    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
 promoted, primary unreachable: reader: mirror, other silent (5)
     mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
@@ -863,7 +813,7 @@ mirror unreachable: reader: primary, other silent (5)
 primary unreachable: reader: mirror, other silent (5)
     not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 primary lost: reader: mirror, other lost
-    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
     not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 "#);

@@ -8,6 +8,7 @@ pub mod journal;
 pub mod codec;
 pub mod chain;
 pub mod stores_record;
+pub mod copies_error;
 pub mod copies;
 pub mod run_log;
 pub mod document;

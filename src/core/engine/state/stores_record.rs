@@ -78,6 +78,17 @@ pub enum ActiveStores {
 }
 
 impl ActiveStores {
+    /// The same once this store is called the primary one, and the other one the mirror.
+    #[must_use]
+    pub fn called_from(&self, primary: StoreRole) -> Self {
+        match self {
+            Self::Alone { role, reason, after } if primary == StoreRole::Mirror => {
+                Self::Alone { role: role.other(), reason: reason.clone(), after: *after }
+            }
+            same => same.clone(),
+        }
+    }
+
     /// Whether somebody suspended the mirror.
     pub fn is_suspended(&self) -> bool {
         matches!(self, Self::Alone { reason: AloneReason::Suspended, .. })

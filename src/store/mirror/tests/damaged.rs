@@ -1,7 +1,8 @@
 //! Copies that are damaged: the one that is whole is believed and replaces the other one, unless that may have gone on alone.
 
 use crate::engine::state::chain::decode_head;
-use crate::engine::state::copies::{CopiesError, OtherCopy};
+use crate::engine::state::copies::OtherCopy;
+use crate::engine::state::copies_error::CopiesError;
 use crate::engine::state::stores_record::StoreRole;
 use crate::store::backend::{Backend, PutCondition};
 use crate::store::error::StoreError;

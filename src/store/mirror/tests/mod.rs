@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::state::chain::decode_head;
-use crate::engine::state::copies::{CopiesError, OtherCopy};
+use crate::engine::state::copies::OtherCopy;
+use crate::engine::state::copies_error::CopiesError;
 use crate::engine::state::record::State;
 use crate::engine::state::stores_record::{ActiveStores, NamedStores, StoreRole, StoresRecord};
 use crate::store::backend::Backend;
