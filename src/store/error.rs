@@ -106,7 +106,7 @@ pub enum StoreError {
     #[error("the state in {} is inconsistent: {}", folder.display(), wrong.join("; "))]
     Integrity { folder: PathBuf, wrong: Vec<String> },
     #[error("{} has the highest possible epoch, so no new lease can be taken", file.display())]
-    LastEpoch { file: PathBuf },
+    EpochsExhausted { file: PathBuf },
     #[error("{} cannot be read: {why}", file.display())]
     Memory { file: PathBuf, why: String },
     #[error("the state is no longer in {}: {by} moved it to {to}", folder.display())]
@@ -235,7 +235,7 @@ impl StoreError {
                 "nothing was changed: a checkout would replace the newest state with an old one, and every clone contains its key. Remove it from git, keeping the files: `git -C '{}' rm -r -q --cached -- '{folder}'`, and add the line `/state/*` to .gitignore",
                 repository.display()
             ),
-            Self::LastEpoch { file } => {
+            Self::EpochsExhausted { file } => {
                 let folder = file.parent().and_then(Path::parent).unwrap_or(file);
                 format!(
                     "the lease epoch counter is exhausted, so lifeboat did not write this file; nothing was changed. Do not remove it while another process may write: when lifeboat runs nowhere, move {} away",

@@ -77,6 +77,14 @@ impl Default for LeaseTimes {
     }
 }
 
+impl LeaseTimes {
+    /// How long a call that changes something may take at most: half a lease, less what the last confirmed heartbeat is old when it
+    /// leaves. Who takes the lease from a silent holder waits as long before it looks what became of such a call.
+    pub fn call_deadline(self) -> Duration {
+        self.lease / 2
+    }
+}
+
 /// Told once, when the lease ends before its time.
 type Listener = Box<dyn FnOnce(&LeaseEnd) + Send>;
 
@@ -180,7 +188,12 @@ impl LeaseGuard {
     }
 
     fn is_young(&self) -> bool {
-        self.age() < self.times.lease / 2
+        self.age() < self.times.call_deadline()
+    }
+
+    /// How long a call that leaves now may take.
+    pub fn time_left(&self) -> Duration {
+        self.times.call_deadline().saturating_sub(self.age())
     }
 
     /// Tries again while the store cannot be reached, up to a limit.

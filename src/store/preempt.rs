@@ -12,7 +12,7 @@ use crate::store::lease::{Lease, Preempted};
 use crate::store::lock_record::{
     HeartbeatWatch, HolderStanding, LockRecord, LockRecords, StopRequest, SwitchIntent, wall,
 };
-use crate::store::state_store::{CLAIMS_MAX, Claimant, StateStore, grip};
+use crate::store::state_store::{CLAIMS_MAX, Claimant, LastEpoch, StateStore, grip};
 
 /// How many holders, one after another, a preempting command asks to stop. A guess: more than five in a row are not people
 /// but a script that starts over each time, and that has to be stopped first.
@@ -125,6 +125,8 @@ impl StateStore {
                 self.backend().check_fit(&permission)?;
             }
             let (after, preempted) = turn.wait_until_free(self, claimant)?;
+            let is_silent = preempted.as_ref().is_some_and(|it| !it.has_answered);
+            let after = LastEpoch { epoch: after, is_silent };
             let leased = self.claim(claimant, after, preempted, Self::believed_now)?;
             if let Some((mut lease, state)) = leased {
                 if state.is_some() && lease.preempted.is_some() {

@@ -62,7 +62,7 @@ impl StateStore {
             let (_, entries) = store.log().entries()?;
             last = last.max(last_number(&entries)).max(state.sequence);
             if is_there {
-                aside = store.log().set_aside(after + 1)?;
+                aside = store.log().set_aside(after.epoch + 1)?;
             }
             let end = store.log().restart(last)?;
             let numbered = State {

@@ -119,7 +119,7 @@ impl StateStore {
         let leased = self.claim(who, after, None, |store| {
             let nothing = || StoreError::NothingWhole { folder: store.folder().to_owned() };
             let newest = store.restorable()?.ok_or_else(nothing)?;
-            aside = store.log().set_aside(after + 1)?;
+            aside = store.log().set_aside(after.epoch + 1)?;
             let end = store.log().restart(newest.last)?;
             Ok(Some(LoadedState { state: Some(newest.continued(who)), end }))
         })?;

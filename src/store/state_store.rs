@@ -68,6 +68,15 @@ pub struct LeaseStatus {
     pub asked_by: Option<String>,
 }
 
+/// The last epoch, under which nobody acts any more.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LastEpoch {
+    /// 0 before the first lease.
+    pub epoch: u64,
+    /// Its holder has been silent for a whole lease; otherwise it gave the lease back, or its process is gone.
+    pub is_silent: bool,
+}
+
 /// Who wants a lease.
 #[derive(Clone, Copy)]
 pub(super) struct Claimant<'a> {
@@ -317,22 +326,26 @@ impl StateStore {
     }
 
     /// The last epoch, once nobody acts under it; `Held` if somebody does.
-    pub(super) fn free_after(&self, tell: &mut dyn FnMut(&LockRecord)) -> Result<u64, StoreError> {
+    pub(super) fn free_after(
+        &self,
+        tell: &mut dyn FnMut(&LockRecord),
+    ) -> Result<LastEpoch, StoreError> {
         let claims = self.claims();
         let mut watch = HeartbeatWatch::default();
         let mut told = None;
         loop {
-            let Some(newest) = claims.newest()? else { return Ok(0) };
+            let Some(newest) = claims.newest()? else { return Ok(LastEpoch::default()) };
             let epoch = newest.epoch;
+            let free = |is_silent| Ok(LastEpoch { epoch, is_silent });
             let held = || self.held(newest.holder(), grip(&newest));
             let beat = match claims.standing(&newest)? {
-                HolderStanding::Gone => return Ok(epoch),
+                HolderStanding::Gone => return free(false),
                 HolderStanding::Alive => return Err(held()),
                 HolderStanding::Untold(beat) => beat,
             };
             match watch.unchanged_for(epoch, beat, self.clock.now()) {
                 None => return Err(held()),
-                Some(silent) if silent >= self.times.lease => return Ok(epoch),
+                Some(silent) if silent >= self.times.lease => return free(true),
                 Some(_) => {
                     if told.replace(epoch) != Some(epoch) {
                         tell(&newest);
@@ -352,14 +365,14 @@ impl StateStore {
     pub(super) fn claim(
         &self,
         who: Claimant<'_>,
-        after: u64,
+        after: LastEpoch,
         preempted: Option<Preempted>,
         mut read: impl FnMut(&Self) -> Result<Option<LoadedState>, StoreError>,
     ) -> Result<Option<(Lease, Option<State>)>, StoreError> {
         self.backend.ensure_prefix(&KeyPrefix::ROOT)?;
         let claims = self.claims();
-        let last = || StoreError::LastEpoch { file: claims.claim_place(after) };
-        let mut epoch = after.checked_add(1).ok_or_else(last)?;
+        let last = || StoreError::EpochsExhausted { file: claims.claim_place(after.epoch) };
+        let mut epoch = after.epoch.checked_add(1).ok_or_else(last)?;
         loop {
             let Claimant { owner, command, aim, at } = who;
             let claim = LockRecord {
@@ -391,6 +404,15 @@ impl StateStore {
             if let Some(known) = state.map(|it| it.epoch).filter(|it| *it >= epoch) {
                 epoch = self.behind(known)?;
                 continue;
+            }
+            if after.is_silent && state.is_some_and(|it| !it.pending.is_empty()) {
+                // What it had begun is found out by reading, and not before its last call can have ended.
+                let within = self.times.call_deadline();
+                tracing::warn!(
+                    ?within,
+                    "waits for calls of the silent holder that may be in flight"
+                );
+                self.clock.sleep(within);
             }
             let (sequence, serial) = state.map_or((0, 0), |it| (it.sequence, it.serial));
             // Before the heartbeats of earlier holders go, which say it as well.

@@ -84,6 +84,19 @@ async fn attempt(
     }
 }
 
+/// Law 4: a call ends while the lease is ours for certain. One that takes longer may be carried out all the same.
+async fn in_time(
+    left: Duration,
+    kind: &str,
+    call: impl Future<Output = Result<Created, ProviderError>>,
+) -> Result<Created, ProviderError> {
+    tokio::time::timeout(left, call).await.unwrap_or_else(|_| {
+        let left = left.as_secs();
+        let words = format!("no answer within the {left} s that were left of half a lease");
+        Err(ProviderError::new(ErrorClass::UnknownOutcome, kind, words))
+    })
+}
+
 /// As long as the slowest of what is changed may take.
 fn patience(kind: &Kind, call: &Attempt<'_>) -> RetryPolicy {
     let Attempt::Update { changed, .. } = call else { return CHANGING };
@@ -108,7 +121,8 @@ async fn with_policy(
     let (clock, call) = (&*hands.session.clock, &call);
     with_retry_by(clock, patience(&job.kind, call), (Undone::of_cloud, class), &told, |_| async {
         hands.fenced().await?;
-        Ok(attempt(hands, job, call).await?)
+        let left = hands.pulse.time_left();
+        Ok(in_time(left, &job.kind.kind, attempt(hands, job, call)).await?)
     })
     .await
 }
@@ -375,5 +389,22 @@ pub fn went(record: &Record, deposed: bool) -> StepOutcome {
         StepOutcome::Recorded(Box::new(Record { deposed: None, ..record.clone() }))
     } else {
         StepOutcome::Removed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::in_time;
+    use crate::engine::retry::ErrorClass;
+
+    #[tokio::test]
+    async fn in_time_gives_a_call_up_when_the_lease_is_no_longer_certain() {
+        let call = std::future::pending();
+        let why = in_time(Duration::ZERO, "linode.domain", call).await.unwrap_err();
+        // It may have been carried out: it is looked for, and not blindly repeated.
+        assert_eq!(why.fault, ErrorClass::UnknownOutcome);
+        assert!(why.to_string().contains("no answer within the 0 s that were left"), "{why}");
     }
 }

@@ -21,8 +21,8 @@ use std::time::Duration;
 use crate::engine::recovery::report::phases::RunSpan;
 use crate::engine::recovery::report::summary::{RecoveryObjectives, SwitchKind, SwitchReport};
 use crate::engine::state::journal::{JournalEntry, replay};
-use crate::engine::state::record::State;
-use crate::engine::value::LineageKey;
+use crate::engine::state::record::{MutatingCall, PendingOperation, State};
+use crate::engine::value::{Attributes, LineageKey};
 use crate::store::error::{HeldBy, LeaseEnd, StoreError};
 use crate::store::folder::machine;
 use crate::store::keep_alive::LeaseTimes;
@@ -276,6 +276,47 @@ fn lease_is_held_by_one_of_ten_at_a_time() {
     let epochs = epochs.into_inner().unwrap();
     assert!(epochs.is_sorted_by(|a, b| a < b), "{epochs:?}");
     assert_eq!(store.load().unwrap().unwrap().bound.len(), 10 * TURNS, "nothing was lost");
+}
+
+/// A call of a holder that has gone silent may end only now: what it had begun is not looked at before that.
+#[test]
+fn lease_after_a_silent_holder_waits_for_the_calls_that_it_has_begun() {
+    for has_begun in [false, true] {
+        let (_folder, store) = shop(LIVELY);
+        let mut lease = take(&store, "ann");
+        if has_begun {
+            lease.append(&[pending()]).unwrap();
+        }
+        drop(lease);
+        leave(&store, "elsewhere", Heartbeat::plain(wall(), false));
+        for switches in [false, true] {
+            let clock = Arc::new(VirtualClock::default());
+            let silent = store.clone().with_clock(Arc::clone(&clock) as Arc<dyn LeaseClock>);
+            leave(&store, "elsewhere", Heartbeat::plain(wall(), false));
+            if switches {
+                drop(switch(&silent, "bob", "eu").unwrap());
+            } else {
+                drop(take(&silent, "bob"));
+            }
+            let waited = clock.now().saturating_sub(LIVELY.lease);
+            let is_longer = waited >= LIVELY.call_deadline();
+            assert_eq!(is_longer, has_begun, "{switches}: {:?}", clock.now());
+        }
+    }
+}
+
+fn pending() -> JournalEntry {
+    JournalEntry::Pending(PendingOperation {
+        step: 0,
+        address: "zone".parse().unwrap(),
+        kind: "linode.domain".into(),
+        call: MutatingCall::Create,
+        attributes: Attributes::new(),
+        needs: Vec::new(),
+        alike: Vec::new(),
+        mark: None,
+        at: 0,
+    })
 }
 
 /// What a holder leaves behind that was killed, or runs where the lock does not reach.
