@@ -1,6 +1,7 @@
 //! Carries a plan out: step after step, under the lease, journaled.
 
 pub mod watched_resources;
+pub mod shared_look;
 pub mod step_inputs;
 pub mod mutations;
 pub mod waits;

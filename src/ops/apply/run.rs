@@ -21,6 +21,7 @@ use crate::ops::apply::append_entries::append;
 use crate::ops::apply::executor::Executor;
 use crate::ops::apply::finish::{RunRequest, RunResult, record_metadata_updates};
 use crate::ops::apply::mutations::take_outputs;
+use crate::ops::apply::shared_look::SharedLook;
 use crate::ops::apply::step_inputs::{
     DurableEntries, JournalWriter, PendingWrite, Progress, StepContext, TaskGround,
 };
@@ -64,6 +65,7 @@ pub async fn apply(
     let hands = StepContext {
         session: session_of,
         pen: pen.clone(),
+        look: SharedLook::at(Arc::clone(&pulse_of)),
         pulse: pulse_of,
         tell,
         pace: order.pace,

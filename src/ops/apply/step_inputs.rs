@@ -18,6 +18,7 @@ use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome};
 use crate::engine::state::record::{Phase, Record};
 use crate::engine::value::Attributes;
+use crate::ops::apply::shared_look::SharedLook;
 use crate::ops::apply::watched_resources::{ServingBackends, WatchedResource};
 use crate::ops::load::session::Session;
 use crate::ops::tasks::approval::Approvals;
@@ -201,18 +202,18 @@ pub struct TaskGround {
 pub struct StepContext {
     pub session: Arc<Session>,
     pub pen: JournalWriter,
-    /// Says whether a call may still leave.
+    /// Says whether the lease is over.
     pub pulse: Arc<LeaseGuard>,
+    /// Says whether a call may still leave.
+    pub look: SharedLook,
     pub tell: Arc<dyn Fn(Progress) + Send + Sync>,
     pub pace: Pacing,
     pub ground: TaskGround,
 }
 
 impl StepContext {
-    /// Whether a mutating call may leave now. Asked on a thread of its own: the store may be far away, or not answer for a while.
+    /// Whether a mutating call may leave now.
     pub async fn fenced(&self) -> Result<(), LeaseEnd> {
-        let guard = Arc::clone(&self.pulse);
-        let asked = tokio::task::spawn_blocking(move || guard.ensure_fenced()).await;
-        asked.unwrap_or_else(|_| Err(LeaseEnd::Lost { why: "the look at it was given up".into() }))
+        self.look.fenced().await
     }
 }

@@ -25,6 +25,7 @@ use crate::engine::value::{Attributes, LineageKey, Value};
 use crate::ops::apply::execute_step::execute_step;
 use crate::ops::apply::finish::{RunRequest, RunResult};
 use crate::ops::apply::run::apply;
+use crate::ops::apply::shared_look::SharedLook;
 use crate::ops::apply::step_inputs::{
     DurableEntries, JournalWriter, PendingWrite, Progress, StepContext, StepDone, StepInputs,
     StepWait, TaskGround,
@@ -201,7 +202,8 @@ impl Stage {
             approvals: Approvals::new(Arc::clone(self.session.store(&self.place()).backend())),
             stop: watch::channel(None).1,
         };
-        Arc::new(StepContext { session, pen, pulse, tell, pace, ground })
+        let look = SharedLook::at(Arc::clone(&pulse));
+        Arc::new(StepContext { session, pen, pulse, look, tell, pace, ground })
     }
 
     /// What a step of the stack's name needs.
