@@ -138,17 +138,6 @@ pub trait Backend: fmt::Debug + Send + Sync {
         Ok(self.read(key)?.map(|it| it.version))
     }
 
-    /// Those of [`Backend::list`] that come behind a key in their order: a store need not tell the others.
-    fn list_after(
-        &self,
-        prefix: &KeyPrefix,
-        after: &StoreKey,
-    ) -> Result<Vec<StoreKey>, StoreError> {
-        let mut keys = self.list(prefix)?;
-        keys.retain(|it| it > after);
-        Ok(keys)
-    }
-
     /// What is under these keys, in their order, some of it read at once.
     fn get_all(&self, keys: &[StoreKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         if !self.is_concurrent() {

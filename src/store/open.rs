@@ -66,14 +66,6 @@ impl Backend for TriedStore {
         self.inner.get(key)
     }
 
-    fn list_after(
-        &self,
-        prefix: &KeyPrefix,
-        after: &StoreKey,
-    ) -> Result<Vec<StoreKey>, StoreError> {
-        self.inner.list_after(prefix, after)
-    }
-
     fn get_all(&self, keys: &[StoreKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         self.inner.get_all(keys)
     }

@@ -56,8 +56,8 @@ impl SealedBackend {
     }
 
     /// With these keys, whatever the environment holds.
-    #[cfg(test)]
-    pub(crate) fn with_keys(self, keys: KeyRing) -> Self {
+    #[must_use]
+    pub fn with_keys(self, keys: KeyRing) -> Self {
         Self { keys: OnceLock::from(Ok(keys)), ..self }
     }
 
@@ -171,15 +171,6 @@ impl Backend for SealedBackend {
 
     fn version(&self, key: &StoreKey) -> Result<Option<ObjectVersion>, StoreError> {
         self.inner.version(&inside(key))
-    }
-
-    fn list_after(
-        &self,
-        prefix: &KeyPrefix,
-        after: &StoreKey,
-    ) -> Result<Vec<StoreKey>, StoreError> {
-        let keys = self.inner.list_after(&prefix.within(&SEALED), &inside(after))?;
-        Ok(keys.iter().map(outside(prefix)).collect())
     }
 
     fn get_all(&self, keys: &[StoreKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {

@@ -12,11 +12,16 @@ mod errors;
 #[path = "../../../src/store/tests/rules.rs"]
 mod rules;
 
+use std::sync::Arc;
+
 use lifeboat::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome};
 use lifeboat::store::error::StoreError;
 use lifeboat::store::folder::FolderBackend;
-use lifeboat::store::key::{KeyPrefix, StoreKey};
+use lifeboat::store::key::{KeyPrefix, SEALED, StoreKey};
 use lifeboat::store::open::{ensure_fit, open};
+use lifeboat::store::sealed::backend::{SealedBackend, SealedPlace};
+use lifeboat::store::sealed::declared::StateEncryption;
+use lifeboat::store::sealed::secret_key::{KeyRing, SecretKey};
 
 use rules::RULES;
 use servers::StoreServer;
@@ -63,6 +68,41 @@ fn dynamodb_of_ministack_keeps_all_rules_of_a_store() {
 #[test]
 fn dynamodb_of_the_sandbox_keeps_all_rules_of_a_store() {
     keeps_all_rules(&StoreServer::sandbox_table());
+}
+
+/// 32 bytes that are no secret.
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// The same of what is encrypted in them.
+fn keeps_all_rules_encrypted(server: &StoreServer) {
+    let keys = KeyRing::new(SecretKey::parse("KEY", KEY).unwrap(), Vec::new());
+    let place = SealedPlace {
+        state: "shop".into(),
+        stack: "shop".into(),
+        to: server.location().to_string(),
+    };
+    let declared = StateEncryption { key_env: "KEY".into(), old_key_env: Vec::new() };
+    let inner = open(server.location(), "shop");
+    let sealed = SealedBackend::new(Arc::clone(&inner), place, declared).with_keys(keys);
+    for (name, rule) in RULES {
+        println!("{name}");
+        rule(&sealed);
+    }
+    let key = StoreKey::parse("head").unwrap();
+    sealed.put(&key, b"what is secret", PutCondition::Always).unwrap();
+    assert_eq!(sealed.get(&key).unwrap().unwrap(), b"what is secret");
+    let stored = inner.get(&key.within(&SEALED)).unwrap().unwrap();
+    assert!(!stored.windows(6).any(|it| it == b"secret"), "it is encrypted");
+}
+
+#[test]
+fn versitygw_keeps_all_rules_of_an_encrypted_store() {
+    keeps_all_rules_encrypted(&StoreServer::versitygw());
+}
+
+#[test]
+fn dynamodb_of_ministack_keeps_all_rules_of_an_encrypted_store() {
+    keeps_all_rules_encrypted(&StoreServer::ministack_table());
 }
 
 /// A folder, by the same processes; its rules are unit tests.

@@ -60,28 +60,6 @@ impl DynamoBackend {
         let ended = self.runtime.run(work).map_err(io_error(verb, place))?;
         ended.map_err(|failed| failed.told(verb, place.display(), &self.table.location))
     }
-
-    fn listed(
-        &self,
-        prefix: &KeyPrefix,
-        after: Option<&StoreKey>,
-    ) -> Result<Vec<StoreKey>, StoreError> {
-        let (table, prefix, after) = (Arc::clone(&self.table), prefix.clone(), after.cloned());
-        let place = self.place_below(&prefix);
-        self.run("list", &place, async move {
-            let beginning = format!("{}/", prefix.as_str());
-            let behind = after.as_ref().map(sort_key);
-            let found =
-                table.query(&table.partition, &beginning, behind.as_deref(), VERSION).await?;
-            let sorts = found.iter().filter_map(|it| text_in(it, SORT));
-            let mut keys: Vec<StoreKey> = sorts.filter_map(key_of).collect();
-            keys.retain(|it| {
-                it.prefix() == prefix && after.as_ref().is_none_or(|after| it > after)
-            });
-            keys.sort();
-            Ok(keys)
-        })
-    }
 }
 
 impl Backend for DynamoBackend {
@@ -105,15 +83,17 @@ impl Backend for DynamoBackend {
     }
 
     fn list(&self, prefix: &KeyPrefix) -> Result<Vec<StoreKey>, StoreError> {
-        self.listed(prefix, None)
-    }
-
-    fn list_after(
-        &self,
-        prefix: &KeyPrefix,
-        after: &StoreKey,
-    ) -> Result<Vec<StoreKey>, StoreError> {
-        self.listed(prefix, Some(after))
+        let (table, prefix) = (Arc::clone(&self.table), prefix.clone());
+        let place = self.place_below(&prefix);
+        self.run("list", &place, async move {
+            let beginning = format!("{}/", prefix.as_str());
+            let found = table.query(&table.partition, &beginning, VERSION).await?;
+            let sorts = found.iter().filter_map(|it| text_in(it, SORT));
+            let mut keys: Vec<StoreKey> = sorts.filter_map(key_of).collect();
+            keys.retain(|it| it.prefix() == prefix);
+            keys.sort();
+            Ok(keys)
+        })
     }
 
     fn delete(&self, key: &StoreKey) -> Result<(), StoreError> {

@@ -87,7 +87,7 @@ impl StateTable {
         let (Some(sort), Some(version)) = (sort, version) else { return Err(garbled("its keys")) };
         let mut bytes = Vec::with_capacity(size);
         let beginning = format!("{sort}#{version}#");
-        let found = self.query(&self.chunk_partition(), &beginning, None, BYTES).await?;
+        let found = self.query(&self.chunk_partition(), &beginning, BYTES).await?;
         for chunk in &found {
             bytes.extend_from_slice(bytes_in(chunk, BYTES).unwrap_or_default());
         }
@@ -134,25 +134,20 @@ impl StateTable {
         .await
     }
 
-    /// What has a sort key with this beginning, and comes behind another, page by page, with one attribute beside its keys.
+    /// What has a sort key with this beginning, page by page, with one attribute beside its keys.
     pub(super) async fn query(
         &self,
         partition: &str,
         beginning: &str,
-        after: Option<&str>,
         attribute: &str,
     ) -> Result<Vec<Item>, FailedRequest> {
         /// A page has up to a megabyte; this many have what a value may have at most, and twenty thousand keys and more.
         const PAGES_MAX: usize = 2_000;
         let client = self.client().await?;
-        // `/` is followed by `0`, and what follows it comes before that.
-        let condition = match (after, beginning) {
-            (Some(_), _) => "#partition = :partition AND #sort BETWEEN :beginning AND :end",
-            (None, "") => "#partition = :partition",
-            (None, _) => "#partition = :partition AND begins_with(#sort, :beginning)",
+        let condition = match beginning {
+            "" => "#partition = :partition",
+            _ => "#partition = :partition AND begins_with(#sort, :beginning)",
         };
-        let from = Some(after.unwrap_or(beginning)).filter(|it| !it.is_empty());
-        let end = format!("{}0", beginning.trim_end_matches('/'));
         let mut found = Vec::new();
         let mut next = None;
         for _ in 0..PAGES_MAX {
@@ -168,11 +163,8 @@ impl StateTable {
                     .expression_attribute_values(":partition", text(partition))
                     .projection_expression("#sort, #attribute")
                     .set_exclusive_start_key(Option::clone(&next));
-                if let Some(from) = from {
-                    asked = asked.expression_attribute_values(":beginning", text(from));
-                }
-                if after.is_some() {
-                    asked = asked.expression_attribute_values(":end", text(&end));
+                if !beginning.is_empty() {
+                    asked = asked.expression_attribute_values(":beginning", text(beginning));
                 }
                 let page = in_time(1024 * 1024, async { Ok(Box::pin(asked.send()).await) }).await?;
                 page.map_err(|why| failed(self.name(), why))

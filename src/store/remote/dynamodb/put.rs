@@ -183,7 +183,7 @@ impl StateTable {
 
     /// The names of the states that have anything.
     pub(super) async fn neighbors(&self) -> Result<Vec<String>, FailedRequest> {
-        let registered = self.query(&self.register_partition(), "", None, VERSION).await?;
+        let registered = self.query(&self.register_partition(), "", VERSION).await?;
         let mut names = Vec::new();
         for state in registered.iter().filter_map(|it| text_in(it, SORT)) {
             if self.has_items(&self.partition_beside(state)).await? {

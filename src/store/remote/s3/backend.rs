@@ -93,17 +93,7 @@ impl Backend for S3Backend {
     fn list(&self, prefix: &KeyPrefix) -> Result<Vec<StoreKey>, StoreError> {
         let (bucket, asked) = (Arc::clone(&self.bucket), prefix.clone());
         let place = self.place_below(prefix);
-        self.run("list", &place, async move { bucket.list(&asked, None).await })
-    }
-
-    fn list_after(
-        &self,
-        prefix: &KeyPrefix,
-        after: &StoreKey,
-    ) -> Result<Vec<StoreKey>, StoreError> {
-        let (bucket, asked, after) = (Arc::clone(&self.bucket), prefix.clone(), after.clone());
-        let place = self.place_below(prefix);
-        self.run("list", &place, async move { bucket.list(&asked, Some(&after)).await })
+        self.run("list", &place, async move { bucket.list(&asked).await })
     }
 
     fn delete(&self, key: &StoreKey) -> Result<(), StoreError> {
@@ -301,18 +291,12 @@ impl S3Bucket {
         Ok(())
     }
 
-    async fn list(
-        &self,
-        prefix: &KeyPrefix,
-        after: Option<&StoreKey>,
-    ) -> Result<Vec<StoreKey>, FailedRequest> {
-        let below = self.below(prefix);
-        let offset = after.map(|it| format!("{}{it}", self.base));
-        let pages = self.pages(&below, offset).await?;
+    async fn list(&self, prefix: &KeyPrefix) -> Result<Vec<StoreKey>, FailedRequest> {
+        let pages = self.pages(&self.below(prefix)).await?;
         let objects = pages.iter().flat_map(|it| &it.objects);
         let texts = objects.filter_map(|it| it.location.as_ref().strip_prefix(&self.base));
         let mut keys: Vec<StoreKey> = texts.filter_map(StoreKey::parse).collect();
-        keys.retain(|it| it.prefix() == *prefix && after.is_none_or(|after| it > after));
+        keys.retain(|it| it.prefix() == *prefix);
         keys.sort();
         Ok(keys)
     }
@@ -321,7 +305,7 @@ impl S3Bucket {
         let Self { location, .. } = self;
         let slash = if location.prefix.is_empty() { "" } else { "/" };
         let below = format!("{}{slash}", location.prefix);
-        let pages = self.pages(&below, None).await?;
+        let pages = self.pages(&below).await?;
         let folders = pages.iter().flat_map(|it| &it.common_prefixes);
         let names = folders.filter_map(|it| it.as_ref().strip_prefix(&below));
         let mut names: Vec<String> = names.filter(|it| is_name(it)).map(Into::into).collect();
@@ -331,18 +315,13 @@ impl S3Bucket {
     }
 
     /// What stands directly below, page by page.
-    async fn pages(
-        &self,
-        below: &str,
-        offset: Option<String>,
-    ) -> Result<Vec<object_store::ListResult>, FailedRequest> {
+    async fn pages(&self, below: &str) -> Result<Vec<object_store::ListResult>, FailedRequest> {
         let client = self.client().await?;
         let mut pages = Vec::new();
         let mut page_token = None;
         while pages.len() < PAGES_MAX {
             let page = repeated(|| async {
                 let options = PaginatedListOptions {
-                    offset: offset.clone(),
                     delimiter: Some("/".into()),
                     page_token: page_token.clone(),
                     ..PaginatedListOptions::default()
