@@ -1,11 +1,15 @@
 //! A state in two tables of two regions: one of them is lost, the other one goes on, and the lost one is never believed again.
 
+use serde_json::json;
+
 use crate::drill::{same, world as shown};
 use crate::harness::Home;
 use crate::state_stores::{TABLE, act_on, delete_table, make_table, served};
 
 const HOME: &str = "eu-west-1";
 const AWAY: &str = "us-west-2";
+/// 32 bytes that are no secret.
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const THIRD: &str = "eu-central-1";
 
 const TINY: &str = "stack: tiny
@@ -61,6 +65,7 @@ fn in_two_stores(test: impl FnOnce(&Home, &TwoStores)) {
     let (mut first, mut second) = (Home::holding("tiny", TINY), Home::new());
     for home in [&mut first, &mut second] {
         act_on(home, &address);
+        home.set("SHOP_KEY", KEY);
         home.stack("tiny", TINY);
         home.overlay("tiny", "away", AWAY_OVERLAY);
     }
@@ -156,6 +161,38 @@ fn state_mirror_suspend_goes_on_without_it_until_resume() {
         first.run(&[&leave[..], &["--abandon"]].concat()).code(0).done();
         assert_eq!(stack(first), *alone);
         first.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+    });
+}
+
+/// Each copy is encrypted by itself, and what is caught up is encrypted there.
+#[test]
+fn failover_of_an_encrypted_state_goes_on_in_its_mirror() {
+    in_two_stores(|world, TwoStores { first, second, primary, mirror, .. }| {
+        let both = ["state", "migrate", "tiny", "--to", primary, "--mirror", mirror, "--yes"];
+        first.run(&[&both[..], &["--encrypt", "SHOP_KEY"]].concat()).code(0).done();
+        second.stack("tiny", &stack(first));
+        second.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+        world.sandbox(&["sandbox", "lose", "aws:eu-west-1", "linode:us-east"]).code(0).done();
+        second.run(&["failover", "tiny", "--to", "away", "--yes"]).code(0).done();
+        world.sandbox(&["sandbox", "heal"]).code(0).done();
+        for domain in ["aws:eu-west-1", "linode:us-east"] {
+            second.run(&["recovered", "tiny", domain]).code(0).done();
+        }
+        second.run(&["apply", "tiny", "--yes"]).code(0).done();
+        first.run(&["status", "tiny"]).code(0).shows(&["up to date, encrypted"]).done();
+        for region in [HOME, AWAY] {
+            let found = world.dynamodb(region, "Scan", &json!({ "TableName": TABLE }));
+            let items = found["Items"].as_array().unwrap();
+            let keys: Vec<&str> = items.iter().filter_map(|it| it["key"]["S"].as_str()).collect();
+            assert!(keys.iter().any(|it| it.starts_with("sealed/entries/")), "{keys:?}");
+            let holds_state = |it: &&str| {
+                ["head", "entries/", "snapshots/", "history/", "reports/"]
+                    .iter()
+                    .any(|name| it.starts_with(name))
+            };
+            let plain: Vec<&str> = keys.into_iter().filter(holds_state).collect();
+            assert!(plain.is_empty(), "nothing of it is in plain text: {plain:?}");
+        }
     });
 }
 
