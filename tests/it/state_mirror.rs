@@ -170,7 +170,7 @@ fn failover_of_an_encrypted_state_goes_on_in_its_mirror() {
     in_two_stores(|world, TwoStores { first, second, primary, mirror, .. }| {
         let both = ["state", "migrate", "tiny", "--to", primary, "--mirror", mirror, "--yes"];
         first.run(&[&both[..], &["--encrypt", "SHOP_KEY"]].concat()).code(0).done();
-        second.stack("tiny", &stack(first));
+        second.stack("tiny", stack(first));
         second.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
         world.sandbox(&["sandbox", "lose", "aws:eu-west-1", "linode:us-east"]).code(0).done();
         second.run(&["failover", "tiny", "--to", "away", "--yes"]).code(0).done();

@@ -109,8 +109,8 @@ impl MirrorStores {
         }
         drop(send);
         let mut arrived = StoreAnswers::default();
-        let was_declared = self.receive(&receive, &mut arrived)?;
-        self.seen(arrived, |role| is_lost(role) || role == StoreRole::Primary && was_declared)
+        let declared = self.receive(&receive, &mut arrived)?;
+        self.seen(arrived, |role| is_lost(role) || declared == Some(role))
     }
 
     fn silent(&self) -> MutexGuard<'_, Option<(Instant, [String; 2])>> {
@@ -143,13 +143,13 @@ impl MirrorStores {
         }
     }
 
-    /// Waits for all, and not long for those that are behind; whether the primary store is known to be declared lost, so that it is not
-    /// waited for at all.
+    /// Waits for all, and not long for those that are behind; which store is known to be declared lost, so that it is not waited for at
+    /// all.
     fn receive(
         &self,
         receive: &Receiver<StoreAnswer>,
         arrived: &mut StoreAnswers,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<StoreRole>, StoreError> {
         let mut until: Option<Instant> = None;
         loop {
             let next = match until {
@@ -161,19 +161,19 @@ impl MirrorStores {
             match next {
                 Err(RecvTimeoutError::Disconnected) => {
                     *self.gave_up() = None;
-                    return Ok(false);
+                    return Ok(None);
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     self.gave_up().get_or_insert_with(Instant::now);
-                    return Ok(false);
+                    return Ok(None);
                 }
                 Ok(StoreAnswer::Witness(read)) => arrived.witness = Some(*read),
                 Ok(StoreAnswer::Copy(role, read)) => {
                     if let Ok(copy) = &*read {
                         until.get_or_insert_with(|| Instant::now() + self.patience());
-                        if role == StoreRole::Mirror && self.knows_of_loss(copy)? {
+                        if self.knows_of_loss(role, copy)? {
                             arrived.copies[index(role)] = Some(*read);
-                            return Ok(true);
+                            return Ok(Some(role.other()));
                         }
                     }
                     arrived.copies[index(role)] = Some(*read);
@@ -219,17 +219,18 @@ impl MirrorStores {
         if is_recent { SILENT_MAX } else { STRAGGLER_MAX }
     }
 
-    /// Whether this copy of the mirror went on alone under a loss that its state still records.
-    fn knows_of_loss(&self, copy: &CopyContents) -> Result<bool, StoreError> {
+    /// Whether this copy went on alone under the loss of the other one, which its state still records.
+    fn knows_of_loss(&self, role: StoreRole, copy: &CopyContents) -> Result<bool, StoreError> {
         let active = copy.record.record.as_ref().map(|it| &it.active);
-        let Some(ActiveStores::Alone { role: StoreRole::Mirror, reason, .. }) = active else {
+        let Some(ActiveStores::Alone { role: alone, reason, .. }) = active else {
             return Ok(false);
         };
-        let domain = &self.domains[0];
-        if !matches!(reason, AloneReason::Loss(lost) if lost.contains(domain)) {
+        let domain = &self.domains[index(role.other())];
+        let is_lost = matches!(reason, AloneReason::Loss(lost) if lost.contains(domain));
+        if *alone != role || !is_lost {
             return Ok(false);
         }
-        let log = ObjectLog::new(Arc::clone(self.store(StoreRole::Mirror)));
+        let log = ObjectLog::new(Arc::clone(self.store(role)));
         let state = match log.read() {
             Err(why) if why.is_damage() => None,
             read => read?.state,

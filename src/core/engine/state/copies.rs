@@ -383,7 +383,7 @@ impl CopiesSight {
     /// Where the state goes on in both as far as is known.
     fn target_of_all(
         &self,
-        [primary_domain, _]: [&str; 2],
+        [primary, mirror]: [&str; 2],
         permission: &WritePermission,
     ) -> Result<WriteTarget, CopiesError> {
         let alone = |role, reason| Ok(WriteTarget::Alone { role, new: Some(reason) });
@@ -433,11 +433,15 @@ impl CopiesSight {
         {
             return alone(*role, reason.clone());
         }
-        if let (StoreRole::Primary, WritePermission::UnderLoss(lost)) = (silent, permission)
-            && lost.iter().any(|it| it == primary_domain)
+        let domain = match silent {
+            StoreRole::Primary => primary,
+            StoreRole::Mirror => mirror,
+        };
+        if let WritePermission::UnderLoss(lost) = permission
+            && lost.iter().any(|it| it == domain)
             && !is_silent
         {
-            return alone(StoreRole::Mirror, AloneReason::Loss(lost.clone()));
+            return alone(silent.other(), AloneReason::Loss(lost.clone()));
         }
         match self.witness {
             // Whoever is first to write it into the witness has two of three.
@@ -648,6 +652,7 @@ mod tests {
             // Plain applies, failbacks and the watcher's failovers are nobody's decision.
             ("apply, failback, watch", WritePermission::Ordinary),
             ("failover, primary's loss", WritePermission::UnderLoss(lost.to_vec())),
+            ("failover, mirror's loss", WritePermission::UnderLoss(vec![DOMAINS[1].into()])),
             ("failover, another loss", WritePermission::UnderLoss(elsewhere.to_vec())),
             ("suspend", WritePermission::Suspend),
             ("resume", WritePermission::Resume),
@@ -669,65 +674,65 @@ mod tests {
     #[test]
     fn standing_and_target_of_two_stores() {
         insta::assert_snapshot!(table(false, &WitnessSight::None), @r#"
-apply, failback, watch | failover, primary's loss | failover, another loss | suspend | resume | keep primary | keep mirror
+apply, failback, watch | failover, primary's loss | failover, mirror's loss | failover, another loss | suspend | resume | keep primary | keep mirror
 both alive: reader: primary, same
-    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both | both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 mirror behind: reader: primary, other behind by 2
-    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both | both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 primary rolled back: reader: mirror, other behind by 9
-    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both | both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 forked, mirror's epoch higher: reader: mirror, other forked
-    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both | both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 forked, equal epochs: reader: diverged (3)
-    diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
+    diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
 mirror unreachable: reader: primary, other silent (5)
-    not alone (5) | not alone (5) | not alone (5) | primary suspends | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
+    not alone (5) | not alone (5) | primary promotes | not alone (5) | primary suspends | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 primary unreachable: reader: mirror, other silent (5)
-    not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 primary lost: reader: mirror, other lost
-    not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
+    not alone (5) | mirror promotes | not alone (5) | not alone (5) | not alone (5) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
 both unreachable: reader: nothing readable (5)
-    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | superseded (5) | old commit: nothing readable (5)
+    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | superseded (5) | old commit: nothing readable (5)
 promoted, primary lost: reader: mirror, other lost
-    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
 promoted, primary unreachable: reader: mirror, other silent (5)
-    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
-    not alone (5) | not alone (5) | not alone (5) | primary suspends | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
+    not alone (5) | not alone (5) | primary promotes | not alone (5) | primary suspends | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 promoted, primary back: reader: mirror, other forked
-    both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, mirror unreachable: reader: primary, suspended
-    primary | primary | primary | primary | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
+    primary | primary | primary | primary | primary | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 suspended, mirror back: reader: primary, suspended
-    primary | primary | primary | primary | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    primary | primary | primary | primary | primary | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, primary unreachable: reader: superseded (5)
-    superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 both went on alone: reader: diverged (3)
-    diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
+    diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
 two of three, mirror back: reader: primary, other behind by 10
-    both, again | both, again | both, again | primary suspends | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | primary suspends | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 two of three, primary back: reader: mirror, other behind by 10
-    both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 primary damaged: reader: mirror, other damaged
-    both, again | both, again | both, again | damaged (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | damaged (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
 mirror damaged: reader: primary, other damaged
-    both, again | both, again | both, again | primary suspends | both, again | both, again | damaged (3) | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | primary suspends | both, again | both, again | damaged (3) | old commit: other stores (3)
 primary's record damaged: reader: mirror, other cannot be understood (5)
-    cannot be told (3) | cannot be told (3) | cannot be told (3) | damaged (3) | cannot be told (3) | damaged (3) | both, again | old commit: other stores (3)
+    cannot be told (3) | cannot be told (3) | cannot be told (3) | cannot be told (3) | damaged (3) | cannot be told (3) | damaged (3) | both, again | old commit: other stores (3)
 mirror's record damaged: reader: primary, other cannot be understood (5)
-    cannot be told (3) | cannot be told (3) | cannot be told (3) | primary suspends | cannot be told (3) | both, again | damaged (3) | old commit: other stores (3)
+    cannot be told (3) | cannot be told (3) | cannot be told (3) | cannot be told (3) | primary suspends | cannot be told (3) | both, again | damaged (3) | old commit: other stores (3)
 both damaged: reader: both damaged (3)
-    both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | primary keeps | mirror keeps | old commit: other stores (3)
+    both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | primary keeps | mirror keeps | old commit: other stores (3)
 mirror damaged, primary silent: reader: nothing readable (5)
-    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, primary damaged: reader: mirror, other damaged
-    both, again | both, again | both, again | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
 promoted, primary's record damaged: reader: mirror, other cannot be understood (5)
-    mirror | mirror | mirror | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
 promoted, mirror damaged: reader: mirror, other forked
-    mirror | mirror | mirror | nothing to suspend (3) | damaged (3) | primary keeps | damaged (3) | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | damaged (3) | primary keeps | damaged (3) | old commit: other stores (3)
 primary damaged, mirror never caught up: reader: primary, same
-    both damaged (3) | both damaged (3) | both damaged (3) | damaged (3) | both damaged (3) | primary keeps | both, again | old commit: other stores (3)
+    both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | damaged (3) | both damaged (3) | primary keeps | both, again | old commit: other stores (3)
 "#);
     }
 
@@ -735,65 +740,65 @@ primary damaged, mirror never caught up: reader: primary, same
     fn standing_and_target_of_two_stores_and_a_witness() {
         let seen = WitnessSight::Seen(Some(record(4, ActiveStores::All, true)));
         insta::assert_snapshot!(table(true, &seen), @r#"
-apply, failback, watch | failover, primary's loss | failover, another loss | suspend | resume | keep primary | keep mirror
+apply, failback, watch | failover, primary's loss | failover, mirror's loss | failover, another loss | suspend | resume | keep primary | keep mirror
 both alive: reader: primary, same
-    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both | both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 mirror behind: reader: primary, other behind by 2
-    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both | both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 primary rolled back: reader: mirror, other behind by 9
-    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both | both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 forked, mirror's epoch higher: reader: mirror, other forked
-    both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both | both | both | both | primary suspends | both | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 forked, equal epochs: reader: diverged (3)
-    diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
+    diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
 mirror unreachable: reader: primary, other silent (5)
-    primary two of three | primary two of three | primary two of three | primary suspends | primary two of three | primary keeps | superseded (5) | old commit: other stores (3)
+    primary two of three | primary two of three | primary promotes | primary two of three | primary suspends | primary two of three | primary keeps | superseded (5) | old commit: other stores (3)
 primary unreachable: reader: mirror, other silent (5)
-    mirror two of three | mirror promotes | mirror two of three | not alone (5) | mirror two of three | superseded (5) | mirror keeps | old commit: other stores (3)
+    mirror two of three | mirror promotes | mirror two of three | mirror two of three | not alone (5) | mirror two of three | superseded (5) | mirror keeps | old commit: other stores (3)
 primary lost: reader: mirror, other lost
-    mirror two of three | mirror promotes | mirror two of three | not alone (5) | mirror two of three | declared lost (3) | mirror keeps | old commit: other stores (3)
+    mirror two of three | mirror promotes | mirror two of three | mirror two of three | not alone (5) | mirror two of three | declared lost (3) | mirror keeps | old commit: other stores (3)
 both unreachable: reader: nothing readable (5)
-    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | superseded (5) | old commit: other stores (3)
+    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | superseded (5) | old commit: other stores (3)
 promoted, primary lost: reader: mirror, other lost
-    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
 promoted, primary unreachable: reader: mirror, other silent (5)
-    mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
-    primary two of three | primary two of three | primary two of three | primary suspends | primary two of three | primary keeps | superseded (5) | old commit: other stores (3)
+    primary two of three | primary two of three | primary promotes | primary two of three | primary suspends | primary two of three | primary keeps | superseded (5) | old commit: other stores (3)
 promoted, primary back: reader: mirror, other forked
-    both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, mirror unreachable: reader: primary, suspended
-    primary | primary | primary | primary | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
+    primary | primary | primary | primary | primary | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 suspended, mirror back: reader: primary, suspended
-    primary | primary | primary | primary | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    primary | primary | primary | primary | primary | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, primary unreachable: reader: superseded (5)
-    superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 both went on alone: reader: diverged (3)
-    diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
+    diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | diverged (3) | primary keeps | mirror keeps | old commit: other stores (3)
 two of three, mirror back: reader: primary, other behind by 10
-    both, again | both, again | both, again | primary suspends | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | primary suspends | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 two of three, primary back: reader: mirror, other behind by 10
-    both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 primary damaged: reader: mirror, other damaged
-    both, again | both, again | both, again | damaged (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | damaged (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
 mirror damaged: reader: primary, other damaged
-    both, again | both, again | both, again | primary suspends | both, again | both, again | damaged (3) | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | primary suspends | both, again | both, again | damaged (3) | old commit: other stores (3)
 primary's record damaged: reader: mirror, other cannot be understood (5)
-    both, again | both, again | both, again | damaged (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | damaged (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
 mirror's record damaged: reader: primary, other cannot be understood (5)
-    both, again | both, again | both, again | primary suspends | both, again | both, again | damaged (3) | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | primary suspends | both, again | both, again | damaged (3) | old commit: other stores (3)
 both damaged: reader: both damaged (3)
-    both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | primary keeps | mirror keeps | old commit: other stores (3)
+    both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | primary keeps | mirror keeps | old commit: other stores (3)
 mirror damaged, primary silent: reader: nothing readable (5)
-    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, primary damaged: reader: mirror, other damaged
-    both, again | both, again | both, again | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+    both, again | both, again | both, again | both, again | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
 promoted, primary's record damaged: reader: mirror, other cannot be understood (5)
-    mirror | mirror | mirror | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
 promoted, mirror damaged: reader: mirror, other forked
-    mirror | mirror | mirror | nothing to suspend (3) | damaged (3) | primary keeps | damaged (3) | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | damaged (3) | primary keeps | damaged (3) | old commit: other stores (3)
 primary damaged, mirror never caught up: reader: primary, same
-    both damaged (3) | both damaged (3) | both damaged (3) | damaged (3) | both damaged (3) | primary keeps | both, again | old commit: other stores (3)
+    both damaged (3) | both damaged (3) | both damaged (3) | both damaged (3) | damaged (3) | both damaged (3) | primary keeps | both, again | old commit: other stores (3)
 "#);
     }
 
@@ -809,13 +814,13 @@ primary damaged, mirror never caught up: reader: primary, same
             differing.map(|(at, it)| format!("{}\n    {it}", with[at - 1])).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
 mirror unreachable: reader: primary, other silent (5)
-    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 primary unreachable: reader: mirror, other silent (5)
-    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 primary lost: reader: mirror, other lost
-    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
-    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
+    not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 "#);
     }
 

@@ -1,5 +1,6 @@
 //! Two stores of one state: whatever is silent, killed or taken over, what was acknowledged is there, and one of them decides.
 
+mod combinations;
 mod damaged;
 
 use std::collections::BTreeMap;
