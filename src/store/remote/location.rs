@@ -389,6 +389,11 @@ impl FromStr for StoreLocation {
         if url.port().is_some() || url.fragment().is_some() {
             return Err(wrong("the address of a store has neither a port nor a `#`", remedy));
         }
+        // They are gone from a parsed address, and another prefix is left than somebody wrote.
+        let written = text.split('?').next().unwrap_or_default().to_ascii_lowercase();
+        if written.replace("%2e", ".").split('/').any(|it| it == "." || it == "..") {
+            return Err(wrong("the address of a store has no `.` or `..` in its path", remedy));
+        }
         let mut settings = BTreeMap::new();
         for (key, value) in url.query_pairs() {
             if settings.insert(key.to_string(), value.to_string()).is_some() {

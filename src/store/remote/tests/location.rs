@@ -61,6 +61,8 @@ fn store_location_refuses_what_it_cannot_keep() {
         "s3://shop-state",
         "s3://shop-state?region=Frankfurt!",
         "s3://shop-state/a//b?region=eu-west-1",
+        "s3://shop-state/a/../b?region=eu-west-1",
+        "s3://shop-state/a/%2E/b?region=eu-west-1",
         "s3://shop-state?region=eu-west-1&prefix=a",
         "s3://shop-state?region=eu-west-1&region=eu-west-2",
         "s3://shop-state?regoin=eu-west-1",
