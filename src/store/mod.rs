@@ -15,6 +15,7 @@ pub mod lock_record;
 pub mod keep_alive;
 pub mod log;
 pub mod file_log;
+pub mod object_writer;
 pub mod object_log;
 pub mod lease;
 pub mod reports;

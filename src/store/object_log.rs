@@ -14,44 +14,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::state::chain::{
-    BatchHeader, LogHead, ReadBatch, SavedRun, decode_batch, decode_head, digest_of, encode_batch,
-    encode_head,
+    LogHead, ReadBatch, SavedRun, decode_batch, decode_head, digest_of, encode_head,
 };
-use crate::engine::state::codec::{CodecError, encode_entry, encode_state, last_number};
-use crate::engine::state::record::State;
-use crate::store::backend::{Backend, ObjectVersion, PutCondition, PutOutcome, StoredObject, both};
-use crate::store::error::{LeaseEnd, StoreError, broken, io as io_error};
-use crate::store::keep_alive::LeaseGuard;
-use crate::store::key::{
-    DISCARDED, ENTRIES, HEAD, HISTORY, KEPT_JOURNAL, KEPT_SNAPSHOT, NUMBER_MAX, SNAPSHOTS, StoreKey,
-};
+use crate::engine::state::codec::{CodecError, encode_entry, last_number};
+use crate::store::backend::{Backend, ObjectVersion, PutCondition, both};
+use crate::store::error::{StoreError, broken, io as io_error};
+use crate::store::key::{DISCARDED, ENTRIES, HEAD, HISTORY, KEPT_JOURNAL, SNAPSHOTS, StoreKey};
 use crate::store::log::{
-    ChainEnd, EntryBatch, FenceOutcome, HISTORY_MAX, KeptKind, KeptPart, LoadedState, LogEnd,
-    LogWriter, NewHolder, NewSnapshot, OpenLog, PreviousState, Replayed, StateLog, damaged,
-    first_of, replay_behind,
+    ChainEnd, EntryBatch, FenceOutcome, KeptKind, KeptPart, LoadedState, LogEnd, NewHolder,
+    OpenLog, Replayed, StateLog, damaged, first_of, replay_behind,
 };
+use crate::store::object_writer::{ObjectWriter, serial_of};
 
 /// How often somebody starts over because a writer has replaced the head meanwhile. A head is replaced once a run, so 20 in a row
 /// is no chance.
 const TRIES_MAX: u32 = 20;
 
-/// How many leases under which nothing was done are kept apart. A pipeline that applies every ten minutes and finds nothing to do
-/// leaves 144 a day; each costs a reader one request, and folding them costs the holder four.
-const FOLDED_AT: usize = 16;
-
 /// The log of a state in this store.
 #[derive(Debug)]
 pub struct ObjectLog {
     backend: Arc<dyn Backend>,
-}
-
-#[derive(Debug)]
-struct ObjectWriter {
-    backend: Arc<dyn Backend>,
-    guard: Arc<LeaseGuard>,
-    epoch: u64,
-    end: ChainEnd,
-    is_broken: bool,
 }
 
 /// One attempt to read.
@@ -318,195 +300,6 @@ impl StateLog for ObjectLog {
             version: found,
         })))
     }
-}
-
-impl ObjectWriter {
-    fn lost(&self) -> StoreError {
-        let why = || LeaseEnd::Lost { why: "another holder has written to the state".into() };
-        let over = self.guard.is_ours().err().unwrap_or_else(why);
-        StoreError::Over { folder: self.backend.root().to_owned(), over }
-    }
-
-    fn surely_ours(&self) -> Result<(), StoreError> {
-        let over = |over| StoreError::Over { folder: self.backend.root().to_owned(), over };
-        self.guard.is_surely_ours().map_err(over)
-    }
-
-    /// Whether it was the first with this number. Waits while the store cannot be reached.
-    fn put_batch(&mut self, batch: &EntryBatch<'_>) -> Result<bool, StoreError> {
-        let EntryBatch { first, last, lines } = *batch;
-        let previous = self.end.chain.clone();
-        let bytes = encode_batch(&BatchHeader { first, last, epoch: self.epoch, previous }, lines);
-        let key = batch_key(first);
-        if !self.put_patiently(&key, &bytes, PutCondition::Absent)?.is_written() {
-            return Ok(false);
-        }
-        self.end.sequence = last;
-        self.end.chain = Some(digest_of(&bytes));
-        self.end.batches += 1;
-        self.end.lines.push_str(lines);
-        Ok(true)
-    }
-
-    /// A store that cannot be reached pauses what is written, and does not end the run.
-    fn put_patiently(
-        &self,
-        key: &StoreKey,
-        bytes: &[u8],
-        condition: PutCondition<'_>,
-    ) -> Result<PutOutcome, StoreError> {
-        let mut is_doubtful = false;
-        loop {
-            match self.backend.put(key, bytes, condition) {
-                Err(why) if why.is_transient() => {
-                    let is_lost = matches!(self.guard.over(), Some(LeaseEnd::Lost { .. }));
-                    if is_lost || !self.guard.waits_out(&why) {
-                        return Err(why);
-                    }
-                    is_doubtful = true;
-                }
-                // What was put before its reply was lost stands in its own way.
-                Ok(PutOutcome::Refused) if is_doubtful => match self.backend.read(key) {
-                    Err(why) if why.is_transient() && self.guard.waits_out(&why) => {}
-                    found => {
-                        let ours = found?.filter(|it| it.bytes == bytes);
-                        self.guard.reached();
-                        let written = |it: StoredObject| PutOutcome::Written(it.version);
-                        return Ok(ours.map_or(PutOutcome::Refused, written));
-                    }
-                },
-                outcome => {
-                    self.guard.reached();
-                    return outcome;
-                }
-            }
-        }
-    }
-
-    /// Folds leases under which nothing was done, each of which left a batch: every reader would read them all. The state stays
-    /// what it is, and so does its serial.
-    fn fold_leases(&mut self, state: &State) -> Result<(), StoreError> {
-        let head = &self.end.head;
-        let only_leases = head.snapshot().is_some() && state.touched <= head.sequence;
-        if self.end.batches < FOLDED_AT || !only_leases {
-            return Ok(());
-        }
-        let state = State { sequence: self.end.sequence, epoch: self.epoch, ..state.clone() };
-        let bytes = encode_state(&state);
-        let snapshot = format!("{}.{KEPT_SNAPSHOT}", self.unique_name(state.serial));
-        self.put_patiently(&SNAPSHOTS.key(&snapshot), &bytes, PutCondition::Absent)?;
-        let mut saved = head.saved.clone();
-        if let Some(last) = saved.last_mut() {
-            last.snapshot = snapshot;
-        }
-        self.put_head(saved, state.serial, &bytes)
-    }
-
-    fn unique_name(&self, serial: u64) -> String {
-        let unique = uuid::Uuid::new_v4().simple().to_string();
-        format!("{serial:08}-{:08}-{}", self.epoch, &unique[..8])
-    }
-
-    fn replaced(&mut self, snapshot: &NewSnapshot<'_>) -> Result<(), StoreError> {
-        let NewSnapshot { state, bytes, previous, .. } = *snapshot;
-        let name = self.unique_name(state.serial);
-        let (snapshot, entries) =
-            (format!("{name}.{KEPT_SNAPSHOT}"), format!("{name}.{KEPT_JOURNAL}"));
-        self.put_patiently(&SNAPSHOTS.key(&snapshot), bytes, PutCondition::Absent)?;
-        let lines = match previous {
-            PreviousState::Kept => self.end.lines.as_bytes(),
-            // Of what led to this serial nothing is known; that there is one is.
-            PreviousState::SetAside => b"",
-        };
-        self.put_patiently(&HISTORY.key(&entries), lines, PutCondition::Absent)?;
-        let mut saved = self.end.head.saved.clone();
-        saved.push(SavedRun { serial: state.serial, snapshot, entries });
-        saved.drain(..saved.len().saturating_sub(HISTORY_MAX + 1));
-        self.put_head(saved, state.serial, bytes)
-    }
-
-    /// Puts in place what was saved last, which holds all entries, and removes what nothing names any more.
-    fn put_head(
-        &mut self,
-        saved: Vec<SavedRun>,
-        serial: u64,
-        bytes: &[u8],
-    ) -> Result<(), StoreError> {
-        let head = LogHead {
-            epoch: self.epoch,
-            serial,
-            sequence: self.end.sequence,
-            chain: self.end.chain.clone(),
-            digest: Some(digest_of(bytes)),
-            saved,
-        };
-        let version = self.end.version.as_ref();
-        let condition = version.map_or(PutCondition::Absent, PutCondition::Version);
-        match self.put_patiently(&HEAD, &encode_head(&head), condition)? {
-            PutOutcome::Refused => return Err(self.lost()),
-            PutOutcome::Written(version) => self.end.version = Some(version),
-        }
-        self.end.head = head;
-        self.end.lines.clear();
-        self.end.batches = 0;
-        if let Err(why) = self.sweep() {
-            tracing::warn!(%why, "what is no longer needed stays in the store until the next run");
-        }
-        Ok(())
-    }
-
-    /// Removes what the head covers or no longer names, and what late holders have left.
-    fn sweep(&self) -> Result<(), StoreError> {
-        let head = &self.end.head;
-        let mut gone = self.backend.list(&ENTRIES)?;
-        gone.retain(|it| first_of(it).is_some_and(|it| it <= head.sequence));
-        for (prefix, name) in [
-            (&SNAPSHOTS, (|it| &it.snapshot) as fn(&SavedRun) -> &String),
-            (&HISTORY, |it| &it.entries),
-        ] {
-            let mut keys = self.backend.list(prefix)?;
-            // What has a higher serial is of a holder that came after us.
-            keys.retain(|key| {
-                serial_of(key).is_some_and(|it| it <= head.serial)
-                    && !head.saved.iter().any(|it| name(it) == key.name())
-            });
-            gone.extend(keys);
-        }
-        self.backend.delete_all(&gone)
-    }
-}
-
-impl LogWriter for ObjectWriter {
-    fn append(&mut self, batch: &EntryBatch<'_>) -> Result<(), StoreError> {
-        if self.is_broken {
-            return Err(self.lost());
-        }
-        self.is_broken = true;
-        self.surely_ours()?;
-        if !self.put_batch(batch)? {
-            return Err(self.lost());
-        }
-        // Where compaction has made room, a late holder's put succeeds.
-        self.surely_ours()?;
-        self.is_broken = false;
-        Ok(())
-    }
-
-    fn replace(&mut self, snapshot: &NewSnapshot<'_>) -> Result<(), StoreError> {
-        let replaced = self.replaced(snapshot);
-        self.is_broken |= replaced.is_err();
-        replaced
-    }
-}
-
-fn batch_key(first: u64) -> StoreKey {
-    // Twenty digits hold every number, so that keys stand in the order of their entries.
-    ENTRIES.key(&format!("{first:020}"))
-}
-
-/// The serial that the name of a snapshot, or of the entries that led to it, begins with.
-fn serial_of(key: &StoreKey) -> Option<u64> {
-    key.stem().split('-').next()?.parse().ok().filter(|it| *it <= NUMBER_MAX)
 }
 
 fn parts_of(saved: &[SavedRun]) -> Vec<KeptPart> {
