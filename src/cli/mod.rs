@@ -126,14 +126,17 @@ async fn until_signal(
     let stopped = |document: &RunDocument| {
         document.note(|it| it.stopped = Some("a signal stopped it before any step".into()));
     };
-    let signals = signals::begin(move |number| {
-        let exit = Exit::Signal(number);
-        if let Some(document) = &at_end {
-            stopped(document);
-            document.write(exit, None);
-        }
-        std::process::exit(i32::from(exit.code()));
-    })?;
+    let signals = signals::begin(
+        move |number| {
+            let exit = Exit::Signal(number);
+            if let Some(document) = &at_end {
+                stopped(document);
+                document.write(exit, None);
+            }
+            std::process::exit(i32::from(exit.code()));
+        },
+        open::holds_a_lease,
+    )?;
     let told = document.clone();
     let number = tokio::select! {
         ended = commands::run(arguments, document) => {
