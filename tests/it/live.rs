@@ -23,7 +23,7 @@ fn status_tells_how_far_a_running_switch_is() {
             "users: shop points to lb (",
             "2 of 2 backends recorded",
             "phase: switching from base since ",
-            "recovery: ",
+            "switch: ",
             "progress: ",
             " steps ended\nin progress: shop serving gate (waits for a condition), for ",
         ])
@@ -33,6 +33,7 @@ fn status_tells_how_far_a_running_switch_is() {
     assert!(run["steps"].as_u64() > run["ended"].as_u64(), "{run}");
     assert_eq!(run["in_progress"][0]["address"], "shop", "{run}");
     assert_eq!(json["recovery"]["shifted"], false, "{json}");
+    assert_eq!(json["recovery"]["planned"], true, "{json}");
     heal(&home);
     running.end().code(0).done();
 }

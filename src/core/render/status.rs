@@ -9,7 +9,7 @@ use crate::engine::state::task_record::{TaskAttempt, TaskRecord};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::render::words::{
-    count, duration, escape_control, failed, inline, moment, person, users_are, wrap,
+    clock_of, count, duration, escape_control, failed, inline, moment, person, users_are, wrap,
 };
 
 /// Everything a status is told from.
@@ -101,7 +101,7 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
         format!("home: {} (where a failback leads)", named(&state.home)),
         format!("phase: {}", phase(facts)),
     ]);
-    lines.extend(recovery(facts));
+    lines.extend(clock(facts));
     lines.extend(running(facts));
     lines.extend(failures(facts));
     for it in &state.lost {
@@ -288,25 +288,27 @@ fn next(facts: &StatusFacts<'_>) -> String {
     format!("; run {again} to {verb}")
 }
 
-/// How much of the time that a recovery may take is used, counted as its report will count it.
-fn recovery(facts: &StatusFacts<'_>) -> Option<String> {
+/// How much of the time that a switch may take is used, counted as its report will count it.
+fn clock(facts: &StatusFacts<'_>) -> Option<String> {
+    let switch = facts.state.unfinished_switch()?;
+    let what = clock_of(switch.under_loss);
     let rest = match facts.estimate {
         Some(it) => format!("; the rest of the switch will take about {}", duration(it)),
         None => String::new(),
     };
     if UsersAre::of(facts.state) == Some(UsersAre::Stayed) {
-        return Some(format!("recovery: not counted, because no traffic was to be shifted{rest}"));
+        return Some(format!("{what}: not counted, because no traffic was to be shifted{rest}"));
     }
     let time = used(facts)?;
     let (used, objective) = (duration(time.used), facts.objective.map(duration));
     Some(match (time.has_moved, objective) {
         (true, Some(objective)) => format!(
-            "recovery: traffic was shifted after {used}, DNS caches included {}; objective {objective}{rest}",
+            "{what}: traffic was shifted after {used}, DNS caches included {}; objective {objective}{rest}",
             duration(time.used.saturating_add(time.dns_bound))
         ),
-        (true, None) => format!("recovery: traffic was shifted after {used}{rest}"),
-        (false, Some(objective)) => format!("recovery: {used} of {objective} used{rest}"),
-        (false, None) => format!("recovery: {used} so far; the stack sets no objective{rest}"),
+        (true, None) => format!("{what}: traffic was shifted after {used}{rest}"),
+        (false, Some(objective)) => format!("{what}: {used} of {objective} used{rest}"),
+        (false, None) => format!("{what}: {used} so far; the stack sets no objective{rest}"),
     })
 }
 

@@ -68,6 +68,7 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         "store": facts.store,
         "lease": facts.lease,
         "recovery": used(facts).map(|it| json!({
+            "planned": facts.state.unfinished_switch().is_some_and(|it| !it.under_loss),
             "seconds": it.used,
             "shifted": it.has_moved,
             "dns_bound": it.dns_bound,

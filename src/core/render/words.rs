@@ -68,6 +68,11 @@ pub fn users_are(it: UsersAre) -> &'static str {
     }
 }
 
+/// What the clock of a switch counts, before the time itself: whoever plans a switch has nothing to recover from.
+pub fn clock_of(under_loss: bool) -> &'static str {
+    if under_loss { "recovery" } else { "switch" }
+}
+
 /// What a danger is called, before its own words.
 pub fn danger(sort: Sort) -> &'static str {
     match sort {
