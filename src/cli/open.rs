@@ -182,17 +182,26 @@ fn allowed(allow: &AllowArgs) -> Result<Allowances, OpsError> {
 /// The longest reason that is kept: some lines. A longer one is a file by mistake.
 const BECAUSE_BYTES_MAX: usize = 1_000;
 
-/// Which gates are skipped, and the one reason for all of them.
+/// Which gates are skipped, and the one reason for all of them: a person gives it, on the command line or when asked.
 fn skipped(allow: &AllowArgs) -> Result<BTreeMap<Address, String>, OpsError> {
-    let because = allow.because.as_deref().unwrap_or_default().trim();
-    if !allow.skip_gate.is_empty() && (because.is_empty() || because.len() > BECAUSE_BYTES_MAX) {
+    let all = addresses(&allow.skip_gate)?;
+    let said = match &allow.because {
+        None if !all.is_empty() && out::can_ask() => {
+            let gates = allow.skip_gate.join(", ");
+            out::ask(&format!(
+                "Why is the gate of {gates} skipped? The journal and the report keep the reason:"
+            ))
+        }
+        given => given.clone(),
+    };
+    let because = said.as_deref().unwrap_or_default().trim();
+    if !all.is_empty() && (because.is_empty() || because.len() > BECAUSE_BYTES_MAX) {
         return Err(OpsError::usage(
-            "`--because` gives no reason, or one that is too long",
-            format!("say in up to {BECAUSE_BYTES_MAX} bytes why the gate is skipped"),
+            "a gate is skipped without a reason, or with one that is too long; nothing was changed",
+            format!("add --because with up to {BECAUSE_BYTES_MAX} bytes that say why"),
         ));
     }
-    let all = addresses(&allow.skip_gate)?.into_iter();
-    Ok(all.map(|it| (it, because.to_owned())).collect())
+    Ok(all.into_iter().map(|it| (it, because.to_owned())).collect())
 }
 
 /// The clouds or the sandbox, as the flags say.

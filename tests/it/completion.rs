@@ -57,6 +57,28 @@ fn failover_retries_the_reads_that_failed() {
     assert_eq!(leads(&home), ["eu"]);
 }
 
+/// Whoever took over goes on, or goes elsewhere: who retried says so and ends as one that did not finish.
+#[test]
+fn failover_stops_retrying_when_another_run_has_taken_over() {
+    let home = two_sites::home();
+    two_sites::lose(&home);
+    home.fault("GET /domains 500 times=100000");
+    let mut running = home.start(&["failover", "duo", "--to", "eu", "--yes", "--sandbox"]);
+    running.until_says("retrying the reads that failed");
+    let store = StateStore::new(&home.state_folder("duo"));
+    let lease = std::cell::RefCell::new(None);
+    let took = running.until(|| {
+        *lease.borrow_mut() = store.lease("ann@laptop", "apply duo", 0).ok();
+        lease.borrow().is_some()
+    });
+    assert!(took, "it has given its lease back between two tries");
+    running
+        .end()
+        .code(5)
+        .says(&["stopped retrying: another run holds the lease, and goes on from here"])
+        .done();
+}
+
 /// Made, and then undone by somebody else: the same command again looks before it says that there is nothing to do.
 #[test]
 fn failover_to_what_is_active_looks_before_it_says_so() {

@@ -74,7 +74,7 @@ fn status_online_says_which_fault_domains_answer() {
             "now: linode:us-east is silent: ",
             "points to lb (198.18.0.",
             ") in linode:us-east, which is silent now; 2 of 2 backends recorded, their health was not asked",
-            "if it is lost, `lifeboat failover woocommerce --sandbox` names the overlay",
+            "; `lifeboat failover woocommerce --sandbox` says what to do",
             "now: linode:eu-central answers",
             "now: aws:eu-west-1 answers",
         ])

@@ -142,7 +142,7 @@ fn failover_planned_is_refused_while_a_loss_is_recorded() {
     let told = failover(&home).code(0);
     told.says(&[
         "this declares aws:us-east-1 and linode:us-east lost",
-        "if the site is up, `lifeboat failover duo --to eu --planned --sandbox` waits for them",
+        "if it is up, `lifeboat failover duo --to eu --planned --sandbox` waits for replication instead",
     ])
     .done();
     let before = two_sites::state(&home);

@@ -132,9 +132,9 @@ pub struct AllowArgs {
     #[arg(help_heading = "Allowances", long)]
     pub allow_group_changes: bool,
     /// Do not wait for the gate of this resource; users are sent to it whether or not it serves (repeatable)
-    #[arg(help_heading = "Allowances", long, value_name = "ADDRESS", requires = "because", add = ArgValueCompleter::new(complete::addresses))]
+    #[arg(help_heading = "Allowances", long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::addresses))]
     pub skip_gate: Vec<String>,
-    /// Why gates are skipped; it is kept in the journal and in the report
+    /// Why gates are skipped; asked for where it is missing, and kept in the journal and in the report
     #[arg(help_heading = "Allowances", long, value_name = "TEXT", requires = "skip_gate")]
     pub because: Option<String>,
 }

@@ -193,10 +193,7 @@ fn online(facts: &StatusFacts<'_>, (domain, it): &(String, OnlineAnswer)) -> Str
     }
     let way = match it.health {
         Health::Silent => {
-            format!(
-                "; if it is lost, {} names the overlay",
-                AdvisedCommand::FailoverWhere { stack }
-            )
+            format!("; {} says what to do", AdvisedCommand::FailoverWhere { stack })
         }
         _ => String::new(),
     };
