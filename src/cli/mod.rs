@@ -35,7 +35,7 @@ use crate::render::copies::note;
 pub fn main() -> u8 {
     let mut words = std::env::args_os().skip(1);
     if words.next().is_some_and(|it| it == SUPERVISE) {
-        return supervise(&words.skip(1).collect::<Vec<_>>());
+        return supervise(&words.collect::<Vec<_>>());
     }
     // A shell that asks for completions gets them, and nothing else happens.
     clap_complete::CompleteEnv::with_factory(Arguments::command).complete();
