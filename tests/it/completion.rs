@@ -28,7 +28,7 @@ fn failover_is_incomplete_while_its_traffic_could_not_be_read() {
         status
             .shows(&[
                 "users: shop points to lb (198.18.",
-                "in linode:us-east, which is lost; the configuration points it elsewhere",
+                "in linode:us-east, which is lost; the configuration points it to eu_lb",
             ])
             .done();
         home.world.heal(None).unwrap();
@@ -319,7 +319,7 @@ fn apply_ends_a_run_that_died_after_its_last_step() {
     home.sandbox(&["apply", "woocommerce"]).code(64).says(&["add --yes"]).done();
     home.sandbox(&["apply", "woocommerce", "--yes"])
         .code(0)
-        .says(&["recorded: nothing is left of the last run"])
+        .says(&["recorded: nothing is left to do of the last run"])
         .done();
     let told = home.sandbox(&plan).code(0);
     assert!(!told.stdout.contains("died before"), "{told}");

@@ -63,7 +63,7 @@ pub struct LossArgs {
     /// Fault domain that is lost, e.g. `linode:us-east` (repeatable). Default: the overlay's `assumes_lost`
     #[arg(long, value_name = "FAULT_DOMAIN", conflicts_with = "planned")]
     pub lost: Vec<String>,
-    /// Planned switch: both sites are up
+    /// Both sites are up: wait for replication and health before users are moved
     #[arg(long)]
     pub planned: bool,
     /// Also apply changes that were pending before the switch
@@ -116,7 +116,7 @@ pub struct AllowArgs {
     /// Allow replacing this resource although drift is the only reason (repeatable)
     #[arg(help_heading = "Allowances", long, value_name = "ADDRESS")]
     pub allow_replace: Vec<String>,
-    /// Allow taking back a change that somebody made to this traffic route outside of lifeboat (repeatable)
+    /// Allow overwriting a change that somebody made outside of lifeboat to where this sends users (repeatable)
     #[arg(help_heading = "Allowances", long, value_name = "ADDRESS")]
     pub revert_drift: Vec<String>,
     /// Allow up to N deletions or replacements

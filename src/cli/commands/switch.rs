@@ -287,7 +287,7 @@ async fn must_answer(session: &Session, ask: &PlanRequest, state: &State) -> Res
     Err(OpsError::refused(
         what,
         format!(
-            "nothing was changed, and users stay where they are; run the same command again once it is reachable{way}"
+            "nothing was changed, and users stay where they are; run the same command again once all of it answers{way}"
         ),
     ))
 }
@@ -303,7 +303,7 @@ fn without(
     let names = lost.iter().copied().collect();
     if let Some((address, domain)) = sends_into(&session.catalog, &home, state, &names) {
         return Ok(format!(
-            "; the failback cannot leave {domain} behind, because `{address}` would send users there"
+            "; {domain} cannot stay lost, because `{address}` would send users there"
         ));
     }
     let without = AdvisedCommand::Failback { stack: &ask.place.name(), lost };

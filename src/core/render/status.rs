@@ -206,7 +206,12 @@ fn users(facts: &StatusFacts<'_>, it: &UserRoute) -> String {
     let place = it.fault_domain.as_deref().map(escape_control);
     let place = place.map_or_else(String::new, |it| format!(" in {it}"));
     let lost = if it.is_lost { ", which is lost" } else { "" };
-    let moves = if it.is_to_move { "; the configuration points it elsewhere" } else { "" };
+    let wanted: Vec<String> = it.wanted.iter().map(|it| escape_control(&it.to_string())).collect();
+    let moves = match (it.is_to_move, wanted.is_empty()) {
+        (false, _) => String::new(),
+        (true, true) => "; the configuration points it elsewhere".into(),
+        (true, false) => format!("; the configuration points it to {}", wanted.join(", ")),
+    };
     let shut =
         it.shut.as_deref().map_or_else(String::new, |it| format!("; {}", escape_control(it)));
     // What stands in a lost place serves nobody.
@@ -230,18 +235,22 @@ fn users(facts: &StatusFacts<'_>, it: &UserRoute) -> String {
 }
 
 fn phase(facts: &StatusFacts<'_>) -> String {
+    let home = || AdvisedCommand::Failback { stack: &facts.name, lost: Vec::new() };
     match (facts.state.phase, &facts.state.switch) {
         (Phase::Settled, _) if unfinished(facts).is_some() => format!(
             "settled (no switch is unfinished), but the last run did not finish: run {} to resume",
             facts.state.resume()
         ),
         (Phase::Settled, _) if facts.state.lost.is_empty() => {
-            "settled (no switch is going on)".into()
+            match facts.state.active == facts.state.home {
+                true => "settled (no switch is going on)".into(),
+                false => format!("settled (no switch is going on); to go home: {}", home()),
+            }
         }
         // The one thing that is left to do after a failover.
         (Phase::Settled, _) if facts.state.active != facts.state.home => format!(
-            "settled (the switch is complete; what is lost stays so until it recovers); then: {}",
-            AdvisedCommand::Failback { stack: &facts.name, lost: Vec::new() }
+            "settled (no switch is going on); to go home, once what is lost answers again: {}",
+            home()
         ),
         (Phase::Settled, _) => {
             "settled (no switch is unfinished), although a fault domain is lost".into()
@@ -498,7 +507,8 @@ fn failures(facts: &StatusFacts<'_>) -> Vec<String> {
     let of_run = facts.state.last_run.as_ref().map(|it| &it.failures);
     let failures = of_switch.or(of_run).into_iter().flatten();
     let told = failures.map(|(address, it)| {
-        let call = it.call.map_or_else(|| "waiting for ".into(), |it| format!("{} ", it.word()));
+        let call =
+            it.call.map_or_else(|| "the condition of ".into(), |it| format!("{} ", it.word()));
         let address = escape_control(&address.to_string());
         format!("failed: {call}{address}, {}: {}", age(facts, it.at), failed(it))
     });

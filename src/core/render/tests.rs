@@ -597,6 +597,7 @@ fn status_tells_a_drain_of_this_switch_and_none_of_the_one_before() {
         fault_domain: None,
         is_lost: false,
         is_to_move: false,
+        wanted: Vec::new(),
         shut: None,
         backends: None,
     };
@@ -647,7 +648,7 @@ fn status_tells_why_the_last_run_failed_and_how_it_goes_on() {
     };
     insta::assert_snapshot!(told(&state), @r#"
     phase: settled (no switch is unfinished), but the last run did not finish: run `lifeboat apply shop` to resume
-    failed: waiting for web, 1970-01-01T00:00:09Z, 1 min 1 s ago: no
+    failed: the condition of web, 1970-01-01T00:00:09Z, 1 min 1 s ago: no
     last run: 1970-01-01T00:00:08Z, 1 min 2 s ago by ann@laptop, https://ci.example/runs/9: `apply shop --yes`, incomplete
     "#);
     for entry in [began, run(true)] {
