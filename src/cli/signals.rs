@@ -180,7 +180,10 @@ mod tests {
             (Duration::MAX, GRACE_HOLDING),
         ] {
             let waited = Cell::new(Duration::ZERO);
-            let sleep = |it| std::future::ready(waited.set(waited.get() + it));
+            let sleep = |it| {
+                waited.set(waited.get() + it);
+                std::future::ready(())
+            };
             waits_for_what_blocks(|| waited.get() < held_for, sleep).await;
             assert_eq!(waited.get(), left_after, "{held_for:?}");
         }

@@ -36,7 +36,10 @@ fn log(home: &Home, more: &[&str]) -> crate::harness::Output {
 #[test]
 fn state_log_tells_who_changed_the_state_and_with_what_result() {
     let mut home = Home::holding("tiny", ONE);
-    home.sandbox(&["state", "log", "tiny"]).code(1).says(&["contains no state"]).done();
+    home.sandbox(&["state", "log", "tiny"])
+        .code(1)
+        .says(&["contains no state", "help: the first apply with --sandbox creates it\n"])
+        .done();
     home.set("CI_JOB_URL", "https://ci.example/jobs/7");
     apply(&home);
     home.sandbox(&["state", "mv", "tiny", "lb", "front"]).code(0).done();

@@ -71,8 +71,7 @@ fn failover_and_failback_tell_the_story_line_by_line() {
     home.requests().to_fault_domain(AWS).none();
 
     let refused = home.sandbox(&["failback", SHOP, "--yes"]).code(3);
-    let needed =
-        "linode:us-east cannot stay lost, because `shop` would send users there";
+    let needed = "linode:us-east cannot stay lost, because `shop` would send users there";
     refused.says(&["still unreachable", "nothing was changed", needed]).done();
     home.run(&["sandbox", "heal"]).code(0).done();
     home.sandbox(&["failback", SHOP, "--yes"])

@@ -242,9 +242,10 @@ fn phase(facts: &StatusFacts<'_>) -> String {
             facts.state.resume()
         ),
         (Phase::Settled, _) if facts.state.lost.is_empty() => {
-            match facts.state.active == facts.state.home {
-                true => "settled (no switch is going on)".into(),
-                false => format!("settled (no switch is going on); to go home: {}", home()),
+            if facts.state.active == facts.state.home {
+                "settled (no switch is going on)".into()
+            } else {
+                format!("settled (no switch is going on); to go home: {}", home())
             }
         }
         // The one thing that is left to do after a failover.

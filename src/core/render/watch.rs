@@ -142,23 +142,7 @@ fn detail(about: &About, event: &WatchEvent) -> String {
         WatchEvent::Switching { attempt: 1 } => format!("switching to {overlay}"),
         WatchEvent::Switching { attempt } => format!("switching to {overlay}, attempt {attempt}"),
         WatchEvent::Switched { milliseconds, users, degraded } => {
-            let took = duration(seconds(*milliseconds));
-            let switched = match users {
-                UsersAre::Stayed => format!(
-                    "applied {overlay} in {took}, which moved no users: {}",
-                    users_are(*users)
-                ),
-                UsersAre::Moved | UsersAre::NotMoved | UsersAre::Unconfirmed => {
-                    format!("switched to {overlay} in {took}; {}", users_are(*users))
-                }
-            };
-            match degraded {
-                Some(why) => format!(
-                    "{switched}; the rest of the switch is not finished ({why}): run {} to finish",
-                    AdvisedCommand::Apply { stack: &about.stack }
-                ),
-                None => switched,
-            }
+            switched(about, *milliseconds, *users, degraded.as_deref())
         }
         WatchEvent::Answered { after } => {
             let after = duration(seconds(*after));
@@ -167,6 +151,26 @@ fn detail(about: &About, event: &WatchEvent) -> String {
         WatchEvent::SwitchFailed { why, again, .. } => {
             format!("{why}; the next attempt is at {} if the URL is still down", time(*again))
         }
+    }
+}
+
+/// What became of a switch, and of its users.
+fn switched(about: &About, milliseconds: i64, users: UsersAre, degraded: Option<&str>) -> String {
+    let (overlay, took) = (&about.overlay, duration(seconds(milliseconds)));
+    let told = match users {
+        UsersAre::Stayed => {
+            format!("applied {overlay} in {took}, which moved no users: {}", users_are(users))
+        }
+        UsersAre::Moved | UsersAre::NotMoved | UsersAre::Unconfirmed => {
+            format!("switched to {overlay} in {took}; {}", users_are(users))
+        }
+    };
+    match degraded {
+        Some(why) => format!(
+            "{told}; the rest of the switch is not finished ({why}): run {} to finish",
+            AdvisedCommand::Apply { stack: &about.stack }
+        ),
+        None => told,
     }
 }
 

@@ -172,7 +172,7 @@ fn recorded_work_reads_secrets_again_and_nothing_else() {
         ]
     );
     assert!(!format!("{work:?}{written:?}").contains("hunter2"));
-    let now = Stack { tasks: Default::default(), ..with_token("rotated-token") };
+    let now = with_token("rotated-token");
     let work = recorded_work(&now, &builtin(), (&work, &written), &Nothing).unwrap();
     let parts: Vec<String> =
         work.action.parts().iter().map(|it| it.exposed().as_text().unwrap().to_owned()).collect();
