@@ -297,8 +297,7 @@ fn next(facts: &StatusFacts<'_>) -> String {
 
 /// How much of the time that a switch may take is used, counted as its report will count it.
 fn clock(facts: &StatusFacts<'_>) -> Option<String> {
-    let switch = facts.state.unfinished_switch()?;
-    let what = clock_of(switch.under_loss);
+    let what = clock_of(facts.state.unfinished_switch()?.under_loss);
     let rest = match facts.estimate {
         Some(it) => format!("; the rest of the switch will take about {}", duration(it)),
         None => String::new(),
