@@ -36,7 +36,8 @@ use crate::ops::watch::target::{ExpectedAnswer, Targets};
     max_term_width = 100,
     arg_required_else_help = true,
     after_help = "In an outage, start with: lifeboat failover STACK\nIt says what does not answer, and the whole command for the \
-                  overlay that is made for it.\n\nThe glossary explains the terms: docs/glossary.md"
+                  overlay that is made for it.\n\nExit codes: 0 done; 1 an error, or a step or gate failed; 2 changes pending;\n3 refused, nothing \
+                  was changed; 4 the lease is held; 5 something is unreachable;\n64 usage; 70 a bug; 129, 130, 143 stopped by a signal\n\nThe glossary explains the terms: docs/glossary.md"
 )]
 pub struct Arguments {
     /// Run as if lifeboat had been started in DIR
@@ -171,13 +172,14 @@ pub enum CliCommand {
         #[arg(long)]
         data_loss: bool,
     },
-    /// Fail over to an overlay; declares its losses unless --planned
+    /// Move users to a standby; without --to, say what is down
     ///
-    /// Without --planned, this declares lost what the overlay assumes lost, or what --lost names.
+    /// Without --planned, this declares lost what the overlay assumes lost, or what --lost names. Without --to it asks each fault
+    /// domain, changes nothing, and exits with 64.
     Failover {
         #[command(flatten)]
         target: TargetArgs,
-        /// Overlay to activate on top of the home overlays; if omitted, list the available overlays and exit
+        /// Overlay to activate on top of the home overlays; if omitted, show what is down and which command to type
         #[arg(long, value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
         to: Option<String>,
         #[command(flatten)]
@@ -241,14 +243,14 @@ pub enum CliCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Mark a fault domain as recovered; `failback` also moves users
+    /// Take back a declared loss; moves no users (`failback` does both)
     Recovered {
         #[command(flatten)]
         state: StateArgs,
         /// Fault domain as shown by `lifeboat status`, e.g. `linode:us-east`
         fault_domain: String,
     },
-    /// Approve a task of a switch that waits for it (`confirm`)
+    /// Let a switch go on that waits for a person (`confirm`)
     Approve {
         #[command(flatten)]
         state: StateArgs,

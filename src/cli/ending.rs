@@ -101,7 +101,7 @@ pub fn recorded(proposed: &Proposed) -> Vec<String> {
     let mut recorded = Vec::new();
     let last = proposed.state.as_ref().and_then(|it| it.last_run.as_ref());
     let last = last.filter(|it| it.is_unfinished() && completion::open(plan).is_empty());
-    recorded.extend(last.map(|_| "nothing is left of the last run".to_owned()));
+    recorded.extend(last.map(|_| "nothing is left to do of the last run".to_owned()));
     let new = plan.lost.iter().filter(|it| it.recorded.is_none());
     recorded.extend(new.map(|it| format!("{} is lost", it.fault_domain)));
     recorded.extend(plan.recovered.iter().map(|it| format!("{it} has recovered")));

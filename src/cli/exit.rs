@@ -77,7 +77,7 @@ impl From<&OpsError> for Exit {
                 let wrong = diagnostics.iter().any(|it| it.severity == Severity::Error);
                 if wrong { Self::Failed } else { Self::Refused }
             }
-            OpsError::Usage { .. } => Self::Usage,
+            OpsError::Usage { .. } | OpsError::Unsaid { .. } => Self::Usage,
             OpsError::Store(StoreError::Held { .. } | StoreError::Over { .. }) => Self::Held,
             OpsError::Refused { .. }
             | OpsError::Store(

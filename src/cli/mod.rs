@@ -35,7 +35,7 @@ use crate::render::copies::note;
 pub fn main() -> u8 {
     let mut words = std::env::args_os().skip(1);
     if words.next().is_some_and(|it| it == SUPERVISE) {
-        return supervise(&words.skip(1).collect::<Vec<_>>());
+        return supervise(&words.collect::<Vec<_>>());
     }
     // A shell that asks for completions gets them, and nothing else happens.
     clap_complete::CompleteEnv::with_factory(Arguments::command).complete();
@@ -126,14 +126,17 @@ async fn until_signal(
     let stopped = |document: &RunDocument| {
         document.note(|it| it.stopped = Some("a signal stopped it before any step".into()));
     };
-    let signals = signals::begin(move |number| {
-        let exit = Exit::Signal(number);
-        if let Some(document) = &at_end {
-            stopped(document);
-            document.write(exit, None);
-        }
-        std::process::exit(i32::from(exit.code()));
-    })?;
+    let signals = signals::begin(
+        move |number| {
+            let exit = Exit::Signal(number);
+            if let Some(document) = &at_end {
+                stopped(document);
+                document.write(exit, None);
+            }
+            std::process::exit(i32::from(exit.code()));
+        },
+        open::holds_a_lease,
+    )?;
     let told = document.clone();
     let number = tokio::select! {
         ended = commands::run(arguments, document) => {

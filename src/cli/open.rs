@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::Map;
 
@@ -26,6 +26,7 @@ use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::{StackRef, root};
 use crate::ops::load::switch_target::Losses;
 use crate::sandbox::SandboxOptions;
+use crate::store::keep_alive::LeaseGuard;
 use crate::store::lease::Lease;
 use crate::store::lock_record::LockRecord;
 use crate::store::preempt::{Contention, SwitchCommand};
@@ -181,17 +182,26 @@ fn allowed(allow: &AllowArgs) -> Result<Allowances, OpsError> {
 /// The longest reason that is kept: some lines. A longer one is a file by mistake.
 const BECAUSE_BYTES_MAX: usize = 1_000;
 
-/// Which gates are skipped, and the one reason for all of them.
+/// Which gates are skipped, and the one reason for all of them: a person gives it, on the command line or when asked.
 fn skipped(allow: &AllowArgs) -> Result<BTreeMap<Address, String>, OpsError> {
-    let because = allow.because.as_deref().unwrap_or_default().trim();
-    if !allow.skip_gate.is_empty() && (because.is_empty() || because.len() > BECAUSE_BYTES_MAX) {
+    let all = addresses(&allow.skip_gate)?;
+    let said = match &allow.because {
+        None if !all.is_empty() && out::can_ask() => {
+            let gates = allow.skip_gate.join(", ");
+            out::ask(&format!(
+                "Why is the gate of {gates} skipped? The journal and the report keep the reason:"
+            ))
+        }
+        given => given.clone(),
+    };
+    let because = said.as_deref().unwrap_or_default().trim();
+    if !all.is_empty() && (because.is_empty() || because.len() > BECAUSE_BYTES_MAX) {
         return Err(OpsError::usage(
-            "`--because` gives no reason, or one that is too long",
-            format!("say in up to {BECAUSE_BYTES_MAX} bytes why the gate is skipped"),
+            "a gate is skipped without a reason, or with one that is too long; nothing was changed",
+            format!("add --because with up to {BECAUSE_BYTES_MAX} bytes that say why"),
         ));
     }
-    let all = addresses(&allow.skip_gate)?.into_iter();
-    Ok(all.map(|it| (it, because.to_owned())).collect())
+    Ok(all.into_iter().map(|it| (it, because.to_owned())).collect())
 }
 
 /// The clouds or the sandbox, as the flags say.
@@ -238,7 +248,25 @@ pub fn lease(
             it.holder()
         ));
     };
-    Ok(store.lease_telling(&session.who, command, session.clock.now(), &mut tell)?)
+    let (lease, state) =
+        store.lease_telling(&session.who, command, session.clock.now(), &mut tell)?;
+    holding(&lease);
+    Ok((lease, state))
+}
+
+/// The leases that this process was given.
+static LEASES: Mutex<Vec<Weak<LeaseGuard>>> = Mutex::new(Vec::new());
+
+fn holding(lease: &Lease) {
+    let mut all = LEASES.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|it| it.strong_count() > 0);
+    all.push(Arc::downgrade(&lease.pulse()));
+}
+
+/// Whether this process would leave a lease behind if it ended now.
+pub fn holds_a_lease() -> bool {
+    let all = LEASES.lock().unwrap_or_else(PoisonError::into_inner);
+    all.iter().any(|it| it.strong_count() > 0)
 }
 
 /// Where a switch goes.
@@ -290,6 +318,7 @@ pub fn preempt(
     let (owner, at) = (&*session.who, session.clock.now());
     let who = SwitchCommand { owner, command, at, to, lost, asks, promotes };
     let (lease, state) = store.preempt(who, &mut tell)?;
+    holding(&lease);
     if let Some(preempted) = &lease.preempted {
         out::talk(&format!("took over the lease from {preempted}"));
     }

@@ -98,6 +98,11 @@ pub fn act_in(sandbox: bool, directory: Option<String>) -> (bool, Option<String>
     std::mem::replace(&mut *world, (sandbox, directory))
 }
 
+/// Whether this command acts in the sandbox.
+pub fn is_in_sandbox() -> bool {
+    WORLD.read().unwrap_or_else(PoisonError::into_inner).0
+}
+
 /// The text with its commands as they are to be typed here.
 pub fn typed_here(text: &str) -> Cow<'_, str> {
     let world = WORLD.read().unwrap_or_else(PoisonError::into_inner);

@@ -27,6 +27,7 @@ pub fn error(why: &OpsError, color: bool) {
         OpsError::Input { what, help } | OpsError::Usage { what, help } => {
             talk(&format!("error: {what}\nhelp: {help}"));
         }
+        OpsError::Unsaid { what, help } => talk(&format!("{what}\n{help}")),
         OpsError::Refused { what, help } => talk(&format!("refused: {what}\nhelp: {help}")),
         OpsError::Store(why) => {
             talk(&format!("error: {why}{}\nhelp: {}", causes(why), why.advice()));

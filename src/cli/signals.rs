@@ -60,8 +60,12 @@ pub fn listen_reading() -> Result<Signals, OpsError> {
 }
 
 /// For a command that may come to run steps, from its first moment on: until it does, the first signal ends it with nothing
-/// changed. What cannot be given up in good order is left by `leave`, after `GRACE` or at the second signal.
-pub fn begin(leave: impl Fn(u8) + Send + Sync + 'static) -> Result<Signals, OpsError> {
+/// changed. What cannot be given up in good order, since a wait for a store blocks its thread, is left by `leave`: after
+/// [`waits_for_what_blocks`], or at the second signal. `holds`: whether a lease would be left behind.
+pub fn begin(
+    leave: impl Fn(u8) + Send + Sync + 'static,
+    holds: impl Fn() -> bool + Send + Sync + 'static,
+) -> Result<Signals, OpsError> {
     let what = || {
         if ARE_HANDLED.load(Relaxed) { IN_FLIGHT } else { "received: stopped before any step" }
     };
@@ -71,10 +75,11 @@ pub fn begin(leave: impl Fn(u8) + Send + Sync + 'static) -> Result<Signals, OpsE
         }
     });
     let late = Arc::clone(&leave);
+    let holds = Arc::new(holds);
     let first = move |code| {
-        let late = Arc::clone(&late);
+        let (late, holds) = (Arc::clone(&late), Arc::clone(&holds));
         tokio::spawn(async move {
-            tokio::time::sleep(GRACE).await;
+            waits_for_what_blocks(|| holds(), tokio::time::sleep).await;
             late(code);
         });
     };
@@ -83,8 +88,29 @@ pub fn begin(leave: impl Fn(u8) + Send + Sync + 'static) -> Result<Signals, OpsE
     Ok(heard)
 }
 
-/// How long a command may take to give back what it holds. A guess: people who typed Ctrl-C do not wait for longer.
+/// How long a command that holds nothing may take to end. A guess: people who typed Ctrl-C do not wait for longer.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long one may take that holds a lease, which others would have to wait out for 30 s: its request to a store ends by itself,
+/// and then the lease is given back. Less than the 7.5 s after which GitHub Actions follows up with SIGTERM, as in
+/// `ops::apply::executor`; whoever does not want to wait sends the signal again.
+const GRACE_HOLDING: Duration = Duration::from_secs(6);
+
+/// How often it is looked whether the lease is given back.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Waits until what blocks its thread has had its time.
+async fn waits_for_what_blocks<S: Future<Output = ()>>(
+    holds: impl Fn() -> bool,
+    sleep: impl Fn(Duration) -> S,
+) {
+    sleep(GRACE).await;
+    let mut waited = GRACE;
+    while holds() && waited < GRACE_HOLDING {
+        sleep(POLL).await;
+        waited += POLL;
+    }
+}
 
 /// Whether nobody has ended this process so far: who is told so does, and nobody else.
 pub fn is_first_end() -> bool {
@@ -136,4 +162,30 @@ fn listen_saying(
         });
     }
     Ok(Signals { stop: stopped, number: numbered, again: seconded })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    use super::{GRACE, GRACE_HOLDING, waits_for_what_blocks};
+
+    /// Nobody else gets to a lease that is left behind before it has run out.
+    #[tokio::test]
+    async fn begin_leaves_a_command_that_holds_a_lease_later_and_not_for_ever() {
+        for (held_for, left_after) in [
+            (Duration::ZERO, GRACE),
+            (Duration::from_secs(3), Duration::from_secs(3)),
+            (Duration::MAX, GRACE_HOLDING),
+        ] {
+            let waited = Cell::new(Duration::ZERO);
+            let sleep = |it| {
+                waited.set(waited.get() + it);
+                std::future::ready(())
+            };
+            waits_for_what_blocks(|| waited.get() < held_for, sleep).await;
+            assert_eq!(waited.get(), left_after, "{held_for:?}");
+        }
+    }
 }

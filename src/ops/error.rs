@@ -19,6 +19,9 @@ pub enum OpsError {
     /// The command was not given what it needs: exit 64.
     #[error("{what}")]
     Usage { what: String, help: String },
+    /// It was asked what to do, and this is it; which of it is for a person to say: exit 64.
+    #[error("{what}")]
+    Unsaid { what: String, help: String },
     #[error("cannot read {}: {source}", file.display())]
     File { file: PathBuf, source: std::io::Error },
     #[error(transparent)]
@@ -33,9 +36,10 @@ impl OpsError {
     /// What to do, where the error itself knows.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Input { help, .. } | Self::Usage { help, .. } | Self::Refused { help, .. } => {
-                Some(help.clone())
-            }
+            Self::Input { help, .. }
+            | Self::Usage { help, .. }
+            | Self::Unsaid { help, .. }
+            | Self::Refused { help, .. } => Some(help.clone()),
             Self::Store(why) => Some(why.advice()),
             Self::Mistakes { .. } | Self::File { .. } | Self::Provider(_) | Self::Sandbox(_) => {
                 None

@@ -9,7 +9,7 @@ pub mod plan;
 pub mod heartbeats;
 pub mod audit;
 pub mod recovered;
-pub mod overlay_choice;
+pub mod outage;
 pub mod online;
 pub mod apply;
 pub mod recovery_reports;

@@ -16,6 +16,7 @@ use crate::engine::recovery::report::summary::{
     RecoveryObjectives, SwitchKind, SwitchReport, unchecked,
 };
 use crate::engine::recovery::user_routes::leads_users;
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::retry::Pacing;
 use crate::engine::state::record::SwitchRecord;
 use crate::ops::apply::executor::{limits, provider_of};
@@ -188,6 +189,21 @@ fn runs_before(session: &Session, place: &StackRef, began: i64) -> Vec<SwitchRep
 
 pub fn reports(session: &Session, place: &StackRef) -> Reports {
     session.store(place).reports()
+}
+
+/// Where the users of a switch to an overlay are that began then or later: what state says while it goes on, else its last report.
+pub fn users(
+    session: &Session,
+    place: &StackRef,
+    overlay: &str,
+    began: i64,
+) -> Result<Option<UsersAre>, StoreError> {
+    if let Some(users) = session.store(place).load()?.as_ref().and_then(UsersAre::of) {
+        return Ok(Some(users));
+    }
+    let is_it = |it: &SwitchReport| it.span.ended >= began && it.to.iter().any(|it| it == overlay);
+    let (kept, _) = reports(session, place).list()?;
+    Ok(kept.iter().rfind(|it| is_it(&it.report)).map(|it| it.report.users()))
 }
 
 /// Keeps a report beside the state.

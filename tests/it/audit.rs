@@ -45,7 +45,7 @@ fn audit_passes_the_example_before_and_after_apply() {
     drilled(&home, "state");
     // What the sandbox may leave off is off where data would be, until its switch is given.
     let open = home.run(&["audit", "woocommerce", "--strict"]).code(1);
-    open.shows(&["data-unprotected", "by the default of `protect`"]).done();
+    open.shows(&["data-unprotected", "(variable `protect`, which has its default)"]).done();
     let audit = home.run(&["audit", "woocommerce", "--strict", "--var", "protect=true"]).code(0);
     audit.shows(&["no findings", "failover_eu", "0 errors, 0 warnings, 0 notes", "50 s"]).done();
     home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();

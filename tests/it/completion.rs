@@ -28,7 +28,7 @@ fn failover_is_incomplete_while_its_traffic_could_not_be_read() {
         status
             .shows(&[
                 "users: shop points to lb (198.18.",
-                "in linode:us-east, which is lost; the configuration points it elsewhere",
+                "in linode:us-east, which is lost; the configuration points it to eu_lb",
             ])
             .done();
         home.world.heal(None).unwrap();
@@ -55,6 +55,28 @@ fn failover_retries_the_reads_that_failed() {
         .says(&["retrying the reads that failed", "failover of duo to eu: complete"])
         .done();
     assert_eq!(leads(&home), ["eu"]);
+}
+
+/// Whoever took over goes on, or goes elsewhere: who retried says so and ends as one that did not finish.
+#[test]
+fn failover_stops_retrying_when_another_run_has_taken_over() {
+    let home = two_sites::home();
+    two_sites::lose(&home);
+    home.fault("GET /domains 500 times=100000");
+    let mut running = home.start(&["failover", "duo", "--to", "eu", "--yes", "--sandbox"]);
+    running.until_says("retrying the reads that failed");
+    let store = StateStore::new(&home.state_folder("duo"));
+    let lease = std::cell::RefCell::new(None);
+    let took = running.until(|| {
+        *lease.borrow_mut() = store.lease("ann@laptop", "apply duo", 0).ok();
+        lease.borrow().is_some()
+    });
+    assert!(took, "it has given its lease back between two tries");
+    running
+        .end()
+        .code(5)
+        .says(&["stopped retrying: another run holds the lease, and goes on from here"])
+        .done();
 }
 
 /// Made, and then undone by somebody else: the same command again looks before it says that there is nothing to do.
@@ -253,7 +275,7 @@ fn failover_to_an_overlay_that_shifts_no_traffic_has_moved_no_users() {
         .code(0)
         .shows(&[
             &format!("phase: {stayed}; the rest of the switch is not finished"),
-            "recovery: not counted, because no traffic was to be shifted",
+            "switch: not counted, because no traffic was to be shifted",
         ])
         .done();
     let json = home.sandbox(&[&status[..], &["--format", "json"]].concat()).code(0).json();
@@ -297,7 +319,7 @@ fn apply_ends_a_run_that_died_after_its_last_step() {
     home.sandbox(&["apply", "woocommerce"]).code(64).says(&["add --yes"]).done();
     home.sandbox(&["apply", "woocommerce", "--yes"])
         .code(0)
-        .says(&["recorded: nothing is left of the last run"])
+        .says(&["recorded: nothing is left to do of the last run"])
         .done();
     let told = home.sandbox(&plan).code(0);
     assert!(!told.stdout.contains("died before"), "{told}");

@@ -44,15 +44,17 @@ fn failover_waits_for_each_gate_of_a_name() {
             "/ was not met: timed out after 30 s: HTTP 200",
             "shop: waiting for its own `gate` condition: the gate stays closed",
             "shop: standby_http is healthy",
-            "users stay where they are",
-            "`lifeboat apply woocommerce --skip-gate shop --because 'checked by hand' --sandbox`",
+            "Until this gate opens users of `shop` stay where they are. Repair what it checks, then `lifeboat apply woocommerce --sandbox`",
+            "for a reason that is asked for and kept: `lifeboat apply woocommerce --skip-gate shop --sandbox`",
             "users of `shop` have NOT moved",
         ])
         .done();
     home.requests().mutating().with("PUT /v4/domains/").none();
     // What is advised goes on with the switch, and not with the gate.
-    let advised = ["apply", SHOP, "--skip-gate", "shop", "--because", "checked by hand", "--yes"];
-    home.sandbox(&advised).code(0).says(&["shop: updated target"]).done();
+    let advised = ["apply", SHOP, "--skip-gate", "shop", "--yes"];
+    home.sandbox(&advised).code(64).says(&["without a reason", "add --because"]).done();
+    let because = [&advised[..], &["--because", "the page was opened by hand"]].concat();
+    home.sandbox(&because).code(0).says(&["shop: updated target"]).done();
 }
 
 /// Without its health checks a name is moved by what it says itself.
@@ -77,7 +79,7 @@ fn failover_skips_a_gate_and_keeps_who_said_so_and_why() {
         |words: &[&'static str], code: i32| -> Output { home.sandbox(&both(words)).code(code) };
     slip(&["--skip-gate", "shop"], 64).done();
     slip(&["--because", "x"], 64).done();
-    slip(&["--skip-gate", "shop", "--because", " "], 64).says(&["gives no reason"]).done();
+    slip(&["--skip-gate", "shop", "--because", " "], 64).says(&["without a reason"]).done();
     slip(&["--skip-gate", "shp", "--because", "x"], 1).says(&["has no gate"]).done();
     slip(&["--skip-gate", "standby_lb", "--because", "x"], 1).says(&["has no gate"]).done();
     home.requests().mutating().none();

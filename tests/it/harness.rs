@@ -116,6 +116,11 @@ impl Home {
         self.environment.push((name.into(), value.into()));
     }
 
+    /// Takes one back.
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.environment.retain(|(it, _)| it != name);
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
         command

@@ -23,7 +23,7 @@ fn status_tells_how_far_a_running_switch_is() {
             "users: shop points to lb (",
             "2 of 2 backends recorded",
             "phase: switching from base since ",
-            "recovery: ",
+            "switch: ",
             "progress: ",
             " steps ended\nin progress: shop serving gate (waits for a condition), for ",
         ])
@@ -33,6 +33,7 @@ fn status_tells_how_far_a_running_switch_is() {
     assert!(run["steps"].as_u64() > run["ended"].as_u64(), "{run}");
     assert_eq!(run["in_progress"][0]["address"], "shop", "{run}");
     assert_eq!(json["recovery"]["shifted"], false, "{json}");
+    assert_eq!(json["recovery"]["planned"], true, "{json}");
     heal(&home);
     running.end().code(0).done();
 }
@@ -73,7 +74,7 @@ fn status_online_says_which_fault_domains_answer() {
             "now: linode:us-east is silent: ",
             "points to lb (198.18.0.",
             ") in linode:us-east, which is silent now; 2 of 2 backends recorded, their health was not asked",
-            "if it is lost, `lifeboat failover woocommerce --sandbox` names the overlay",
+            "; `lifeboat failover woocommerce --sandbox` says what to do",
             "now: linode:eu-central answers",
             "now: aws:eu-west-1 answers",
         ])

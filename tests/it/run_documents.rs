@@ -137,6 +137,11 @@ fn refused_runs_tell_as_json_why() {
     home.requests().mutating().none();
 }
 
+const NOTHING: &str = "stack: site
+resources:
+  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }
+";
+
 /// Nobody can be asked: the exit code stays, and stdout holds a document that says so.
 #[test]
 fn runs_without_a_terminal_and_without_yes_end_with_64_and_say_so_as_json() {
@@ -163,12 +168,23 @@ fn runs_without_a_terminal_and_without_yes_end_with_64_and_say_so_as_json() {
         assert!(help.contains(preview), "{output}");
         output.says(&["cannot prompt for approval"]).done();
     }
+    // Home may have overlays of its own: the plan that is named has them as well.
+    let home = Home::holding("site", NOTHING);
+    home.overlay("site", "prod", "overlay: prod\n");
+    home.overlay("site", "eu", "overlay: eu\n");
+    home.sandbox(&["apply", "site", "-o", "prod", "--yes"]).code(0).done();
+    for (command, preview) in [
+        (
+            &["failover", "site", "--to", "eu", "--planned"][..],
+            "`lifeboat plan site -o prod -o eu --sandbox`",
+        ),
+        (&["failback", "site"], "`lifeboat plan site -o prod --sandbox`"),
+    ] {
+        home.sandbox(command).code(64).says(&[preview]).done();
+    }
     let (document, output) = told(&home, &["failover", "site"], 64);
     let why = document["exit"]["why"].as_str().unwrap();
-    assert!(
-        why.ends_with("; --to does not say where to fail over to, so nothing was changed"),
-        "{output}"
-    );
+    assert_eq!(why, "every fault domain answers; nothing was changed", "{output}");
 }
 
 /// Before any step a signal changes nothing, gives the lease back, and ends in a document like every other end.

@@ -36,7 +36,10 @@ fn log(home: &Home, more: &[&str]) -> crate::harness::Output {
 #[test]
 fn state_log_tells_who_changed_the_state_and_with_what_result() {
     let mut home = Home::holding("tiny", ONE);
-    home.sandbox(&["state", "log", "tiny"]).code(1).says(&["contains no state"]).done();
+    home.sandbox(&["state", "log", "tiny"])
+        .code(1)
+        .says(&["contains no state", "help: the first apply with --sandbox creates it\n"])
+        .done();
     home.set("CI_JOB_URL", "https://ci.example/jobs/7");
     apply(&home);
     home.sandbox(&["state", "mv", "tiny", "lb", "front"]).code(0).done();
@@ -48,14 +51,14 @@ fn state_log_tells_who_changed_the_state_and_with_what_result() {
         digest.replace_all(&text, "[DIGEST]").into_owned()
     };
     insta::assert_snapshot!(shown(&[]), @"
-    serial, begin, result; who and command
+    the newest first: the serial of the state that a run saved (– if it saved none), when the run began, and what became of it; below that who ran it, and the command
     2  [TIME]  saved, `front`: moved from `lb`
          [WHO], https://ci.example/jobs/7: `state mv tiny lb front --sandbox`, epoch 2
     1  [TIME]  complete, 1 of 1 step
          [WHO], https://ci.example/jobs/7: `apply tiny --yes --sandbox`, plan [DIGEST], epoch 1
     ");
     insta::assert_snapshot!(shown(&["-n", "1", "--entries"]), @"
-    serial, begin, result; who and command
+    the newest first: the serial of the state that a run saved (– if it saved none), when the run began, and what became of it; below that who ran it, and the command
     2  [TIME]  saved, `front`: moved from `lb`
          [WHO], https://ci.example/jobs/7: `state mv tiny lb front --sandbox`, epoch 2
            7  [TIME]  [WHO], https://ci.example/jobs/7 took the lease with epoch 2 for `state mv tiny lb front --sandbox`

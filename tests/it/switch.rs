@@ -56,7 +56,7 @@ fn failover_and_failback_tell_the_story_line_by_line() {
         .shows(&[
             "8 frozen",
             "standby[1]",
-            "output home uses a value of `lb` that was recorded before linode:us-east was lost",
+            "output main uses a value of `lb` that was recorded before linode:us-east was lost",
         ])
         .done();
     let asked = home.requests();
@@ -71,8 +71,7 @@ fn failover_and_failback_tell_the_story_line_by_line() {
     home.requests().to_fault_domain(AWS).none();
 
     let refused = home.sandbox(&["failback", SHOP, "--yes"]).code(3);
-    let needed =
-        "the failback cannot leave linode:us-east behind, because `shop` would send users there";
+    let needed = "linode:us-east cannot stay lost, because `shop` would send users there";
     refused.says(&["still unreachable", "nothing was changed", needed]).done();
     home.run(&["sandbox", "heal"]).code(0).done();
     home.sandbox(&["failback", SHOP, "--yes"])
@@ -142,7 +141,7 @@ fn failover_planned_is_refused_while_a_loss_is_recorded() {
     let told = failover(&home).code(0);
     told.says(&[
         "this declares aws:us-east-1 and linode:us-east lost",
-        "if the site is up, `lifeboat failover duo --to eu --planned --sandbox` waits for them",
+        "if it is up, `lifeboat failover duo --to eu --planned --sandbox` waits for replication instead",
     ])
     .done();
     let before = two_sites::state(&home);
@@ -228,7 +227,7 @@ fn failback_refuses_a_home_that_is_still_unreachable() {
     assert!(!told.stderr.contains("--lost"), "users cannot go home without its balancer: {told}");
     told.says(&[
         "linode:us-east is still unreachable",
-        "the failback cannot leave linode:us-east behind, because `shop` would send users there",
+        "linode:us-east cannot stay lost, because `shop` would send users there",
     ])
     .done();
     home.requests().mutating().none();

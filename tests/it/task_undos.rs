@@ -1,6 +1,6 @@
 //! What takes tasks back: a drill at its end, the way home as it was recorded, and what `status` says of what is in force.
 
-use crate::harness::Home;
+use crate::harness::{Home, files};
 use crate::tasks::{BACK, DRILL, ELSEWHERE, TO, phase, ran, script, site};
 
 const REHEARSE: [&str; 5] = ["drill", "site", "--to", "drill", "--yes"];
@@ -136,24 +136,53 @@ fn failback_undoes_a_task_that_only_the_overlay_of_the_failover_declares() {
     assert!(!status.stdout.contains("task "), "{status}");
 }
 
-/// A secret is in no record: who cannot be told it says so instead of nothing.
+/// A secret is in no record, but where it is read from is: whoever gives it again takes the task back.
 #[test]
-fn failback_says_which_undo_it_does_not_know() {
+fn failback_reads_the_secret_of_an_undo_again_or_asks_for_it_before_its_first_call() {
     let mut home = site("");
+    let variables = "variables:\n  token: { type: string, sensitive: true }\n";
+    let stack = std::fs::read_to_string(home.path("stacks/site/stack.yaml")).unwrap();
     home.set("LIFEBOAT_VAR_token", "hunter2hunter2");
-    let tasks = "variables: { token: { type: string, sensitive: true } }
-tasks:
-  stop: { on: [planned], before: [www], exec: [./note.sh], undo: { exec: [./note.sh, '${vars.token}'] }, in_drill: skip }
+    let tasks = "tasks:
+  stop: { on: [planned], before: [www], exec: [./note.sh], undo: { exec: [./note.sh, 'X ${vars.token}'] }, in_drill: skip }
 ";
-    home.overlay("site", "eu", format!("{ELSEWHERE}{tasks}"));
-    home.sandbox(&TO).code(0).done();
-    home.sandbox(&BACK)
+    home.overlay("site", "eu", format!("{ELSEWHERE}{variables}{tasks}"));
+    // Only the overlay declares it: told while there is time.
+    let told = "overlays/eu.yaml:7:86";
+    home.run(&["validate", "site", "-o", "eu"]).code(0).says(&["undo_secret", told]).done();
+    home.sandbox(&TO)
         .code(0)
-        .says(&["task_stays_in_force", "the task `stop` stays in force", "take it back by hand"])
+        .says(&["undo_secret", told, "`vars.token` is a secret, and only `eu` has it"])
         .done();
-    assert_eq!(ran(&home), ["stop"]);
-    let status = home.sandbox(&["status", "site"]).code(0);
-    status.shows(&["task stop: in force", "take it back by hand"]).done();
+    home.sandbox(&BACK)
+        .code(1)
+        .says(&[
+            "missing_secret",
+            "the `undo` of the task `stop` (stacks/site/overlays/eu.yaml:7) reads `vars.token`, which these",
+            "layers do not declare",
+            "add to stack.yaml `variables: { token: ",
+            "and set LIFEBOAT_VAR_token in the environment; then `lifeboat failback site --sandbox`",
+        ])
+        .done();
+    home.write("stacks/site/stack.yaml", stack.replace("variables:\n", variables));
+    home.unset("LIFEBOAT_VAR_token");
+    home.sandbox(&BACK)
+        .code(1)
+        .says(&[
+            "nobody gave",
+            "set LIFEBOAT_VAR_token in the environment; then",
+            "`lifeboat failback site --sandbox`",
+        ])
+        .done();
+    assert_eq!(ran(&home), ["stop"], "nothing was done");
+    home.set("LIFEBOAT_VAR_token", "rotated-rotated");
+    home.sandbox(&BACK).code(0).says(&["undo_changed", "stop: task undone"]).done();
+    assert_eq!(ran(&home), ["stop", "stop X rotated-rotated"]);
+    let endings = ["journal", "snapshot"];
+    for file in endings.iter().flat_map(|it| files(&home.state_folder("site"), it)) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(!text.contains("hunter2") && !text.contains("rotated-rot"), "{file:?}");
+    }
 }
 
 /// What a stopped switch leaves is named by its end and by `status`, each with the command that takes it back.

@@ -686,14 +686,52 @@ fn failover_in_the_sandbox_sends_no_request_elsewhere() {
     home.sandbox(&TO).code(1).says(&["failed: purge", refused]).done();
 }
 
-/// Out of memory, say: nobody knows whether the program still runs, so it is not begun a second time.
+/// Out of memory, say: what is left of the program is ended, and nobody knows how far it came, so it is not begun a second time.
 #[test]
-fn failover_knows_not_what_became_of_a_program_whose_supervisor_was_killed() {
-    let task = "  work: { on: [planned], after: [www], exec: [./work.sh], rerun: never, in_drill: skip }\n";
-    let home = site(task);
-    script(&home, "work.sh", "echo work >> ran.log\nkill -9 \"$PPID\"");
-    let doubt = "indeterminate: work: run task: the process that watches over it was killed";
-    home.sandbox(&TO).code(1).says(&[doubt]).done();
-    home.sandbox(&["apply", "site", "--yes"]).code(1).says(&["indeterminate: work"]).done();
-    assert_eq!(ran(&home), ["work"]);
+fn failover_ends_a_program_whose_supervisor_was_killed() {
+    for (rerun, times) in [("never", 1), ("safe", 2)] {
+        let task = format!(
+            "  work: {{ on: [planned], after: [www], exec: [./work.sh], rerun: {rerun}, in_drill: skip }}\n"
+        );
+        let home = site(&task);
+        let again = "test -e killed && exit 0\ntouch killed\n";
+        script(
+            &home,
+            "work.sh",
+            &format!(
+                "echo work >> ran.log\n{again}echo $$ > pid\nkill -9 \"$PPID\"\nexec sleep 600"
+            ),
+        );
+        let doubt = "indeterminate: work: run task: the process that watches over it was killed, and the program was ended";
+        home.sandbox(&TO).code(1).says(&[doubt]).done();
+        let pid = std::fs::read_to_string(home.path("stacks/site/pid")).unwrap();
+        assert!(!is_running(pid.trim()), "nothing of it is left");
+        let code = i32::from(rerun == "never");
+        home.sandbox(&["apply", "site", "--yes"]).code(code).done();
+        assert_eq!(ran(&home), vec!["work"; times]);
+    }
+}
+
+/// Lifeboat and the process between are killed at once, and nobody is left who would end the program: no second one is started beside it.
+#[test]
+fn apply_starts_no_second_program_beside_one_that_nobody_watches() {
+    let home = site(
+        "  work: { on: [planned], after: [www], exec: [./work.sh], rerun: safe, in_drill: skip }\n",
+    );
+    script(
+        &home,
+        "work.sh",
+        "trap '' TERM\necho work >> ran.log\ntest -e second && exit 0\ntouch second\necho $$ > pid\nread -r _ _ _ lifeboat _ < \"/proc/$PPID/stat\"\nkill -9 \"$lifeboat\" \"$PPID\"\nexec sleep 600",
+    );
+    let mut running = home.start(&[&TO[..], &["--sandbox"]].concat());
+    assert!(!running.until(|| false), "it was killed");
+    drop(running);
+    let still = "still runs, in process group ";
+    home.sandbox(&["apply", "site", "--yes"]).code(1).says(&["work", still]).done();
+    assert_eq!(ran(&home), ["work"], "no second one");
+    let pid = std::fs::read_to_string(home.path("stacks/site/pid")).unwrap();
+    let ended = std::process::Command::new("kill").args(["-9", pid.trim()]).status().unwrap();
+    assert!(ended.success());
+    home.sandbox(&["apply", "site", "--yes"]).code(0).says(&["work: task done"]).done();
+    assert_eq!(ran(&home), ["work", "work"]);
 }

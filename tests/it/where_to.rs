@@ -12,47 +12,67 @@ fn failover_without_a_target_lists_the_overlays_and_changes_nothing() {
         .code(0)
         .shows(&["In an outage, start with: lifeboat failover STACK\n"])
         .done();
-    let none = home.sandbox(&ASK).code(64);
-    none.says(&[
-        "woocommerce has not been applied yet",
-        "assumes lost: linode:us-east, aws:us-east-1\n",
-    ])
-    .done();
+    home.sandbox(&ASK)
+        .code(64)
+        .says(&[
+            "woocommerce has not been applied yet, so there is nothing to switch; nothing was changed\napply it first:\n  `lifeboat apply woocommerce --sandbox`\n",
+        ])
+        .done();
     home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
     home.log_requests();
     let healthy = home.sandbox(&ASK).code(64);
-    assert!(!healthy.stderr.contains("is made for this"), "{healthy}");
+    assert!(!healthy.stderr.contains("which is made for this"), "{healthy}");
     // Nobody is told to declare lost what answers, nor to fail over to what moves no users.
     healthy
         .says(&[
-            "error: every fault domain answers; --to does not say where to fail over to, so nothing was changed",
-            "  `lifeboat failover woocommerce --to failover_eu --planned --sandbox`\n",
-            "left out, because it moves no users: scale_up\n",
-            "reachable: aws:eu-west-1, aws:us-east-1, linode:eu-central, linode:us-east",
+            "every fault domain answers; nothing was changed\noverlays that move users:\n  `lifeboat failover woocommerce --to failover_eu --planned --sandbox`\n",
+            "overlays that move no users: scale_up\n",
+            "reachable: aws:eu-west-1, aws:us-east-1, linode:eu-central, linode:global, linode:us-east",
         ])
         .done();
     home.lose("linode:us-east");
     home.lose("aws:us-east-1");
     let silent = home.sandbox(&ASK).code(64);
+    assert!(!silent.stderr.contains("scale_up"), "{silent}");
     silent
         .says(&[
-            "error: aws:us-east-1, linode:us-east are unreachable; ",
-            "help: failover_eu is made for this:\n  `lifeboat failover woocommerce --to failover_eu --sandbox`\n",
-            "left out, because it moves no users: scale_up\n",
-            "reachable: aws:eu-west-1, linode:eu-central\n",
+            "aws:us-east-1 and linode:us-east do not answer; nothing was changed\nto move users with failover_eu, which is made for this:\n  `lifeboat failover woocommerce --to failover_eu --sandbox`\n",
+            "reachable: aws:eu-west-1, linode:eu-central, linode:global\n",
             "unreachable: aws:us-east-1: ",
         ])
         .done();
     home.requests().mutating().none();
+    // Begun as a planned one it waits: the way on is the same switch under loss.
+    home.sandbox(&["failover", SHOP, "--to", "failover_eu", "--planned", "--yes"]).code(5).done();
+    home.sandbox(&ASK)
+        .code(64)
+        .says(&[
+            "the switch to failover_eu has begun and waits for what does not answer; if that is lost, to go on without it:\n  `lifeboat failover woocommerce --to failover_eu --sandbox`\n",
+        ])
+        .done();
     home.sandbox(&["failover", SHOP, "--to", "failover_eu", "--yes"]).code(0).done();
-    let away = home.sandbox(&ASK).code(64);
-    assert!(!away.stderr.contains("is made for this"), "{away}");
-    away.says(&[
-        "error: aws:us-east-1, linode:us-east are declared lost; ",
-        "  failover_eu: it is active\n",
-        "left out, because it moves no users: scale_up\n",
-    ])
-    .done();
+    home.sandbox(&ASK)
+        .code(64)
+        .says(&[
+            "aws:us-east-1 and linode:us-east are declared lost; nothing was changed\nfailover_eu is active, and no switch goes on; to go home, once what is lost answers again:\n  `lifeboat failback woocommerce --sandbox`\n",
+        ])
+        .done();
+}
+
+/// Every switch has to change what leads users: none helps while that is silent.
+#[test]
+fn failover_without_a_target_says_that_no_switch_can_move_users() {
+    let home = Home::woocommerce();
+    home.sandbox(&["apply", SHOP, "--yes"]).code(0).done();
+    home.lose("linode:us-east");
+    home.lose("linode:global");
+    home.sandbox(&ASK)
+        .code(64)
+        .says(&[
+            "linode:global and linode:us-east do not answer; nothing was changed\nshop leads users and is in linode:global: no switch can move them until linode:global answers\n",
+            "unreachable: linode:global: ",
+        ])
+        .done();
 }
 
 /// One lost region of two that an overlay assumes: it still fits, since it lives without both.
@@ -64,11 +84,11 @@ fn failover_without_a_target_names_the_only_overlay_that_covers_what_is_silent()
     home.sandbox(&ASK)
         .code(64)
         .says(&[
-            "failover_eu is made for this, but also declares linode:us-east lost, which answers:\n",
+            "to move users with failover_eu, which is made for this (it also declares linode:us-east lost, which answers):\n",
         ])
         .done();
     home.world.heal(None).unwrap();
     home.lose("linode:eu-central");
     let standby = home.sandbox(&ASK).code(64);
-    assert!(!standby.stderr.contains("is made for this"), "{standby}");
+    assert!(!standby.stderr.contains("which is made for this"), "{standby}");
 }

@@ -82,7 +82,7 @@ pub struct FaultArgs {
     /// Affect only calls with this HTTP method, e.g. POST
     #[arg(long)]
     pub method: Option<String>,
-    /// Affect only calls whose path starts with this, e.g. /linode/instances
+    /// Affect only calls whose path starts with this, e.g. /linode/instances or /domains
     #[arg(long)]
     pub path: Option<String>,
     /// Affect only this DynamoDB operation, e.g. CreateTable

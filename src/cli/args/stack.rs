@@ -63,7 +63,7 @@ pub struct LossArgs {
     /// Fault domain that is lost, e.g. `linode:us-east` (repeatable). Default: the overlay's `assumes_lost`
     #[arg(long, value_name = "FAULT_DOMAIN", conflicts_with = "planned")]
     pub lost: Vec<String>,
-    /// Planned switch: both sites are up
+    /// Both sites are up: wait for replication and health before users are moved
     #[arg(long)]
     pub planned: bool,
     /// Also apply changes that were pending before the switch
@@ -116,7 +116,7 @@ pub struct AllowArgs {
     /// Allow replacing this resource although drift is the only reason (repeatable)
     #[arg(help_heading = "Allowances", long, value_name = "ADDRESS")]
     pub allow_replace: Vec<String>,
-    /// Allow taking back a change that somebody made to this traffic route outside of lifeboat (repeatable)
+    /// Allow overwriting a change that somebody made outside of lifeboat to where this sends users (repeatable)
     #[arg(help_heading = "Allowances", long, value_name = "ADDRESS")]
     pub revert_drift: Vec<String>,
     /// Allow up to N deletions or replacements
@@ -132,9 +132,9 @@ pub struct AllowArgs {
     #[arg(help_heading = "Allowances", long)]
     pub allow_group_changes: bool,
     /// Do not wait for the gate of this resource; users are sent to it whether or not it serves (repeatable)
-    #[arg(help_heading = "Allowances", long, value_name = "ADDRESS", requires = "because", add = ArgValueCompleter::new(complete::addresses))]
+    #[arg(help_heading = "Allowances", long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::addresses))]
     pub skip_gate: Vec<String>,
-    /// Why gates are skipped; it is kept in the journal and in the report
+    /// Why gates are skipped; asked for where it is missing, and kept in the journal and in the report
     #[arg(help_heading = "Allowances", long, value_name = "TEXT", requires = "skip_gate")]
     pub because: Option<String>,
 }

@@ -68,7 +68,7 @@ pub enum StateCommand {
         state: StateArgs,
         address: String,
     },
-    /// Print the whole state as one document, or save it for its owner alone
+    /// Print the whole state as one document, or save it to a file that only its owner can read
     ///
     /// The document holds the key of the fingerprints of secrets, and all attributes that are not secret.
     Pull {
@@ -113,7 +113,7 @@ pub enum StateCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Go on without the mirror store of a state, or with it again
+    /// Suspend the mirror store of a state, or resume it
     Mirror {
         #[command(subcommand)]
         change: MirrorChange,

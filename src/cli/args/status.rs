@@ -10,6 +10,7 @@ pub struct StatusArgs {
     pub target: TargetArgs,
     #[command(flatten)]
     pub world: WorldArgs,
+    /// How the status is written
     #[arg(long, value_enum, default_value = "text")]
     pub format: Plain,
     /// Also ask each fault domain that is not lost whether it answers now, for at most 10 s

@@ -364,7 +364,7 @@ pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
     }
     Err(OpsError::refused(
         "a guard refused this plan; nothing was changed",
-        "read each refusal above; if it is meant, the refusal names the option that allows it",
+        "each refusal above says what to change first, or which option allows it",
     ))
 }
 

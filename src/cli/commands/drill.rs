@@ -441,9 +441,11 @@ impl DrillObserver for ConsoleObserver<'_> {
         events.began(&self.context.command, plan, None, None);
         *self.part() = (part, events);
         match part {
-            DrillPhase::Apply => out::talk("apply: creating home as it is before the disaster"),
+            DrillPhase::Apply => out::talk("apply: creating a copy of home"),
             DrillPhase::Switch => {
-                out::talk("switch: rehearsing the failover");
+                out::talk(
+                    "switch: rehearsing the failover; what it declares lost is lost in this workspace alone",
+                );
                 show(self.context, plan);
             }
             DrillPhase::Cleanup => {

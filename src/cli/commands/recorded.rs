@@ -2,7 +2,7 @@
 
 use crate::cli::args::{StateArgs, WorldArgs};
 use crate::cli::context::CommandContext;
-use crate::cli::open;
+use crate::cli::{open, out};
 use crate::engine::state::record::State;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::open_sandbox;
@@ -22,10 +22,12 @@ pub fn read(store: &StateStore) -> Result<State, OpsError> {
 
 pub fn nothing_there(store: &StateStore) -> OpsError {
     let what = format!("{} contains no state", store.folder().display());
-    OpsError::input(
-        what,
-        "the first apply creates it; the sandbox has its own, which needs --sandbox",
-    )
+    let help = if out::is_in_sandbox() {
+        "the first apply with --sandbox creates it"
+    } else {
+        "the first apply creates it; the sandbox has its own, which needs --sandbox"
+    };
+    OpsError::input(what, help)
 }
 
 /// On the clock of the world that the state is of, in milliseconds since the Unix epoch.

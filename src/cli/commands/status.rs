@@ -133,7 +133,8 @@ fn told(
             stores::described(place, session.target.is_sandbox(), standing.as_ref())
         },
         lease: session.store(place).lease_status()?.map(|it| {
-            let gone = if it.is_alive { "" } else { ", whose process has died" };
+            let gone =
+                if it.is_alive { "" } else { ", whose process has died: the next run takes over" };
             let aim =
                 it.to.map(|it| format!(", a switch to {}", OverlayNames(&it))).unwrap_or_default();
             let asked = it.asked_by.map(|it| format!(", asked to stop by {it}"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cli::args::{AllowArgs, FailbackArgs, LossArgs, StateArgs, TargetArgs, WorldArgs};
 use crate::cli::commands::apply::{Consent, Went, go_on, require_terminal, settled_with};
+use crate::cli::commands::loss_consent::{LossQuestion, declares};
 use crate::cli::commands::status::pending;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
@@ -15,7 +16,6 @@ use crate::cli::{open, out, signals};
 use crate::engine::lang::merge::variables::GivenVariable;
 use crate::engine::lang::model::Variable;
 use crate::engine::plan::draft::destination::sends_into;
-use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::{self, Completion, Unfinished};
 use crate::engine::recovery::users_moved::UsersAre;
@@ -74,10 +74,8 @@ pub async fn failover(
         &StackRef::find(&target.stack, &context.directory)?,
         to,
     )?;
-    let overlays = [to.to_owned()];
-    let preview = AdvisedCommand::Plan { stack: &target.stack, overlays: &overlays, out: None };
-    require_terminal(consent, Some(&preview))?;
     let (ask, session, known) = begin(context, target, wanted).await?;
+    previewed(consent, target, &[known.home.clone(), vec![to.to_owned()]].concat())?;
     let mut ask = PlanRequest {
         losses: open::losses(losing),
         include_pending: losing.include_pending,
@@ -100,6 +98,7 @@ pub async fn failover(
         return there_already(context, &session, &ask, &known, Some(to)).await;
     }
     let asks = !wanted.yes;
+    let is_there = LossQuestion::ask(&session, &known, &lost, asks);
     let aim = ask.overlays.clone().unwrap_or_default();
     let going = Going { to: &aim, lost: &lost, asks, promotes: wanted.promotes };
     let BegunSwitch::Open { lease, state } = take(context, &session, &ask, &known, going)? else {
@@ -111,13 +110,21 @@ pub async fn failover(
     }
     let proposed = plan_on(&session, &ask, Some(*state)).await?;
     let mut question = format!("Fail over to {to}? Only `yes` is accepted:");
-    match declares(&proposed.plan, &ask.place, to) {
+    match declares(&proposed.plan, &ask.place, to, &is_there.answering().await) {
         Some(told) if wanted.yes => out::talk(&told),
         Some(told) => question = format!("{told}\n{question}"),
         None => {}
     }
     let went = settled_with(context, &session, *lease, proposed, &ask, consent, &question).await?;
     look_again(context, &session, &ask, went).await
+}
+
+/// Where nobody can be asked, the plan of just what the run would do is named: home may have overlays of its own.
+fn previewed(consent: Consent, target: &TargetArgs, to: &[String]) -> Result<(), OpsError> {
+    let base = ["base".to_owned()];
+    let overlays = if to.is_empty() { &base[..] } else { to };
+    let preview = AdvisedCommand::Plan { stack: &target.stack, overlays, out: None };
+    require_terminal(consent, Some(&preview))
 }
 
 pub async fn failback(
@@ -127,10 +134,8 @@ pub async fn failback(
     wanted: &SwitchArgs,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
-    let overlays = ["base".to_owned()];
-    let preview = AdvisedCommand::Plan { stack: &target.stack, overlays: &overlays, out: None };
-    require_terminal(consent, Some(&preview))?;
     let (ask, session, known) = begin(context, target, wanted).await?;
+    previewed(consent, target, &known.home)?;
     context.note(|it| found(it, Some(&known), Some(&known.home)));
     let ask = PlanRequest {
         overlays: Some(known.home.clone()),
@@ -282,7 +287,7 @@ async fn must_answer(session: &Session, ask: &PlanRequest, state: &State) -> Res
     Err(OpsError::refused(
         what,
         format!(
-            "nothing was changed, and users stay where they are; run the same command again once it is reachable{way}"
+            "nothing was changed, and users stay where they are; run the same command again once all of it answers{way}"
         ),
     ))
 }
@@ -298,7 +303,7 @@ fn without(
     let names = lost.iter().copied().collect();
     if let Some((address, domain)) = sends_into(&session.catalog, &home, state, &names) {
         return Ok(format!(
-            "; the failback cannot leave {domain} behind, because `{address}` would send users there"
+            "; {domain} cannot stay lost, because `{address}` would send users there"
         ));
     }
     let without = AdvisedCommand::Failback { stack: &ask.place.name(), lost };
@@ -463,25 +468,6 @@ fn no_way_home(target: &TargetArgs) -> OpsError {
             AdvisedCommand::Failback { stack: &target.stack, lost: Vec::new() }
         ),
     )
-}
-
-/// What a person agrees to beside the plan: a healthy site that is declared lost is left without a look at its last writes.
-fn declares(plan: &Plan, place: &StackRef, to: &str) -> Option<String> {
-    let (known, new): (Vec<_>, Vec<_>) = plan.lost.iter().partition(|it| it.recorded.is_some());
-    let named: Vec<&str> = new.iter().map(|it| it.fault_domain.as_str()).collect();
-    if named.is_empty() {
-        return None;
-    }
-    let mut told = format!(
-        "this declares {} lost: nothing there is read or changed, and its last writes may be missing",
-        named.join(" and ")
-    );
-    if known.is_empty() {
-        let (stack, lost) = (&place.name(), Vec::new());
-        let planned = AdvisedCommand::Failover { stack, to, lost, planned: true };
-        told.push_str(&format!("; if the site is up, {planned} waits for them instead"));
-    }
-    Some(told)
 }
 
 /// An overlay that assumes no loss, and no flag: was the site lost, or is this planned?

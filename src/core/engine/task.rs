@@ -114,6 +114,18 @@ impl<T> TaskAction<T> {
             Self::Confirm { text } => vec![text],
         }
     }
+
+    /// The same, to be changed.
+    pub fn parts_mut(&mut self) -> Vec<&mut T> {
+        match self {
+            Self::Exec { command, .. } => command.iter_mut().collect(),
+            Self::Http(it) => {
+                let headers = it.headers.iter_mut().map(|(_, it)| it);
+                std::iter::once(&mut it.url).chain(headers).chain(&mut it.body).collect()
+            }
+            Self::Confirm { text } => vec![text],
+        }
+    }
 }
 
 /// One HTTP request, and what answers count as done.
@@ -155,6 +167,15 @@ impl<T> TaskWork<T> {
     }
 }
 
+/// What the layers write where a part of a work is a secret: that may be recorded, and the secret may not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenPart {
+    /// Which of [`TaskAction::parts`].
+    pub part: usize,
+    /// With `${…}`, and everything filled in that is no secret.
+    pub text: String,
+}
+
 /// All that a task does, and how it is done again or not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "T: Deserialize<'de>"))]
@@ -192,18 +213,6 @@ impl<T> TaskSpec<T> {
     /// The same, to be changed.
     pub fn parts_mut(&mut self) -> Vec<&mut T> {
         let all = [Some(&mut self.work), self.verify.as_mut(), self.undo.as_mut()];
-        let mut parts = Vec::new();
-        for work in all.into_iter().flatten() {
-            match &mut work.action {
-                TaskAction::Exec { command, .. } => parts.extend(command),
-                TaskAction::Http(it) => {
-                    parts.push(&mut it.url);
-                    parts.extend(it.headers.iter_mut().map(|(_, it)| it));
-                    parts.extend(&mut it.body);
-                }
-                TaskAction::Confirm { text } => parts.push(text),
-            }
-        }
-        parts
+        all.into_iter().flatten().flat_map(|it| it.action.parts_mut()).collect()
     }
 }

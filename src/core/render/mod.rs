@@ -19,6 +19,7 @@ pub mod run;
 pub mod journal_words;
 pub mod state_log;
 pub mod validation;
+pub mod ways_out;
 pub mod watch;
 #[cfg(test)]
 mod tests;

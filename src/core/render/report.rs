@@ -146,9 +146,16 @@ fn answered(report: &SwitchReport) -> Option<String> {
 
 /// `recovery time: 6 min 13 s, objective 15 min: met`.
 fn compared(what: &str, it: &ObjectiveResult, from: &str) -> String {
+    // Told once: what was not measured is neither met nor missed.
+    if let (None, ObjectiveVerdict::NotMeasured(why)) = (it.measured, &it.verdict) {
+        let objective = match it.objective {
+            Some(objective) => format!("the objective is {}", duration(objective)),
+            None => "the stack sets no objective".into(),
+        };
+        return format!("{what}: not measured, {why}; {objective}");
+    }
     let measured = match (it.measured, &it.verdict) {
         (Some(measured), _) => format!("{}{from}", took(measured)),
-        (None, ObjectiveVerdict::NotMeasured(why)) => format!("not measured, {why}"),
         (None, _) => "not finished yet".into(),
     };
     let verdict = match &it.verdict {
@@ -438,6 +445,7 @@ pub fn markdown_list(reports: &[(&str, &SwitchReport)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{list, markdown, paragraph, text, took};
+    use crate::engine::plan::model::step_phase::StepPhase;
     use crate::engine::recovery::report::phases::ShiftRecord;
     use crate::engine::recovery::report::sample::{planned, report};
     use crate::engine::recovery::report::step_timing::StepResult;
@@ -448,6 +456,22 @@ mod tests {
     fn took_has_a_decimal_up_to_a_minute() {
         let said = [0, 49, 59_940, 59_950, 60_400, 125_000, 8_000_000].map(took);
         assert_eq!(said, ["0.0 s", "0.0 s", "59.9 s", "1 min", "1 min", "2 min 5 s", "2 h 13 min"]);
+    }
+
+    /// What was not measured is neither met nor missed, and is told once.
+    #[test]
+    fn paragraph_says_once_what_was_not_measured() {
+        let mut stayed = report(planned(), 681);
+        stayed.steps.retain(|it| it.role == StepPhase::Work);
+        let told = paragraph(&stayed);
+        let measured: Vec<&str> = told.lines().filter(|it| it.contains("measured")).collect();
+        assert_eq!(
+            measured,
+            [
+                "  time to move all users: not measured, no traffic was to be shifted; the objective is 15 min",
+                "  replication delay: not measured, the run had no replication gate; the objective is 1 min",
+            ]
+        );
     }
 
     #[test]

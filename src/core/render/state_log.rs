@@ -44,8 +44,8 @@ pub fn state_log_text(runs: &[LoggedRun], view: LogView) -> String {
     lines.join("\n")
 }
 
-/// What stands on the lines below. A serial is of what a run saved.
-const HEADER: &str = "serial, begin, result; who and command";
+/// What stands on the lines below.
+const HEADER: &str = "the newest first: the serial of the state that a run saved (– if it saved none), when the run began, and what became of it; below that who ran it, and the command";
 
 fn parts(run: &LoggedRun) -> Vec<String> {
     let who = run.who.as_deref().map_or_else(|| "–".to_owned(), person);
@@ -218,7 +218,7 @@ mod tests {
     fn state_log_text_has_a_line_for_each_run() {
         let view = LogView { entries: false, live: Some(6) };
         insta::assert_snapshot!(state_log_text(&runs(), view), @r#"
-        serial, begin, result; who and command
+        the newest first: the serial of the state that a run saved (– if it saved none), when the run began, and what became of it; below that who ran it, and the command
          –  2026-11-18T11:06:40Z  running, 4 of 4 steps
               ann@laptop, https://ci.example/runs/9: `apply shop --yes`, plan sha256:12ab34cd56ef, epoch 6
          –  2026-11-18T11:06:40Z  cut off, 4 of 4 steps
@@ -232,7 +232,7 @@ mod tests {
         "#);
         let one = &runs()[2..3];
         insta::assert_snapshot!(state_log_text(one, LogView { entries: true, ..view }), @"
-        serial, begin, result; who and command
+        the newest first: the serial of the state that a run saved (– if it saved none), when the run began, and what became of it; below that who ran it, and the command
         12  2026-11-18T11:06:40Z  saved, `front`: moved from `lb`
               ann@laptop, https://ci.example/runs/9: `state mv shop lb front`, epoch 4
                 31  2026-11-18T11:06:40Z  `front`: moved from `lb`

@@ -9,7 +9,7 @@ use crate::engine::state::task_record::{TaskAttempt, TaskRecord};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::render::words::{
-    count, duration, escape_control, failed, inline, moment, person, users_are, wrap,
+    clock_of, count, duration, escape_control, failed, inline, moment, person, users_are, wrap,
 };
 
 /// Everything a status is told from.
@@ -101,7 +101,7 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
         format!("home: {} (where a failback leads)", named(&state.home)),
         format!("phase: {}", phase(facts)),
     ]);
-    lines.extend(recovery(facts));
+    lines.extend(clock(facts));
     lines.extend(running(facts));
     lines.extend(failures(facts));
     for it in &state.lost {
@@ -193,10 +193,7 @@ fn online(facts: &StatusFacts<'_>, (domain, it): &(String, OnlineAnswer)) -> Str
     }
     let way = match it.health {
         Health::Silent => {
-            format!(
-                "; if it is lost, {} names the overlay",
-                AdvisedCommand::FailoverWhere { stack }
-            )
+            format!("; {} says what to do", AdvisedCommand::FailoverWhere { stack })
         }
         _ => String::new(),
     };
@@ -209,7 +206,12 @@ fn users(facts: &StatusFacts<'_>, it: &UserRoute) -> String {
     let place = it.fault_domain.as_deref().map(escape_control);
     let place = place.map_or_else(String::new, |it| format!(" in {it}"));
     let lost = if it.is_lost { ", which is lost" } else { "" };
-    let moves = if it.is_to_move { "; the configuration points it elsewhere" } else { "" };
+    let wanted: Vec<String> = it.wanted.iter().map(|it| escape_control(&it.to_string())).collect();
+    let moves = match (it.is_to_move, wanted.is_empty()) {
+        (false, _) => String::new(),
+        (true, true) => "; the configuration points it elsewhere".into(),
+        (true, false) => format!("; the configuration points it to {}", wanted.join(", ")),
+    };
     let shut =
         it.shut.as_deref().map_or_else(String::new, |it| format!("; {}", escape_control(it)));
     // What stands in a lost place serves nobody.
@@ -233,18 +235,23 @@ fn users(facts: &StatusFacts<'_>, it: &UserRoute) -> String {
 }
 
 fn phase(facts: &StatusFacts<'_>) -> String {
+    let home = || AdvisedCommand::Failback { stack: &facts.name, lost: Vec::new() };
     match (facts.state.phase, &facts.state.switch) {
         (Phase::Settled, _) if unfinished(facts).is_some() => format!(
             "settled (no switch is unfinished), but the last run did not finish: run {} to resume",
             facts.state.resume()
         ),
         (Phase::Settled, _) if facts.state.lost.is_empty() => {
-            "settled (no switch is going on)".into()
+            if facts.state.active == facts.state.home {
+                "settled (no switch is going on)".into()
+            } else {
+                format!("settled (no switch is going on); to go home: {}", home())
+            }
         }
         // The one thing that is left to do after a failover.
         (Phase::Settled, _) if facts.state.active != facts.state.home => format!(
-            "settled (the switch is complete; what is lost stays so until it recovers); then: {}",
-            AdvisedCommand::Failback { stack: &facts.name, lost: Vec::new() }
+            "settled (no switch is going on); to go home, once what is lost answers again: {}",
+            home()
         ),
         (Phase::Settled, _) => {
             "settled (no switch is unfinished), although a fault domain is lost".into()
@@ -288,25 +295,26 @@ fn next(facts: &StatusFacts<'_>) -> String {
     format!("; run {again} to {verb}")
 }
 
-/// How much of the time that a recovery may take is used, counted as its report will count it.
-fn recovery(facts: &StatusFacts<'_>) -> Option<String> {
+/// How much of the time that a switch may take is used, counted as its report will count it.
+fn clock(facts: &StatusFacts<'_>) -> Option<String> {
+    let what = clock_of(facts.state.unfinished_switch()?.under_loss);
     let rest = match facts.estimate {
         Some(it) => format!("; the rest of the switch will take about {}", duration(it)),
         None => String::new(),
     };
     if UsersAre::of(facts.state) == Some(UsersAre::Stayed) {
-        return Some(format!("recovery: not counted, because no traffic was to be shifted{rest}"));
+        return Some(format!("{what}: not counted, because no traffic was to be shifted{rest}"));
     }
     let time = used(facts)?;
     let (used, objective) = (duration(time.used), facts.objective.map(duration));
     Some(match (time.has_moved, objective) {
         (true, Some(objective)) => format!(
-            "recovery: traffic was shifted after {used}, DNS caches included {}; objective {objective}{rest}",
+            "{what}: traffic was shifted after {used}, DNS caches included {}; objective {objective}{rest}",
             duration(time.used.saturating_add(time.dns_bound))
         ),
-        (true, None) => format!("recovery: traffic was shifted after {used}{rest}"),
-        (false, Some(objective)) => format!("recovery: {used} of {objective} used{rest}"),
-        (false, None) => format!("recovery: {used} so far; the stack sets no objective{rest}"),
+        (true, None) => format!("{what}: traffic was shifted after {used}{rest}"),
+        (false, Some(objective)) => format!("{what}: {used} of {objective} used{rest}"),
+        (false, None) => format!("{what}: {used} so far; the stack sets no objective{rest}"),
     })
 }
 
@@ -499,7 +507,8 @@ fn failures(facts: &StatusFacts<'_>) -> Vec<String> {
     let of_run = facts.state.last_run.as_ref().map(|it| &it.failures);
     let failures = of_switch.or(of_run).into_iter().flatten();
     let told = failures.map(|(address, it)| {
-        let call = it.call.map_or_else(|| "waiting for ".into(), |it| format!("{} ", it.word()));
+        let call =
+            it.call.map_or_else(|| "the condition of ".into(), |it| format!("{} ", it.word()));
         let address = escape_control(&address.to_string());
         format!("failed: {call}{address}, {}: {}", age(facts, it.at), failed(it))
     });

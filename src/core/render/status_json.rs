@@ -51,6 +51,7 @@ fn value(facts: &StatusFacts<'_>) -> Json {
             "fault_domain": it.fault_domain,
             "lost": it.is_lost,
             "to_move": it.is_to_move,
+            "wanted": it.wanted.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "shut": it.shut,
             "backends": it.backends.map(|it| json!({ "recorded": it.recorded, "wanted": it.wanted })),
         })).collect::<Vec<_>>(),
@@ -68,6 +69,7 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         "store": facts.store,
         "lease": facts.lease,
         "recovery": used(facts).map(|it| json!({
+            "planned": facts.state.unfinished_switch().is_some_and(|it| !it.under_loss),
             "seconds": it.used,
             "shifted": it.has_moved,
             "dns_bound": it.dns_bound,

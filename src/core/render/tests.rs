@@ -536,21 +536,21 @@ fn shifted(was: &str) -> JournalEntry {
 fn status_has_users_moved_only_where_a_shift_was_observed() {
     let phase = |entries: &[JournalEntry]| {
         let told = status_of(&in_a_switch(entries), Vec::new());
-        let starts = |it: &&str| it.starts_with("phase: ") || it.starts_with("recovery: ");
+        let starts = |it: &&str| it.starts_with("phase: ") || it.starts_with("switch: ");
         told.lines().filter(starts).collect::<Vec<_>>().join("\n")
     };
     let moved = JournalEntry::UsersMoved { at: 20_000 };
     insta::assert_snapshot!(phase(&[]), @r#"
     phase: switching from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop; users have not all moved; run `lifeboat apply shop` to resume
-    recovery: 1 min of 15 min used
+    switch: 1 min of 15 min used
     "#);
     insta::assert_snapshot!(phase(&[shifted("lb"), moved.clone()]), @r#"
     phase: degraded: users have moved; the rest of the switch is not finished; run `lifeboat apply shop` to finish (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
-    recovery: traffic was shifted after 10 s, DNS caches included 5 min 10 s; objective 15 min
+    switch: traffic was shifted after 10 s, DNS caches included 5 min 10 s; objective 15 min
     "#);
     insta::assert_snapshot!(phase(&[moved]), @r#"
     phase: degraded: no traffic was to be shifted, so users are sent where they were; the rest of the switch is not finished; run `lifeboat apply shop` to finish (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
-    recovery: not counted, because no traffic was to be shifted
+    switch: not counted, because no traffic was to be shifted
     "#);
 }
 
@@ -570,7 +570,20 @@ fn status_counts_a_recovery_from_the_first_command_of_its_switch() {
         who: "ann".into(),
     };
     fold(&mut state, &again);
-    assert!(status_of(&state, Vec::new()).contains("recovery: 1 min of 15 min used"));
+    assert!(status_of(&state, Vec::new()).contains("switch: 1 min of 15 min used"));
+}
+
+/// Whoever plans a switch has nothing to recover from.
+#[test]
+fn status_calls_the_clock_of_a_switch_a_recovery_under_loss_alone() {
+    let mut state = in_a_switch(&[]);
+    for (under_loss, told) in
+        [(false, "switch: 1 min of 15 min used"), (true, "recovery: 1 min of 15 min used")]
+    {
+        state.switch.as_mut().unwrap().under_loss = under_loss;
+        let text = status_of(&state, Vec::new());
+        assert!(text.lines().any(|it| it == told), "{text}");
+    }
 }
 
 /// What a switch led its users back to is no old target of theirs.
@@ -584,6 +597,7 @@ fn status_tells_a_drain_of_this_switch_and_none_of_the_one_before() {
         fault_domain: None,
         is_lost: false,
         is_to_move: false,
+        wanted: Vec::new(),
         shut: None,
         backends: None,
     };
@@ -634,7 +648,7 @@ fn status_tells_why_the_last_run_failed_and_how_it_goes_on() {
     };
     insta::assert_snapshot!(told(&state), @r#"
     phase: settled (no switch is unfinished), but the last run did not finish: run `lifeboat apply shop` to resume
-    failed: waiting for web, 1970-01-01T00:00:09Z, 1 min 1 s ago: no
+    failed: the condition of web, 1970-01-01T00:00:09Z, 1 min 1 s ago: no
     last run: 1970-01-01T00:00:08Z, 1 min 2 s ago by ann@laptop, https://ci.example/runs/9: `apply shop --yes`, incomplete
     "#);
     for entry in [began, run(true)] {

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::recovery::watch::WatchEvent;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
-use crate::render::words::{count, duration};
+use crate::render::words::{count, duration, users_are};
 
 /// What every line of one watcher says.
 #[derive(Debug, Clone)]
@@ -69,9 +70,13 @@ fn facts(event: &WatchEvent) -> Vec<(&'static str, Json)> {
         }
         WatchEvent::Heartbeat { groups } => vec![("groups", json!(groups))],
         WatchEvent::Switching { attempt } => vec![("attempt", json!(attempt))],
-        WatchEvent::Switched { milliseconds, degraded } => {
+        WatchEvent::Switched { milliseconds, users, degraded } => {
             let phase = if degraded.is_some() { "degraded" } else { "settled" };
-            vec![("seconds", json!(seconds(*milliseconds))), ("phase", json!(phase))]
+            vec![
+                ("seconds", json!(seconds(*milliseconds))),
+                ("phase", json!(phase)),
+                ("users", json!(users.word())),
+            ]
         }
         WatchEvent::Answered { after } => vec![("seconds", json!(seconds(*after)))],
         WatchEvent::SwitchFailed { exit, again, .. } => {
@@ -136,15 +141,8 @@ fn detail(about: &About, event: &WatchEvent) -> String {
         }
         WatchEvent::Switching { attempt: 1 } => format!("switching to {overlay}"),
         WatchEvent::Switching { attempt } => format!("switching to {overlay}, attempt {attempt}"),
-        WatchEvent::Switched { milliseconds, degraded } => {
-            let switched = format!("switched to {overlay} in {}", duration(seconds(*milliseconds)));
-            match degraded {
-                Some(why) => format!(
-                    "{switched}; users are sent where it wants them, but the rest of the switch is not finished ({why}): run {} to finish",
-                    AdvisedCommand::Apply { stack: &about.stack }
-                ),
-                None => switched,
-            }
+        WatchEvent::Switched { milliseconds, users, degraded } => {
+            switched(about, *milliseconds, *users, degraded.as_deref())
         }
         WatchEvent::Answered { after } => {
             let after = duration(seconds(*after));
@@ -156,15 +154,38 @@ fn detail(about: &About, event: &WatchEvent) -> String {
     }
 }
 
+/// What became of a switch, and of its users.
+fn switched(about: &About, milliseconds: i64, users: UsersAre, degraded: Option<&str>) -> String {
+    let (overlay, took) = (&about.overlay, duration(seconds(milliseconds)));
+    let told = match users {
+        UsersAre::Stayed => {
+            format!("applied {overlay} in {took}, which moved no users: {}", users_are(users))
+        }
+        UsersAre::Moved | UsersAre::NotMoved | UsersAre::Unconfirmed => {
+            format!("switched to {overlay} in {took}; {}", users_are(users))
+        }
+    };
+    match degraded {
+        Some(why) => format!(
+            "{told}; the rest of the switch is not finished ({why}): run {} to finish",
+            AdvisedCommand::Apply { stack: &about.stack }
+        ),
+        None => told,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{About, line, time};
+    use crate::engine::recovery::users_moved::UsersAre;
     use crate::engine::recovery::watch::WatchEvent;
 
     #[test]
     fn line_has_the_same_head_for_every_event() {
         let about = About { stack: "shop".into(), overlay: "eu".into(), url: "http://x/".into() };
         let why = || "connection\nrefused".to_owned();
+        let switched =
+            |users, degraded| WatchEvent::Switched { milliseconds: 61_000, users, degraded };
         let events = [
             WatchEvent::Started { active: Vec::new(), remembers: true },
             WatchEvent::Unready { why: why() },
@@ -179,8 +200,9 @@ mod tests {
             WatchEvent::AlreadySwitched,
             WatchEvent::Switching { attempt: 1 },
             WatchEvent::Switching { attempt: 2 },
-            WatchEvent::Switched { milliseconds: 61_000, degraded: None },
-            WatchEvent::Switched { milliseconds: 61_000, degraded: Some(why()) },
+            switched(UsersAre::Moved, None),
+            switched(UsersAre::Moved, Some(why())),
+            switched(UsersAre::Stayed, None),
             WatchEvent::Answered { after: 75_000 },
             WatchEvent::SwitchHeld { why: why() },
             WatchEvent::SwitchFailed { why: why(), exit: Some(1), again: 60_000 },

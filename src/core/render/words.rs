@@ -6,7 +6,7 @@ use crate::engine::plan::model::change::Action;
 use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::schema::Sort;
 use crate::engine::state::record::RecordedFailure;
-use crate::engine::text::advice::{restored, unbroken};
+use crate::engine::text::advice::{AdvisedCommand, restored, unbroken};
 pub use crate::engine::text::plain::escape_control;
 use crate::engine::value::Value;
 
@@ -66,6 +66,49 @@ pub fn users_are(it: UsersAre) -> &'static str {
         UsersAre::Stayed => "no traffic was to be shifted, so users are sent where they were",
         UsersAre::Unconfirmed => "users could not be confirmed where they are wanted",
     }
+}
+
+/// What a person agrees to who declares these lost; `answering`: those that answered a moment ago all the same. `planned`: the
+/// command that leaves them in good order instead.
+pub fn loss_declared(lost: &[&str], answering: &[&str], planned: Option<String>) -> String {
+    let listed = |all: &[&str]| all.join(" and ");
+    let mut told = format!(
+        "this declares {} lost: nothing there is read or changed, and writes of the last moments there may be missing",
+        listed(lost)
+    );
+    match (answering, planned) {
+        ([], None) => {}
+        ([], Some(planned)) => {
+            told.push_str(&format!("; if it is up, {planned} waits for replication instead"));
+        }
+        (these, planned) => {
+            let verb = if these.len() == 1 { "answers" } else { "answer" };
+            told.push_str(&format!("; BUT {} {verb} now", listed(these)));
+            if let Some(planned) = planned {
+                told.push_str(&format!(": {planned} waits for replication, this does not"));
+            }
+        }
+    }
+    told
+}
+
+/// Why a gate stays closed, and what to do. `is_there`: by a name that is not there yet nobody comes.
+pub fn gate_closed(why: &str, stack: &str, address: &str, is_there: bool) -> String {
+    let resume = AdvisedCommand::Apply { stack };
+    let skip = AdvisedCommand::ApplySkippingGate { stack, address };
+    let users = if is_there {
+        format!("users of `{address}` stay where they are")
+    } else {
+        format!("`{address}` is not created")
+    };
+    format!(
+        "{why}. Until this gate opens {users}. Repair what it checks, then {resume}; to go on without it, for a reason that is asked for and kept: {skip}"
+    )
+}
+
+/// What the clock of a switch counts, before the time itself: whoever plans a switch has nothing to recover from.
+pub fn clock_of(under_loss: bool) -> &'static str {
+    if under_loss { "recovery" } else { "switch" }
 }
 
 /// What a danger is called, before its own words.
@@ -175,6 +218,36 @@ pub fn wrap(sentence: &str, hanging: &str, width: usize) -> Vec<String> {
 mod tests {
     use super::{count, cut, duration, escape_control, inline, wrap};
     use crate::engine::value::{Attributes, Value};
+
+    #[test]
+    fn gate_closed_says_what_was_seen_where_users_are_and_what_to_do() {
+        let told =
+            |is_there| super::gate_closed("0 of 1 backends are healthy", "shop", "www", is_there);
+        insta::assert_snapshot!([told(true), told(false)].join("\n"), @r#"
+        0 of 1 backends are healthy. Until this gate opens users of `www` stay where they are. Repair what it checks, then `lifeboat apply shop`; to go on without it, for a reason that is asked for and kept: `lifeboat apply shop --skip-gate www`
+        0 of 1 backends are healthy. Until this gate opens `www` is not created. Repair what it checks, then `lifeboat apply shop`; to go on without it, for a reason that is asked for and kept: `lifeboat apply shop --skip-gate www`
+        "#);
+    }
+
+    /// Whoever declares lost what answers is told so before agreeing.
+    #[test]
+    fn loss_declared_says_what_answers_all_the_same() {
+        let told = |answering: &[&str], planned: Option<&str>| {
+            super::loss_declared(&["a:us", "b:us"], answering, planned.map(str::to_owned))
+        };
+        let all = [
+            told(&[], Some("`failover --planned`")),
+            told(&["a:us", "b:us"], Some("`failover --planned`")),
+            told(&["a:us"], None),
+            told(&[], None),
+        ];
+        insta::assert_snapshot!(all.join("\n"), @r#"
+        this declares a:us and b:us lost: nothing there is read or changed, and writes of the last moments there may be missing; if it is up, `failover --planned` waits for replication instead
+        this declares a:us and b:us lost: nothing there is read or changed, and writes of the last moments there may be missing; BUT a:us and b:us answer now: `failover --planned` waits for replication, this does not
+        this declares a:us and b:us lost: nothing there is read or changed, and writes of the last moments there may be missing; BUT a:us answers now
+        this declares a:us and b:us lost: nothing there is read or changed, and writes of the last moments there may be missing
+        "#);
+    }
 
     #[test]
     fn count_tells_one_from_many() {

@@ -8,11 +8,11 @@ use crate::engine::plan::model::change::StepCall;
 use crate::engine::schema::{Kind, ReadinessWait, ServesWhen};
 use crate::engine::state::journal::StepOutcome;
 use crate::engine::state::record::Record;
-use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::value::Attributes;
 use crate::ops::apply::step_inputs::{Progress, StepContext, StepInputs, StepWait};
 use crate::ops::apply::waits::{WaitTarget, looked_at, probed, wait};
 use crate::ops::apply::watched_resources::WatchedResource;
+use crate::render::words::gate_closed;
 
 /// How often a drain reports that it still waits. It lasts minutes and nothing else happens, so two lines a minute are enough.
 const REMINDER: Duration = Duration::from_secs(30);
@@ -105,15 +105,7 @@ fn closed(hands: &StepContext, job: &StepInputs, why: &str) -> StepOutcome {
         return StepOutcome::failed(why.to_owned());
     }
     let address = &job.step.address.to_string();
-    let skip = AdvisedCommand::ApplySkippingGate { stack: &hands.ground.stack, address };
-    // By a name that is not there yet nobody comes.
-    let users = match &job.record {
-        Some(_) => "users stay where they are",
-        None => "it is not created before somebody would be served by it",
-    };
-    StepOutcome::failed(format!(
-        "{why}; {users}: correct it and resume, or go on without this gate, with a reason that is kept: {skip}"
-    ))
+    StepOutcome::failed(gate_closed(why, &hands.ground.stack, address, job.record.is_some()))
 }
 
 fn members(watched: &WatchedResource) -> Attributes {

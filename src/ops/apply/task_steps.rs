@@ -12,7 +12,7 @@ use crate::engine::text::redact::redactor;
 use crate::ops::apply::execute_step::told;
 use crate::ops::apply::step_inputs::{Progress, StepContext, StepDone};
 use crate::ops::tasks::exec::{ProgramCall, TaskAnswer, TaskResult};
-use crate::ops::tasks::program::may_run_in;
+use crate::ops::tasks::program::{ProgramNote, may_run_in};
 use crate::ops::tasks::runner::RequestCall;
 
 /// How often it is looked whether somebody has approved.
@@ -162,6 +162,7 @@ impl TaskRun<'_> {
                 let call = ProgramCall {
                     command: command.clone(),
                     folder: ground.folder.clone(),
+                    note: ProgramNote::of(&ground.folder, &ground.stack, &self.job.name),
                     env: env.clone(),
                     facts: self.facts(),
                     within,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::address::Address;
-use crate::engine::lang::task_values::resolve_task;
+use crate::engine::lang::task_values::{as_written, recorded_work, resolve_task};
 use crate::engine::plan::diff::attributes::seal;
 use crate::engine::plan::model::change::{Step, StepCall};
 use crate::engine::plan::model::planned_task::{PlannedTask, TaskFate};
@@ -11,7 +11,7 @@ use crate::engine::plan::model::step_phase::{StepPhase, role};
 use crate::engine::schedule::StepState;
 use crate::engine::state::journal::fold;
 use crate::engine::state::record::SwitchRecord;
-use crate::engine::state::task_record::TaskRecord;
+use crate::engine::state::task_record::{RecordedUndo, TaskRecord};
 use crate::engine::task::{OnFailure, TaskAction, TaskSpec, TaskWork};
 use crate::engine::text::diagnostic::on_one_line;
 use crate::engine::value::Value;
@@ -36,8 +36,8 @@ impl Executor<'_> {
         let name = &step.address.name;
         let planned = self.planned_task(step).ok_or("the plan does not show it")?;
         let (is_undo, fate) = (planned.is_undo(), planned.fate.clone());
-        if self.is_recorded_undo(planned) {
-            let inputs = self.inputs_of(name, &planned.spec);
+        if let Some(recorded) = self.recorded_undo(planned) {
+            let inputs = self.inputs_of(name, &recorded);
             return Ok(TaskInputs { step: id, undo: true, fate, ..inputs });
         }
         let task = self.stack.tasks.get(name).ok_or("the layers no longer hold it")?;
@@ -61,16 +61,32 @@ impl Executor<'_> {
                 self.stack.sources.place(task.span)
             ));
         }
-        let takes_back = planned.recorded_undo(sealed.undo);
+        let undo = spec.undo.as_ref();
+        let written = undo.map(|it| as_written(self.stack, &self.session.catalog, it, &self.known));
+        let takes_back = planned.recorded_undo(sealed.undo, written.unwrap_or_default());
         let inputs = self.inputs_of(name, &resolved);
         Ok(TaskInputs { step: id, undo: is_undo, fate, takes_back, ..inputs })
     }
 
-    /// Whether a task is taken back as it was recorded when it ran, and the plan shows just that.
-    fn is_recorded_undo(&self, planned: &PlannedTask) -> bool {
-        let record = self.state.tasks.get(&planned.name.name);
-        let recorded = record.and_then(|it| it.takes_back.as_ref()).filter(|it| it.is_whole());
-        planned.is_undo() && recorded.is_some_and(|it| planned.spec.undo.as_ref() == Some(&it.work))
+    /// A task that is taken back as it was recorded when it ran, if the plan shows just that: secrets in clear, all of it known.
+    fn recorded_undo(&self, planned: &PlannedTask) -> Option<TaskSpec<Value>> {
+        let record = self.state.tasks.get(&planned.name.name).filter(|_| planned.is_undo())?;
+        let recorded = record.takes_back.as_ref()?;
+        let work = self.resolved_undo(recorded)?;
+        let then = planned.spec.undo.as_ref()?.action.parts();
+        let sealed = work.map(|it| seal(it, Some(&self.state.key)));
+        let is_same = |(then, now): (&&Value, &&Value)| then.has_open() || then == now;
+        let now = sealed.action.parts();
+        let is_planned = then.len() == now.len() && then.iter().zip(&now).all(is_same);
+        (is_planned && planned.place == recorded.place).then(|| recorded.spec(work))
+    }
+
+    /// What takes a task back as it was recorded; `None`: some of it is not known here.
+    fn resolved_undo(&self, recorded: &RecordedUndo) -> Option<TaskWork<Value>> {
+        let what = (&recorded.work, recorded.written.as_slice());
+        let work = recorded_work(self.stack, &self.session.catalog, what, &self.known).ok()?;
+        let is_known = !work.action.parts().iter().any(|it| it.has_open());
+        is_known.then_some(work)
     }
 
     fn inputs_of(&self, name: &str, resolved: &TaskSpec<Value>) -> TaskInputs {
@@ -148,11 +164,13 @@ impl Executor<'_> {
     /// What takes a task back; `None`: nothing does, or only a person.
     fn lift_inputs(&self, name: &str, step: usize) -> Option<TaskInputs> {
         let record = self.state.tasks.get(name)?;
-        if let Some(recorded) = record.takes_back.as_ref().filter(|it| it.is_whole()) {
+        let recorded = record.takes_back.as_ref();
+        if let Some((recorded, work)) = recorded.and_then(|it| Some((it, self.resolved_undo(it)?)))
+        {
             if matches!(recorded.work.action, TaskAction::Confirm { .. }) {
                 return None;
             }
-            let spec = recorded.spec();
+            let spec = recorded.spec(work);
             return Some(TaskInputs { step, ..self.inputs_of(name, &spec) });
         }
         let spec = self.stack.tasks.get(name)?.spec(self.stack.instance.is_some())?;

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use crate::engine::text::redact::redactor;
 use crate::engine::value::{Secret, Value};
 use crate::ops::tasks::kept_output::KeptOutput;
-use crate::ops::tasks::program::{find_program, itself};
-use crate::ops::tasks::supervise::{EXIT_NOT_STARTED, NOT_STARTED, SUPERVISE};
+use crate::ops::tasks::program::{ProgramNote, find_program, itself};
+use crate::ops::tasks::supervise::{EXIT_NOT_STARTED, NOT_STARTED, SUPERVISE, end_group};
 
 /// What every program gets of lifeboat's own environment.
 const USUAL: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
@@ -40,6 +40,8 @@ pub struct ProgramCall {
     pub folder: PathBuf,
     /// The names of variables that it gets beside the usual ones.
     pub env: Vec<String>,
+    /// Where it is noted that it runs.
+    pub note: ProgramNote,
     /// Variables that say what it runs for.
     pub facts: Vec<(&'static str, String)>,
     pub within: Duration,
@@ -93,6 +95,7 @@ pub async fn exec(call: &ProgramCall, stop: watch::Receiver<Option<String>>) -> 
 struct Running {
     child: Child,
     readers: Vec<std::thread::JoinHandle<()>>,
+    note: ProgramNote,
     code: Option<i32>,
 }
 
@@ -107,7 +110,13 @@ fn start(
         find_program(name, &call.folder, path.as_deref()).map_err(|why| why.to_string())?;
     let own = itself().map_err(|why| format!("lifeboat cannot find itself: {why}"))?;
     let mut command = Command::new(own);
-    command.arg(SUPERVISE).arg("--").arg(program).args(arguments).current_dir(&call.folder);
+    command
+        .arg(SUPERVISE)
+        .arg(call.note.path())
+        .arg("--")
+        .arg(program)
+        .args(arguments)
+        .current_dir(&call.folder);
     command.env_clear().envs(environment);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // The terminal's Ctrl-C is for lifeboat, which ends the program in its own time.
@@ -116,7 +125,7 @@ fn start(
     let mut readers = Vec::new();
     readers.extend(child.stdout.take().map(|it| keep(it, output)));
     readers.extend(child.stderr.take().map(|it| keep(it, output)));
-    Ok(Running { child, readers, code: None })
+    Ok(Running { child, readers, note: call.note.clone(), code: None })
 }
 
 fn environment(call: &ProgramCall) -> Vec<(OsString, OsString)> {
@@ -172,9 +181,7 @@ impl Running {
                 return match code {
                     0 => TaskResult::Done,
                     // Whoever killed the process between says nothing of the program.
-                    KILLED => TaskResult::Unknown(
-                        "the process that watches over it was killed, so nobody knows whether it still runs".into(),
-                    ),
+                    KILLED => TaskResult::Unknown(self.end_left().await.into()),
                     code => TaskResult::Failed(format!("exit status {code}")),
                 };
             }
@@ -207,6 +214,26 @@ impl Running {
             self.code = status.map(|it| it.code().unwrap_or(KILLED));
         }
         self.code
+    }
+
+    /// Ends the program whose watcher was killed, and says so.
+    async fn end_left(&self) -> &'static str {
+        let note = self.note.clone();
+        let ended = tokio::task::spawn_blocking(move || {
+            let group = note.running();
+            if let Some(group) = group {
+                end_group(group, || note.running().is_none());
+            }
+            group.is_some()
+        });
+        match ended.await {
+            Ok(true) => {
+                "the process that watches over it was killed, and the program was ended; how far it came nobody knows"
+            }
+            _ => {
+                "the process that watches over it was killed; how far the program came nobody knows"
+            }
+        }
     }
 
     /// Lets the process between end the program; where that does not end either, it is killed.

@@ -1,11 +1,17 @@
 //! The program of a task: where it is, and whether it can be started.
 
 use std::ffi::OsStr;
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process_group};
+
+use crate::store::folder::machine;
+use crate::store::private::open_or_create;
 
 /// Why a program cannot be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +50,7 @@ pub fn find_program(
 /// be run all the same.
 fn interpreters(file: &Path) -> Vec<String> {
     let mut head = Vec::new();
-    let opened = std::fs::File::open(file);
+    let opened = File::open(file);
     let read = opened.and_then(|it| it.take(FIRST_LINE_MAX as u64).read_to_end(&mut head));
     let text = String::from_utf8_lossy(&head);
     let line =
@@ -93,15 +99,98 @@ fn is_executable(it: &std::fs::Metadata) -> bool {
 }
 
 /// Holds a folder for as long as the file is open: who runs a program in it does.
-pub fn hold_folder(folder: &Path) -> Option<std::fs::File> {
-    let held = std::fs::File::open(folder).ok()?;
+pub fn hold_folder(folder: &Path) -> Option<File> {
+    let held = File::open(folder).ok()?;
     flock(&held, FlockOperation::NonBlockingLockShared).ok().map(|()| held)
 }
 
 /// Whether a program of a task may still run in a folder. Where the file system knows no locks it may.
 pub fn may_run_in(folder: &Path) -> bool {
-    let Ok(held) = std::fs::File::open(folder) else { return true };
+    let Ok(held) = File::open(folder) else { return true };
     flock(&held, FlockOperation::NonBlockingLockExclusive).is_err()
+}
+
+/// What is noted of the program of one task while it runs, so that nobody starts a second one beside it: its process group, which
+/// outlives the process that watches over it where that is killed. The file is held locked by that process.
+#[derive(Debug, Clone)]
+pub struct ProgramNote(PathBuf);
+
+/// Held by who watches over the program.
+#[derive(Debug)]
+pub struct HeldNote(Option<File>);
+
+impl ProgramNote {
+    /// Of a task of the stack in this folder, beside the states of its root, which git never gets to see.
+    pub fn of(folder: &Path, stack: &str, task: &str) -> Self {
+        let root = folder.ancestors().nth(2).unwrap_or(folder);
+        Self(root.join("state").join(".tasks").join(format!("{stack}.{task}")))
+    }
+
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// For a program that is about to start; the error says what still runs of an earlier one. Where nothing can be noted, nothing is.
+    pub fn hold(&self) -> Result<HeldNote, String> {
+        let folder = self.0.parent().unwrap_or(Path::new("."));
+        let made = std::fs::create_dir_all(folder).and_then(|()| open_or_create(&self.0));
+        let Ok(file) = made else { return Ok(HeldNote(None)) };
+        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+            return Err("the program that an earlier run started has not ended".into());
+        }
+        match self.running() {
+            Some(group) => Err(format!(
+                "the program that an earlier run started still runs, in process group {0}; wait until it has ended, or end it (kill -- -{0}), and run this again",
+                group.as_raw_nonzero()
+            )),
+            None => Ok(HeldNote(Some(file))),
+        }
+    }
+
+    /// The process group of a program that nobody watches over any more and that has not ended. Another machine's, or one from before
+    /// a restart, is none.
+    pub fn running(&self) -> Option<Pid> {
+        let noted = std::fs::read_to_string(&self.0).ok()?;
+        let (place, group) = noted.trim_end().rsplit_once('\n')?;
+        let group = Pid::from_raw(group.parse().ok()?)?;
+        (place == machine() && is_alive(group)).then_some(group)
+    }
+}
+
+impl HeldNote {
+    pub fn note(&mut self, group: Pid) {
+        let Some(file) = &mut self.0 else { return };
+        let text = format!("{}\n{}\n", machine(), group.as_raw_nonzero());
+        // What is not noted is not found: then only the folder that the watcher holds tells of it.
+        file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).ok();
+    }
+
+    /// All of it has ended.
+    pub fn clear(self) {
+        if let Some(file) = self.0 {
+            file.set_len(0).ok();
+        }
+    }
+}
+
+/// Whether somebody of a process group still runs: who has ended and was not collected does not.
+fn is_alive(group: Pid) -> bool {
+    if test_kill_process_group(group) == Err(Errno::SRCH) {
+        return false;
+    }
+    let Ok(entries) = std::fs::read_dir("/proc") else { return true };
+    let mut members = entries.flatten().filter_map(|it| {
+        let stat = std::fs::read_to_string(it.path().join("stat")).ok()?;
+        // proc_pid_stat(5): behind the name in parentheses the state, the parent, and the process group.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let (state, _, of) = (fields.next()?, fields.next()?, fields.next()?);
+        (of.parse() == Ok(group.as_raw_nonzero().get())).then(|| state.to_owned())
+    });
+    members.any(|it| !matches!(it.as_str(), "Z" | "X"))
 }
 
 /// This very program, also where another one was put in its place while it ran.
@@ -114,7 +203,41 @@ pub fn itself() -> std::io::Result<PathBuf> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::{ProgramTrouble, find_program, hold_folder, may_run_in};
+    use std::os::unix::process::CommandExt as _;
+
+    use rustix::process::Pid;
+
+    use super::{ProgramNote, ProgramTrouble, find_program, hold_folder, may_run_in};
+
+    /// A program outlives the process that watched over it, if that is killed: then nobody starts a second one.
+    #[test]
+    fn hold_refuses_a_second_program_beside_one_that_runs() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("stacks/shop");
+        let note = ProgramNote::of(&folder, "shop@drill", "stop");
+        assert_eq!(note.path(), root.path().join("state/.tasks/shop@drill.stop"));
+        let mut held = note.hold().unwrap();
+        let why = note.hold().unwrap_err();
+        assert!(why.contains("has not ended"), "its watcher runs: {why}");
+        let mut running = std::process::Command::new("sleep");
+        let mut running = running.arg("600").process_group(0).spawn().unwrap();
+        let group = Pid::from_raw(i32::try_from(running.id()).unwrap()).unwrap();
+        held.note(group);
+        drop(held);
+        assert_eq!(note.running(), Some(group));
+        let why = note.hold().unwrap_err();
+        assert!(why.contains(&format!("still runs, in process group {}", running.id())), "{why}");
+        running.kill().unwrap();
+        // Ended, though nobody has collected it.
+        while note.running().is_some() {}
+        let mut held = note.hold().unwrap();
+        running.wait().unwrap();
+        held.note(group);
+        held.clear();
+        assert_eq!((note.running(), note.hold().is_ok()), (None, true));
+        std::fs::write(note.path(), format!("another machine\n{}\n", std::process::id())).unwrap();
+        assert!(note.hold().is_ok(), "of another machine nothing is known here");
+    }
 
     #[test]
     fn may_run_in_tells_a_folder_that_somebody_holds() {

@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::ops::tasks::program::hold_folder;
+use crate::ops::tasks::program::{ProgramNote, hold_folder};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// The word by which lifeboat starts itself so; it is no command for people.
@@ -26,23 +26,31 @@ pub const EXIT_NOT_STARTED: u8 = 125;
 /// How long a program may take to end by itself once it was asked. Less than the 5 s that a run gives calls in flight.
 pub const GRACE: Duration = Duration::from_secs(3);
 
-/// Runs a program in a process group of its own until it ends, or until stdin does. Its exit status; 128 and the number of a
-/// signal that ended it.
+/// Runs a program in a process group of its own until it ends, or until stdin does; `command`: its note, `--`, and the program with
+/// its arguments. Its exit status; 128 and the number of a signal that ended it.
 pub fn supervise(command: &[OsString]) -> u8 {
-    let Some((program, arguments)) = command.split_first() else { return EXIT_NOT_STARTED };
+    let [note, _, program, arguments @ ..] = command else { return EXIT_NOT_STARTED };
+    let not_started = |why: &str| {
+        let mut to = std::io::stderr();
+        std::io::Write::write_all(&mut to, format!("{NOT_STARTED}{why}\n").as_bytes()).ok();
+        EXIT_NOT_STARTED
+    };
+    let mut note = match ProgramNote::at(Path::new(note)).hold() {
+        Ok(note) => note,
+        Err(why) => return not_started(&why),
+    };
     // Whoever resumes the switch sees by this whether the program may still run.
     let _held = hold_folder(Path::new("."));
     let mut starting = Command::new(program);
     starting.args(arguments).stdin(Stdio::null()).process_group(0);
     let mut child = match starting.spawn() {
         Ok(child) => child,
-        Err(why) => {
-            let mut to = std::io::stderr();
-            std::io::Write::write_all(&mut to, format!("{NOT_STARTED}{why}\n").as_bytes()).ok();
-            return EXIT_NOT_STARTED;
-        }
+        Err(why) => return not_started(&why.to_string()),
     };
     let group = group_of(&child);
+    if let Some(group) = group {
+        note.note(group);
+    }
     let (tell, ended) = mpsc::channel::<()>();
     std::thread::spawn(move || {
         let mut nothing = [0_u8; 64];
@@ -56,6 +64,7 @@ pub fn supervise(command: &[OsString]) -> u8 {
         {}
         kill_process_group(group, Signal::KILL).ok();
     }
+    note.clear();
     drop(tell);
     child.wait().map_or(EXIT_NOT_STARTED, code)
 }
@@ -63,6 +72,19 @@ pub fn supervise(command: &[OsString]) -> u8 {
 fn group_of(child: &Child) -> Option<Pid> {
     i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
+
+/// Ends what is left of a program whose watcher was killed.
+pub fn end_group(group: Pid, has_ended: impl Fn() -> bool) {
+    kill_process_group(group, Signal::TERM).ok();
+    let began = std::time::Instant::now();
+    while began.elapsed() < GRACE && !has_ended() {
+        std::thread::sleep(POLL);
+    }
+    kill_process_group(group, Signal::KILL).ok();
+}
+
+/// How often it is looked whether it has ended.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Asks a group to end, and ends it where it does not.
 fn end(group: Option<Pid>, ended: &mpsc::Receiver<()>) {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::recovery::watch::{
     Active, Decision, Round, WatchCase, WatchEvent, WatchMemory, WatchOutcome, WatchRules, decide,
     ended, interrupted, observe,
@@ -243,7 +244,9 @@ impl<'a> Watcher<'a> {
         };
         let active = self.active()?;
         let moved = active != Active::Elsewhere || !matches!(self.ask.act, Act::Failover { .. });
-        let event = interrupted(&mut self.memory, self.session.clock.now(), active, moved);
+        let users = self.users(self.memory.begun);
+        let now = self.session.clock.now();
+        let event = interrupted(&mut self.memory, now, (active, users), moved);
         self.opening.get_or_insert_default().extend(event);
         // What cannot be written is said after the first round.
         claim.settle(&self.memory).ok();
@@ -365,7 +368,8 @@ impl<'a> Watcher<'a> {
                 let (end, answers) = self.switch(&facts).await;
                 // What cannot be read may be anything: users may have been moved.
                 let active = self.active().unwrap_or(Active::Underway);
-                let outcome = self.ask.act.meaning(&end, active);
+                let users = self.users(self.memory.begun);
+                let outcome = self.ask.act.meaning(&end, (active, users));
                 self.end(&claim, self.unless_turned(outcome, before), &answers);
             }
         }
@@ -465,6 +469,14 @@ impl<'a> Watcher<'a> {
             Phase::Degraded if goes_on => Active::Degraded,
             _ => Active::There,
         })
+    }
+
+    /// Where the users of the switch that began then are: state knows while it goes on, and then its report. Of what anybody else
+    /// runs nobody tells.
+    fn users(&self, began: Option<i64>) -> UsersAre {
+        let (place, overlay) = (&self.ask.place, &self.ask.overlay);
+        let found = began.map(|it| recovery_reports::users(self.session, place, overlay, it));
+        found.and_then(Result::ok).flatten().unwrap_or(UsersAre::Unconfirmed)
     }
 
     fn facts(&self, attempt: u32, detail: String) -> SwitchFacts {

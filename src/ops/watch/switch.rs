@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::cloud::settings::CREDENTIALS;
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::recovery::watch::{Active, WatchOutcome};
 
 /// What is done when it is down.
@@ -99,8 +100,8 @@ impl Act {
         }
     }
 
-    /// What the end means; `active` is what state says after it.
-    pub fn meaning(&self, end: &End, active: Active) -> WatchOutcome {
+    /// What the end means; `active` is what state says after it, and `users` what became of them as far as anybody saw.
+    pub fn meaning(&self, end: &End, (active, users): (Active, UsersAre)) -> WatchOutcome {
         let exit = match end {
             End::Exit(code) => Some(*code),
             End::Other(_) => None,
@@ -120,10 +121,14 @@ impl Act {
         }
         if !matches!(self, Self::Failover { .. }) {
             let failed = || WatchOutcome::Failed { why, exit, moved: true };
-            return if exit == Some(0) { WatchOutcome::Done } else { failed() };
+            return if exit == Some(0) { WatchOutcome::Ran } else { failed() };
         }
         // State has the last word: it is done when it says so, and not before.
         match active {
+            Active::There if users == UsersAre::Stayed => WatchOutcome::MovedNobody { why: None },
+            Active::Degraded if users == UsersAre::Stayed => {
+                WatchOutcome::MovedNobody { why: Some(why) }
+            }
             Active::There => WatchOutcome::Done,
             Active::Degraded => WatchOutcome::Degraded { why },
             Active::Underway => {
@@ -216,6 +221,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Act, End, SwitchFacts, failover_arguments, is_secret};
+    use crate::engine::recovery::users_moved::UsersAre;
     use crate::engine::recovery::watch::{Active, WatchOutcome};
 
     fn facts(sandbox: bool) -> SwitchFacts {
@@ -259,26 +265,41 @@ mod tests {
     #[test]
     fn meaning_of_a_failover_follows_the_state() {
         let failover = Act::Failover { program: PathBuf::new(), lost: Vec::new() };
-        let moved = |end, active| match failover.meaning(&end, active) {
+        let moved = |end, active| match failover.meaning(&end, (active, UsersAre::Moved)) {
             WatchOutcome::Failed { moved, .. } => Some(moved),
             WatchOutcome::Done
             | WatchOutcome::Degraded { .. }
+            | WatchOutcome::Ran
+            | WatchOutcome::MovedNobody { .. }
             | WatchOutcome::Held { .. }
             | WatchOutcome::Turned { .. } => None,
         };
-        assert_eq!(failover.meaning(&End::Exit(5), Active::There), WatchOutcome::Done);
+        assert_eq!(
+            failover.meaning(&End::Exit(5), (Active::There, UsersAre::Moved)),
+            WatchOutcome::Done
+        );
         assert_eq!(moved(End::Exit(0), Active::Elsewhere), Some(false));
         assert_eq!(moved(End::Exit(1), Active::Underway), Some(true));
-        let degraded = failover.meaning(&End::Exit(1), Active::Degraded);
+        let degraded = failover.meaning(&End::Exit(1), (Active::Degraded, UsersAre::Moved));
         assert!(
             matches!(degraded, WatchOutcome::Degraded { why } if why.contains("a step or gate failed"))
         );
-        let held = WatchOutcome::Held { active: Active::There };
-        assert_eq!(failover.meaning(&End::Exit(4), Active::There), held);
-        let exec = Act::Exec { line: String::new(), pass: Vec::new() };
-        assert_eq!(exec.meaning(&End::Exit(0), Active::Elsewhere), WatchOutcome::Done);
+        let nobody = |end, active| failover.meaning(&end, (active, UsersAre::Stayed));
+        let none = WatchOutcome::MovedNobody { why: None };
+        assert_eq!(nobody(End::Exit(0), Active::There), none, "its overlay shifts no traffic");
         assert!(matches!(
-            exec.meaning(&End::Exit(3), Active::There),
+            nobody(End::Exit(1), Active::Degraded),
+            WatchOutcome::MovedNobody { why: Some(why) } if why.contains("a step or gate failed")
+        ));
+        let held = WatchOutcome::Held { active: Active::There };
+        assert_eq!(failover.meaning(&End::Exit(4), (Active::There, UsersAre::Moved)), held);
+        let exec = Act::Exec { line: String::new(), pass: Vec::new() };
+        assert_eq!(
+            exec.meaning(&End::Exit(0), (Active::Elsewhere, UsersAre::Moved)),
+            WatchOutcome::Ran
+        );
+        assert!(matches!(
+            exec.meaning(&End::Exit(3), (Active::There, UsersAre::Moved)),
             WatchOutcome::Failed { exit: Some(3), moved: true, .. }
         ));
     }

@@ -24,6 +24,7 @@ use crate::engine::lang::merge::variables::{
 use crate::engine::lang::model::{Instance, Stack, Task, Term};
 use crate::engine::lang::term::expressions;
 use crate::engine::lang::validate::dry_run::dry_run;
+use crate::engine::lang::validate::undo_secrets::undo_secrets;
 use crate::engine::lang::view::{ScopeView, Texts};
 use crate::engine::lang::yaml::node::Node;
 use crate::engine::lang::yaml::reader::{MISTAKES_MAX, parse};
@@ -252,6 +253,7 @@ fn build(
     out.retain(|it| !is_declared(it));
     reading.keep(&mut stack);
     dry_run(&stack, catalog, &mut out);
+    undo_secrets(&stack, &mut out);
     stack.spending.close();
     stack.sources = loaded.sources.clone();
     loaded.diagnostics = out;

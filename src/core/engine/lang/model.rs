@@ -135,6 +135,8 @@ pub struct Variable {
     pub from: String,
     /// The topmost overlay that sets its default, whoever won.
     pub set_by: Option<String>,
+    /// The overlay that declares it, where the stack file does not.
+    pub declared_by: Option<String>,
     /// Where it is declared.
     pub span: Span,
 }

@@ -116,7 +116,9 @@ impl Simulation<'_, '_> {
     /// Those that are taken back later.
     fn run_tasks(&mut self, tasks: &[PlannedTask]) {
         for (at, task) in (self.now..).zip(tasks.iter().filter(|it| it.fate.has_step())) {
-            let Some(takes_back) = task.recorded_undo(task.spec.undo.clone()) else { continue };
+            let Some(takes_back) = task.recorded_undo(task.spec.undo.clone(), Vec::new()) else {
+                continue;
+            };
             let (plan, end) = (FORESEEN.to_owned(), Some(TaskEnd::Done { at }));
             let run = TaskAttempt { switch: 0, plan, began: at, asks: None, end };
             let record = TaskRecord { run, undo: None, takes_back: Some(takes_back) };

@@ -100,7 +100,7 @@ pub fn told(it: &UsersWaiting, sooner: &TrafficFirst) -> Diagnostic {
     let made: Vec<String> = it.made.iter().map(|it| format!("`{it}`")).collect();
     let are = if made.len() == 1 { "is" } else { "are" };
     let text = format!(
-        "users of `{}` wait until {} {are} created, although `{}` already exists at their new site",
+        "users of `{}` wait until {} {are} created, although `{}` already exists where they are to go",
         it.name,
         made.join(", "),
         it.serves

@@ -30,6 +30,8 @@ pub struct UserRoute {
     pub is_lost: bool,
     /// The layers want it to lead elsewhere, or not to be there.
     pub is_to_move: bool,
+    /// Where the layers lead its users instead, as far as that is in this stack.
+    pub wanted: Vec<Address>,
     /// The filter of this stack that lets nobody in there, in a sentence.
     pub shut: Option<String>,
     /// What takes users behind that; `None`: nothing that counts them stands there.
@@ -69,6 +71,9 @@ pub fn ways(catalog: &Catalog, state: &State, pending: Option<(&Stack, &Plan)>) 
             fault_domain.iter().any(|it| state.lost.iter().any(|lost| lost.fault_domain == *it));
         let shut = shut(catalog, state, &recorded, family_of(kind, &record.attributes), &to);
         let backends = backends(catalog, (state, &recorded), wanted.as_ref(), &to);
+        let aim = wanted.as_ref().filter(|_| is_to_move).and_then(|(stack, topology)| {
+            Some(topology.targets(kind, stack.instances.get(address)?))
+        });
         let (address, target) = (address.clone(), target.join(", "));
         ways.push(UserRoute {
             address,
@@ -77,6 +82,7 @@ pub fn ways(catalog: &Catalog, state: &State, pending: Option<(&Stack, &Plan)>) 
             fault_domain,
             is_lost,
             is_to_move,
+            wanted: aim.unwrap_or_default(),
             shut,
             backends,
         });

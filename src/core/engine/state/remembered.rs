@@ -157,6 +157,7 @@ mod tests {
             sensitive: false,
             from: "--var".into(),
             set_by: set_by.map(str::to_owned),
+            declared_by: None,
             span: Span::default(),
         };
         let variables = variables.iter().map(|(name, it)| ((*name).to_owned(), variable(it)));

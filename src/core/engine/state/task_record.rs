@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
-use crate::engine::task::{IfLost, OnFailure, Rerun, TaskSpec, TaskWork};
+use crate::engine::task::{IfLost, OnFailure, Rerun, TaskSpec, TaskWork, WrittenPart};
 use crate::engine::value::Value;
 
 /// The last run of a task, and what became of it on the way home.
@@ -22,6 +22,9 @@ pub struct TaskRecord {
 pub struct RecordedUndo {
     /// Sealed.
     pub work: TaskWork<Value>,
+    /// Of what is not recorded in clear, what the layers write there; it is resolved anew when it is needed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub written: Vec<WrittenPart>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Address>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -33,17 +36,20 @@ pub struct RecordedUndo {
 }
 
 impl RecordedUndo {
-    /// Whether it can be run as it is recorded: nothing of it is secret, and nothing was not known then.
+    /// Whether all of it is recorded: what it does, or what the layers write there. Before that was recorded as well, an `undo`
+    /// with a secret was not.
     pub fn is_whole(&self) -> bool {
-        self.work.action.parts().into_iter().all(|it| matches!(it, Value::Text(_)))
+        let is_written = |part| self.written.iter().any(|it| it.part == part);
+        let mut parts = self.work.action.parts().into_iter().enumerate();
+        parts.all(|(part, it)| matches!(it, Value::Text(_)) || is_written(part))
     }
 
-    /// The task of which nothing is left to do but this.
-    pub fn spec(&self) -> TaskSpec<Value> {
+    /// The task of which nothing is left to do but this; `work`: with what was not recorded in clear.
+    pub fn spec(&self, work: TaskWork<Value>) -> TaskSpec<Value> {
         TaskSpec {
-            work: self.work.clone(),
+            work: work.clone(),
             verify: None,
-            undo: Some(self.work.clone()),
+            undo: Some(work),
             rerun: Rerun::Safe,
             on_failure: self.on_failure,
             if_lost: IfLost::Try,

@@ -33,7 +33,7 @@ pub enum AdvisedCommand<'a> {
         flag: &'a str,
         address: &'a str,
     },
-    /// Goes on without waiting at one gate. A reason has to be given: whoever has a better one than this writes it.
+    /// Goes on without waiting at one gate. It asks for the reason: nobody else can give that.
     ApplySkippingGate {
         stack: &'a str,
         address: &'a str,
@@ -231,7 +231,7 @@ impl AdvisedCommand<'_> {
             Self::ApplyPlan { file } => plain(&["apply", file]),
             Self::ApplyLetting { stack, flag, address } => plain(&["apply", stack, flag, address]),
             Self::ApplySkippingGate { stack, address } => {
-                plain(&["apply", stack, "--skip-gate", address, "--because", "checked by hand"])
+                plain(&["apply", stack, "--skip-gate", address])
             }
             Self::Destroy { stack } => plain(&["destroy", stack]),
             Self::DestroyLetting { stack, address } => {

@@ -135,6 +135,8 @@ codes! {
     Unchangeable = "unchangeable",
     UncheckedTarget = "unchecked_target",
     UnclosedExpression = "unclosed_expression",
+    UndoChanged = "undo_changed",
+    UndoSecret = "undo_secret",
     Uninvited = "uninvited",
     UnknownAddress = "unknown_address",
     UnknownAttribute = "unknown_attribute",

@@ -148,3 +148,43 @@ pub fn depths(steps: &[Step]) -> Vec<usize> {
     }
     depths
 }
+
+#[cfg(test)]
+mod tests {
+    use super::gates;
+    use crate::engine::address::Address;
+    use crate::engine::plan::model::change::{LossDeclaration, Plan, Step, StepCall};
+    use crate::engine::plan::model::step::TrafficShift;
+    use crate::engine::plan::tests::sample::plan;
+
+    fn step(id: usize, shift: Option<TrafficShift>, call: StepCall) -> Step {
+        let (waits, quorums) = ((0..id).collect(), Vec::new());
+        let (address, kind) = (Address::one("www"), "linode.domain_record".into());
+        Step { id, address, kind, waits, quorums, lane: None, segment: id, weight: 1, shift, call }
+    }
+
+    fn told(plan: &Plan) -> String {
+        gates(plan).into_iter().map(|it| it.text).collect::<Vec<_>>().join("\n")
+    }
+
+    /// What is waited for after users have moved, and where nothing is.
+    #[test]
+    fn gates_tell_how_long_a_drain_takes_and_why_there_is_none() {
+        let was = vec![Address::one("lb")];
+        let shift = |seconds| Some(TrafficShift { was: was.clone(), seconds, ttl: 300 });
+        let mut planned = plan();
+        planned.steps.push(step(0, shift(600), StepCall::Ready));
+        planned.steps.push(step(1, None, StepCall::Drain { seconds: 600, until: None }));
+        planned.steps.push(step(2, None, StepCall::Drain { seconds: 0, until: Some(1) }));
+        let mut lost = plan();
+        let fault_domain = "linode:us-east".to_owned();
+        lost.lost.push(LossDeclaration { fault_domain, recorded: None });
+        lost.steps.push(step(0, shift(0), StepCall::Ready));
+        insta::assert_snapshot!([told(&planned), told(&lost)].join("\n--\n"), @r#"
+        www: drain gate: wait 10 min (twice the TTL of 5 min, for which DNS caches keep an answer) until nobody is sent to the old target
+        www: drain gate: wait until nobody is sent to the target that an earlier run left: DNS caches still keep it
+        --
+        www: no drain: its old target is lost and serves nobody, so nothing there is kept for users who come late
+        "#);
+    }
+}

@@ -105,9 +105,9 @@ pub struct VariableSources<'a> {
 }
 
 impl VariableSources<'_> {
-    /// The overlay that sets this.
-    fn overlay_of(&self, default: &Node) -> Option<&str> {
-        let found = self.overlays.iter().find(|(source, _)| *source == default.span.source);
+    /// The overlay that this stands in.
+    fn overlay_of(&self, place: Span) -> Option<&str> {
+        let found = self.overlays.iter().find(|(source, _)| *source == place.source);
         found.map(|(_, name)| *name)
     }
 }
@@ -230,8 +230,10 @@ fn variable(
     let declaration = VariableDeclaration { name, key, map, kind, sensitive };
     let (value, from) = declaration.winner(outside, sources, out)?;
     let value = if sensitive { Value::Secret(Secret::new(value)) } else { value };
-    let set_by = map.get("default").and_then(|it| outside.overlay_of(&it.node)).map(str::to_owned);
-    Some(Variable { value, sensitive, from, set_by, span: key })
+    let set_by =
+        map.get("default").and_then(|it| outside.overlay_of(it.node.span)).map(str::to_owned);
+    let declared_by = outside.overlay_of(key).map(str::to_owned);
+    Some(Variable { value, sensitive, from, set_by, declared_by, span: key })
 }
 
 fn declared_type<'a>(
@@ -289,7 +291,7 @@ impl VariableDeclaration<'_> {
             return self.given(given, out);
         }
         let default = self.map.get("default");
-        let set_by = default.and_then(|it| outside.overlay_of(&it.node));
+        let set_by = default.and_then(|it| outside.overlay_of(it.node.span));
         let is_newer =
             set_by.is_some_and(|by| outside.remembered.overlays.iter().all(|it| it != by));
         if let Some(remembered) = outside.remembered.values.get(self.name).filter(|_| !is_newer)

@@ -1,8 +1,12 @@
 //! Tasks in, words out: what loading says about good and bad ones, with the place.
 
 use crate::engine::address::Address;
-use crate::engine::lang::tests::{load_layers, problems};
-use crate::engine::task::{Rerun, TaskAction, TaskOccasion};
+use crate::engine::lang::model::Stack;
+use crate::engine::lang::task_values::{MissingUndo, as_written, recorded_work, resolve_task};
+use crate::engine::lang::tests::{Nothing, load_layers, problems};
+use crate::engine::task::{Rerun, TaskAction, TaskOccasion, TaskWork, WrittenPart};
+use crate::engine::value::{LineageKey, Value};
+use crate::kinds::builtin;
 
 const SITE: &str = "stack: s
 variables:
@@ -126,4 +130,99 @@ fn load_merges_tasks_of_overlays_like_resources() {
     assert_eq!(said("u: { on: [planned], confirm: Go?, in_drill: run }"), [""; 0]);
     assert_eq!(said("u: null"), ["nothing_to_remove"]);
     assert_eq!(said("t: { exec: null }"), ["bad_task"]);
+}
+
+const SECRETS: &str = "stack: s
+variables:
+  user:  { type: string, default: 'a$' }
+  token: { type: string, sensitive: true }
+";
+
+fn with_token(token: &str) -> Stack {
+    let loaded = load_layers(&[("", SECRETS)], &[("token", token)]);
+    loaded.stack.unwrap()
+}
+
+/// What is recorded of an `undo`, and what the layers write of its secrets.
+fn recorded(undo: &str) -> (TaskWork<Value>, Vec<WrittenPart>) {
+    let task = format!(
+        "tasks:\n  t: {{ on: [planned], exec: [./a], undo: {{ {undo} }}, in_drill: skip }}\n"
+    );
+    let loaded = load_layers(&[("", &format!("{SECRETS}{task}"))], &[("token", "hunter2hunter2")]);
+    let stack = loaded.stack.unwrap();
+    let spec = &stack.tasks["t"].spec;
+    let resolved = resolve_task(&stack, &builtin(), spec, &Nothing).unwrap();
+    let key = LineageKey(vec![7; 32]);
+    let sealed = resolved.undo.unwrap().map(|it| it.sealed(&key));
+    (sealed, as_written(&stack, &builtin(), spec.undo.as_ref().unwrap(), &Nothing))
+}
+
+/// What was known and no secret is as it was then; a secret is read anew, wherever the layers give it.
+#[test]
+fn recorded_work_reads_secrets_again_and_nothing_else() {
+    let undo = "exec: [./b, '${vars.user}', '${vars.token}', 'X ${vars.user}${vars.token} $${HOME}', '${base64(vars.token)}']";
+    let (work, written) = recorded(undo);
+    let texts: Vec<(usize, &str)> = written.iter().map(|it| (it.part, &*it.text)).collect();
+    assert_eq!(
+        texts,
+        [
+            (2, "${vars.token}"),
+            (3, "X a${'$'}${vars.token} $${HOME}"),
+            (4, "${base64(vars.token)}"),
+        ]
+    );
+    assert!(!format!("{work:?}{written:?}").contains("hunter2"));
+    let now = with_token("rotated-token");
+    let work = recorded_work(&now, &builtin(), (&work, &written), &Nothing).unwrap();
+    let parts: Vec<String> =
+        work.action.parts().iter().map(|it| it.exposed().as_text().unwrap().to_owned()).collect();
+    assert_eq!(
+        parts,
+        ["./b", "a$", "rotated-token", "X a$rotated-token ${HOME}", "cm90YXRlZC10b2tlbg=="]
+    );
+    assert!(work.action.parts()[2].has_secret(), "it stays one");
+}
+
+#[test]
+fn recorded_work_says_what_is_missing() {
+    let (work, written) = recorded("exec: [./b, '${vars.token}']");
+    let again = |stack: &Stack, written: &[WrittenPart]| {
+        recorded_work(stack, &builtin(), (&work, written), &Nothing).unwrap_err()
+    };
+    let mut not_given = with_token("x");
+    not_given.variables.get_mut("token").unwrap().value = Value::withheld();
+    assert_eq!(again(&not_given, &written), MissingUndo::NotGiven(vec!["token".into()]));
+    assert_eq!(again(&Stack::default(), &written), MissingUndo::NotDeclared(vec!["token".into()]));
+    let of_before = again(&with_token("x"), &[]);
+    assert_eq!(of_before, MissingUndo::Other("it holds a value that is not recorded".into()));
+    let text = "${vars.token + nobody.ipv4}".to_owned();
+    let reads_nobody = again(&with_token("x"), &[WrittenPart { part: 1, text }]);
+    assert!(
+        matches!(&reads_nobody, MissingUndo::Other(why) if why.contains("nobody")),
+        "{reads_nobody:?}"
+    );
+}
+
+/// The failback has the layers of home: what only the overlay knows it would not know.
+#[test]
+fn load_warns_of_an_undo_with_a_secret_that_only_an_overlay_has() {
+    let declared = "variables: { key: { type: string, sensitive: true } }";
+    let task = |undo: &str| {
+        format!(
+            "tasks: {{ t: {{ on: [planned], exec: [./a], undo: {{ {undo} }}, in_drill: skip }} }}"
+        )
+    };
+    let said = |variables: &str, undo: &str, given: &[(&str, &str)]| {
+        let overlay = format!("overlay: eu\n{variables}\n{}\n", task(undo));
+        problems(&[("", SECRETS), ("eu", &overlay)], given)
+    };
+    let given = &[("token", "hunter2hunter2"), ("key", "hunter3hunter3")][..];
+    insta::assert_snapshot!(said(declared, "exec: [./b, 'Bearer ${vars.key}']", given), @"overlays/eu.yaml:3:63: warning: The failback will not know a secret of the `undo` of the task `t` [«'Bearer ${vars.key}'» `vars.key` is a secret, and only `eu` has it] -- no state holds a secret: declare it in stack.yaml, `variables: { key: { type: string, sensitive: true } }`, and give it to the failback as LIFEBOAT_VAR_key; or let the program read it from its own environment: `env: [NAME]`");
+    let of_home = said("", "exec: [./b, '${vars.token}']", &given[..1]);
+    assert_eq!(of_home, "", "the stack file declares it");
+    assert_eq!(said(declared, "exec: [./b], env: [KEY]", given), "", "no secret of the layers");
+    let default = "variables: { token: hunter4hunter4 }";
+    let by_overlay = said(default, "exec: [./b, '${vars.token}']", &[]);
+    assert!(by_overlay.contains("only `eu` has it"), "{by_overlay}");
+    assert!(!said(default, "exec: [./b, '${vars.token}']", &given[..1]).contains("only `eu`"));
 }

@@ -8,3 +8,4 @@ pub mod implied;
 pub mod offers;
 pub mod conflicts;
 pub mod dry_run;
+pub mod undo_secrets;

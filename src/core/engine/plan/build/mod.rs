@@ -6,4 +6,5 @@ pub mod secrets;
 pub mod declared;
 pub mod orphaned;
 pub mod outputs;
+pub mod undos;
 pub mod tasks;

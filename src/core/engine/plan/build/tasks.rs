@@ -12,7 +12,7 @@ use crate::engine::plan::model::change::{Change, DeferReason};
 use crate::engine::plan::model::options::Intent;
 use crate::engine::plan::model::planned_task::{PlannedTask, TaskFate};
 use crate::engine::state::record::{State, SwitchRecord};
-use crate::engine::state::task_record::{RecordedUndo, TaskAttempt, TaskEnd, TaskRecord};
+use crate::engine::state::task_record::{TaskAttempt, TaskEnd, TaskRecord};
 use crate::engine::task::{IfLost, OnFailure, Rerun, TaskAction, TaskOccasion, TaskSpec};
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
@@ -109,11 +109,15 @@ impl PlanBuilder<'_> {
         let owed = record.filter(|it| it.is_in_force() && !is_named);
         let is_owed = occasion == TaskOccasion::Failback && owed.is_some();
         let recorded = owed.filter(|_| is_owed).and_then(|it| it.takes_back.as_ref());
-        if let Some(recorded) = recorded.filter(|it| it.is_whole()) {
-            return Some(taken_back(&task.name, occasion, TaskFate::Undo, recorded));
+        let resolved = recorded.map(|it| (it, self.resolved_undo(it)));
+        if let Some((recorded, Ok(work))) = resolved {
+            return Some(self.taken_back(&task.name, (occasion, TaskFate::Undo), recorded, work));
         }
         let spec = task.spec(is_drill);
         let takes_back = is_owed && spec.is_some_and(|it| it.undo.is_some());
+        if let Some((recorded, Err(why))) = resolved.filter(|_| !takes_back) {
+            self.misses_undo(&task.name, recorded, why);
+        }
         if !is_named && !takes_back {
             return self.undone(task, occasion, record?);
         }
@@ -157,10 +161,13 @@ impl PlanBuilder<'_> {
                 Some(at) => TaskFate::Done { at },
                 None => continue,
             };
-            if recorded.is_whole() {
-                planned.push(taken_back(name, TaskOccasion::Failback, fate, recorded));
-            } else if record.is_in_force() {
-                self.stays_in_force(name, recorded);
+            match self.resolved_undo(recorded) {
+                Ok(work) => {
+                    let what = (TaskOccasion::Failback, fate);
+                    planned.push(self.taken_back(name, what, recorded, work));
+                }
+                Err(why) if record.is_in_force() => self.misses_undo(name, recorded, why),
+                Err(_) => {}
             }
         }
         planned
@@ -187,31 +194,21 @@ impl PlanBuilder<'_> {
 
     /// As it is recorded; what is not recorded whole as the layers of the workspace declare it, where they can be read.
     fn undo_in_workspace(&mut self, name: &str, record: &TaskRecord) -> Option<PlannedTask> {
-        let recorded = record.takes_back.as_ref();
-        if let Some(recorded) = recorded.filter(|it| it.is_whole()) {
-            return Some(taken_back(name, TaskOccasion::Drill, TaskFate::Undo, recorded));
+        let recorded = record.takes_back.as_ref().map(|it| (it, self.resolved_undo(it)));
+        if let Some((recorded, Ok(work))) = recorded {
+            let what = (TaskOccasion::Drill, TaskFate::Undo);
+            return Some(self.taken_back(name, what, recorded, work));
         }
         let task = self.worlds.stack.tasks.get(name);
         let spec = task.and_then(|it| it.spec(true)).filter(|it| it.undo.is_some());
         let Some((task, spec)) = task.zip(spec) else {
-            if let Some(recorded) = recorded {
-                self.stays_in_force(name, recorded);
+            if let Some((recorded, Err(why))) = recorded {
+                self.misses_undo(name, recorded, why);
             }
             return None;
         };
         let spec = self.task_values(task, spec, &TaskFate::Undo)?;
         Some(self.planned(task, TaskOccasion::Drill, TaskFate::Undo, spec))
-    }
-
-    /// Secrets are not recorded, and nobody else knows them.
-    fn stays_in_force(&mut self, name: &str, recorded: &RecordedUndo) {
-        let text = format!(
-            "the task `{name}` stays in force: its `undo` ({}) holds a value that is not recorded, and these layers do not declare the task",
-            recorded.place
-        );
-        self.diagnostics.push(Diagnostic::warning(DiagnosticCode::TaskStaysInForce, text).help(
-            "take it back by hand; declare a task whose `undo` holds a secret in stack.yaml, so that the way home has it",
-        ));
     }
 
     fn planned(
@@ -327,24 +324,6 @@ impl PlanBuilder<'_> {
         }
         let key = self.key();
         Some(resolved.map(|it| seal(it, key)))
-    }
-}
-
-/// A task that is taken back as it was recorded, whatever the layers say of it by now.
-fn taken_back(
-    name: &str,
-    occasion: TaskOccasion,
-    fate: TaskFate,
-    recorded: &RecordedUndo,
-) -> PlannedTask {
-    PlannedTask {
-        name: Address::one(name),
-        occasion,
-        fate,
-        place: recorded.place.clone(),
-        after: recorded.after.clone(),
-        before: recorded.before.clone(),
-        spec: recorded.spec(),
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
 use crate::engine::state::task_record::RecordedUndo;
-use crate::engine::task::{TaskOccasion, TaskSpec, TaskWork};
+use crate::engine::task::{TaskOccasion, TaskSpec, TaskWork, WrittenPart};
 use crate::engine::value::Value;
 
 /// One task of a switch.
@@ -64,11 +64,16 @@ impl PlannedTask {
         }
     }
 
-    /// What is recorded of what takes it back, once it runs.
-    pub fn recorded_undo(&self, undo: Option<TaskWork<Value>>) -> Option<RecordedUndo> {
+    /// What is recorded of what takes it back, once it runs; `written`: of each secret in it what the layers write there.
+    pub fn recorded_undo(
+        &self,
+        undo: Option<TaskWork<Value>>,
+        written: Vec<WrittenPart>,
+    ) -> Option<RecordedUndo> {
         let work = undo.filter(|_| !self.is_undo())?;
         Some(RecordedUndo {
             work,
+            written,
             after: self.after.clone(),
             before: self.before.clone(),
             on_failure: self.spec.on_failure,

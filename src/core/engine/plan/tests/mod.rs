@@ -305,9 +305,9 @@ fn plan_create_before_destroy_makes_the_new_one_first() {
     let after = before.replace("linode/debian12", "linode/ubuntu24.04");
     let case = PlanCase { before: &before, after: &after, ..PlanCase::default() };
     insta::assert_snapshot!(check(&case), @r#"
-    replace web[0]: image: an image is deployed when the disks are made
+    replace web[0]: image: a new image needs a new disk
       image: "linode/debian12" → "linode/ubuntu24.04"
-    replace web[1]: image: an image is deployed when the disks are made
+    replace web[1]: image: a new image needs a new disk
       image: "linode/debian12" → "linode/ubuntu24.04"
     0: create web[0]
     1: ready web[0] after [0]
@@ -755,7 +755,7 @@ fn plan_finishes_an_interrupted_replace_after_its_users_moved() {
     insta::assert_snapshot!(check(&case), @r#"
     update web[0]: an interrupted replacement is finished first by deleting the old resource; other changes follow with the next apply
       label: "web-0-abcde" → "web-0"
-    replace web[1]: image: an image is deployed when the disks are made
+    replace web[1]: image: a new image needs a new disk
       image: "linode/debian12" → "linode/ubuntu24.04"
     update node[0]: address differs
       address: "192.168.1.9:80" → "192.168.1.0:80"

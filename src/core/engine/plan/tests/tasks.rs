@@ -226,6 +226,7 @@ fn recorded(state: &mut State, name: &str, argument: Value) {
     let work = TaskWork { action: TaskAction::Exec { command, env: Vec::new() }, within: 60 };
     let undo = RecordedUndo {
         work,
+        written: Vec::new(),
         after: Vec::new(),
         before: vec![Address::one("shop")],
         on_failure: OnFailure::Stop,

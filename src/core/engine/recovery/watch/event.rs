@@ -1,5 +1,7 @@
 //! What a watcher has to say, one event at a time.
 
+use crate::engine::recovery::users_moved::UsersAre;
+
 /// One event; times are in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchEvent {
@@ -52,7 +54,9 @@ pub enum WatchEvent {
     },
     Switched {
         milliseconds: i64,
-        /// Users have moved, and why the rest of the switch did not end well.
+        /// Moved, or where they were: an overlay may shift no traffic.
+        users: UsersAre,
+        /// Why the rest of the switch did not end well.
         degraded: Option<String>,
     },
     /// The first good answer after a switch, and how long after its begin, in milliseconds.

@@ -27,6 +27,8 @@ fn step() -> impl Strategy<Value = ProbeRound> {
     let outcome = prop_oneof![
         4 => Just(WatchOutcome::Done),
         1 => Just(WatchOutcome::Degraded { why: "x".into() }),
+        1 => Just(WatchOutcome::MovedNobody { why: None }),
+        1 => Just(WatchOutcome::Ran),
         1 => Just(failed(true)),
         1 => Just(failed(false)),
         1 => Just(WatchOutcome::Held { active: Active::Elsewhere }),
@@ -127,6 +129,8 @@ proptest! {
             match step.outcome {
                 WatchOutcome::Done
                 | WatchOutcome::Degraded { .. }
+                | WatchOutcome::Ran
+                | WatchOutcome::MovedNobody { .. }
                 | WatchOutcome::Turned { .. } => {
                     last = Some((led.at, led.outage, false));
                 }

@@ -13,6 +13,8 @@ pub use event::WatchEvent;
 pub use memory::{Notes, Outage, SeenTarget, WatchMemory};
 pub use rules::WatchRules;
 
+use crate::engine::recovery::users_moved::UsersAre;
+
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
 /// How long a failed switch waits before it is tried again, in milliseconds; the pause doubles. A guess: most causes that pass
@@ -79,6 +81,12 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchOutcome {
     Done,
+    /// A command that somebody else wrote ended well: nobody says where users are.
+    Ran,
+    /// The switch went to its overlay and had no traffic to shift; where the rest of it did not end well, why.
+    MovedNobody {
+        why: Option<String>,
+    },
     /// Users have moved; the rest of the switch did not end well, and why.
     Degraded {
         why: String,
@@ -208,17 +216,22 @@ pub fn ended(memory: &mut WatchMemory, at: i64, outcome: WatchOutcome) -> Option
     let begun = memory.begun.take()?;
     let pause = memory.outage.as_ref().map_or(FIRST_PAUSE, |it| pause(it.attempts));
     match outcome {
-        WatchOutcome::Done | WatchOutcome::Degraded { .. } => {
+        WatchOutcome::Done
+        | WatchOutcome::Ran
+        | WatchOutcome::Degraded { .. }
+        | WatchOutcome::MovedNobody { .. } => {
             (memory.last_switch, memory.unanswered) = (Some(begun), Some(begun));
             if let Some(outage) = memory.outage.as_mut() {
                 outage.last_attempt = None;
                 outage.attempts = 0;
             }
-            let degraded = match outcome {
-                WatchOutcome::Degraded { why } => Some(why),
-                _ => None,
+            let (degraded, users) = match outcome {
+                WatchOutcome::Degraded { why } => (Some(why), UsersAre::Moved),
+                WatchOutcome::MovedNobody { why } => (why, UsersAre::Stayed),
+                WatchOutcome::Ran => (None, UsersAre::Unconfirmed),
+                _ => (None, UsersAre::Moved),
             };
-            Some(WatchEvent::Switched { milliseconds: at - begun, degraded })
+            Some(WatchEvent::Switched { milliseconds: at - begun, users, degraded })
         }
         WatchOutcome::Held { active } => {
             let outage = memory.outage.as_mut()?;
@@ -256,12 +269,14 @@ pub fn ended(memory: &mut WatchMemory, at: i64, outcome: WatchOutcome) -> Option
 pub fn interrupted(
     memory: &mut WatchMemory,
     at: i64,
-    active: Active,
+    (active, users): (Active, UsersAre),
     moved: bool,
 ) -> Option<WatchEvent> {
     memory.begun?;
     if active.is_there() {
-        return ended(memory, at, WatchOutcome::Done);
+        let nobody = WatchOutcome::MovedNobody { why: None };
+        let is_nobody = users == UsersAre::Stayed;
+        return ended(memory, at, if is_nobody { nobody } else { WatchOutcome::Done });
     }
     let why = "watch was terminated during the switch".to_owned();
     ended(memory, at, WatchOutcome::Failed { why, exit: None, moved })

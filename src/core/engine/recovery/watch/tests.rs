@@ -5,6 +5,7 @@ use super::{
     Active, Control, DAY, Decision, Notes, Round, WatchEvent, WatchMemory, WatchOutcome,
     WatchRules, decide, ended, interrupted, observe,
 };
+use crate::engine::recovery::users_moved::UsersAre;
 
 pub(super) const MINUTE: i64 = 60_000;
 
@@ -185,12 +186,18 @@ fn interrupted_assumes_that_a_killed_switch_moved_users() {
     other.learn(&notes(&memory));
     assert_eq!(other.last_switch, Some(2 * MINUTE), "another watcher keeps its hands off");
     let mut again = reread(&memory);
-    let event = interrupted(&mut again, 5 * MINUTE, Active::Elsewhere, true);
+    let event = interrupted(&mut again, 5 * MINUTE, (Active::Elsewhere, UsersAre::Moved), true);
     assert_eq!(event.map(|it| it.name()), Some("switch-failed"));
     let said = run(&mut again, 6, "b", Active::Elsewhere, &WatchOutcome::Done);
     assert_eq!(said, "probe-failed switching switched", "the same switch, once more");
-    let event = interrupted(&mut memory, 5 * MINUTE, Active::There, true);
-    assert_eq!(event.map(|it| it.name()), Some("switched"));
+    let there = |users| {
+        let mut memory = reread(&memory);
+        interrupted(&mut memory, 5 * MINUTE, (Active::There, users), true)
+    };
+    for users in [UsersAre::Moved, UsersAre::Stayed] {
+        let event = there(users);
+        assert!(matches!(event, Some(WatchEvent::Switched { users: told, .. }) if told == users));
+    }
 }
 
 #[test]

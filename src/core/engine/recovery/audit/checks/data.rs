@@ -93,10 +93,10 @@ impl Off {
             Self::Written { is_expression: true } => " by an expression".into(),
             Self::Variables(all) => {
                 let said = |(name, from): &(String, String)| match from.as_str() {
-                    "default" => format!("the default of `{name}`"),
-                    other => format!("`{name}` as set by {other}"),
+                    "default" => format!("variable `{name}`, which has its default"),
+                    other => format!("variable `{name}`, set by {other}"),
                 };
-                format!(" by {}", all.iter().map(said).collect::<Vec<_>>().join(" and "))
+                format!(" ({})", all.iter().map(said).collect::<Vec<_>>().join(" and "))
             }
         }
     }

@@ -105,11 +105,12 @@ fn drilled(case: &AuditCase<'_>, place: FindingPlace, out: &mut AuditSection) {
     };
     let days = (case.facts.now - last.at).max(0) / DAY_MILLISECONDS;
     let outcome = if last.passed { "passed" } else { "failed" };
-    let text = format!(
-        "the last drill of `{}` was {} ago and {outcome}",
-        case.overlay,
-        counted(days, "day")
-    );
+    let when = if days == 0 {
+        "less than a day ago".to_owned()
+    } else {
+        format!("{} ago", counted(days, "day"))
+    };
+    let text = format!("the last drill of `{}` was {when} and {outcome}", case.overlay);
     if !last.passed {
         out.findings.push(Finding::new(&DRILL_FAILED, Some(place), text.clone()));
     } else if days > DRILL_DAYS {

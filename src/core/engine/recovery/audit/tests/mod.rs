@@ -910,8 +910,10 @@ fn audit_finds_protection_off_by_a_variable_outside_the_sandbox() {
     let world = World::new().facts(|it| it.in_sandbox = false);
     let found = said(&world, &world.audit());
     assert_eq!(found.len(), 4, "{found:#?}");
-    let is_it =
-        |it: &String| it.contains("data-unprotected") && it.contains("by the default of `protect`");
+    let is_it = |it: &String| {
+        it.contains("data-unprotected")
+            && it.contains("(variable `protect`, which has its default)")
+    };
     assert!(found.iter().all(is_it), "{found:#?}");
     let on = world.edit(
         "",
