@@ -30,6 +30,7 @@ use crate::ops::error::OpsError;
 use crate::ops::load::stores;
 use crate::ops::tasks::supervise::{SUPERVISE, supervise};
 use crate::render::copies::note;
+use crate::store::keep_alive::is_any_held;
 
 /// Reads the arguments, runs the command, says what went wrong.
 pub fn main() -> u8 {
@@ -135,7 +136,7 @@ async fn until_signal(
             }
             std::process::exit(i32::from(exit.code()));
         },
-        open::holds_a_lease,
+        is_any_held,
     )?;
     let told = document.clone();
     let number = tokio::select! {

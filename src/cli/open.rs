@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use serde_json::Map;
 
@@ -26,7 +26,6 @@ use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::{StackRef, root};
 use crate::ops::load::switch_target::Losses;
 use crate::sandbox::SandboxOptions;
-use crate::store::keep_alive::LeaseGuard;
 use crate::store::lease::Lease;
 use crate::store::lock_record::LockRecord;
 use crate::store::preempt::{Contention, SwitchCommand};
@@ -248,25 +247,7 @@ pub fn lease(
             it.holder()
         ));
     };
-    let (lease, state) =
-        store.lease_telling(&session.who, command, session.clock.now(), &mut tell)?;
-    holding(&lease);
-    Ok((lease, state))
-}
-
-/// The leases that this process was given.
-static LEASES: Mutex<Vec<Weak<LeaseGuard>>> = Mutex::new(Vec::new());
-
-fn holding(lease: &Lease) {
-    let mut all = LEASES.lock().unwrap_or_else(PoisonError::into_inner);
-    all.retain(|it| it.strong_count() > 0);
-    all.push(Arc::downgrade(&lease.pulse()));
-}
-
-/// Whether this process would leave a lease behind if it ended now.
-pub fn holds_a_lease() -> bool {
-    let all = LEASES.lock().unwrap_or_else(PoisonError::into_inner);
-    all.iter().any(|it| it.strong_count() > 0)
+    Ok(store.lease_telling(&session.who, command, session.clock.now(), &mut tell)?)
 }
 
 /// Where a switch goes.
@@ -318,7 +299,6 @@ pub fn preempt(
     let (owner, at) = (&*session.who, session.clock.now());
     let who = SwitchCommand { owner, command, at, to, lost, asks, promotes };
     let (lease, state) = store.preempt(who, &mut tell)?;
-    holding(&lease);
     if let Some(preempted) = &lease.preempted {
         out::talk(&format!("took over the lease from {preempted}"));
     }

@@ -7,6 +7,8 @@
 //! waits, makes that one call when it wakes up. Its step is begun in the journal, so the new holder looks what became of it.
 
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -427,6 +429,14 @@ pub struct KeepAlive {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
+/// How many leases this process has, and has not given back.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether this process would leave a lease behind if it ended now.
+pub fn is_any_held() -> bool {
+    HELD.load(Relaxed) > 0
+}
+
 impl KeepAlive {
     /// Starts with a claim just made, whose lock it holds from now on.
     pub fn start(
@@ -459,6 +469,7 @@ impl KeepAlive {
         });
         let felt = Arc::clone(&pulse);
         let thread = std::thread::spawn(move || felt.keep_renewing());
+        HELD.fetch_add(1, Relaxed);
         Self { pulse, thread: Some(thread) }
     }
 }
@@ -477,5 +488,6 @@ impl Drop for KeepAlive {
         let lock = self.pulse.lock().lock.take();
         drop(lock);
         self.pulse.claims.end_epoch();
+        HELD.fetch_sub(1, Relaxed);
     }
 }
