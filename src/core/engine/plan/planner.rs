@@ -6,6 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
 use crate::engine::lang::model::Stack;
 use crate::engine::plan::checks::foreign;
+use crate::engine::plan::checks::silent_site::silent_site;
 use crate::engine::plan::checks::unknown::unseen;
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
 pub use crate::engine::plan::draft::plan_builder::PlanInputs;
@@ -115,6 +116,7 @@ fn guarded(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Stray
     if it.options.intent == Intent::Apply {
         let name = it.name();
         it.diagnostics.extend(it.groups.split(&name));
+        it.diagnostics.extend(silent_site(it));
         it.diagnostics.extend(lost_targets(it, directions));
         it.diagnostics.extend(blind(it, directions));
         it.diagnostics.extend(uncounted(it, directions));
@@ -341,9 +343,16 @@ fn lost_targets(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diag
         return Vec::new();
     }
     let name = it.name();
+    let goes_home = it.worlds.state.is_some_and(|state| state.home == it.worlds.stack.overlays);
     let refusal = |planned: &PlannedChange<'_>| {
         let (target, domain) = into_lost.get(&planned.change.address)?;
-        Some(rules::into_lost(planned, target, domain, &name))
+        let mut recorded = it.options.lost.iter().filter(|it| it.recorded.is_some());
+        let back = match recorded.any(|it| it.fault_domain == *domain) {
+            false => rules::LostReturn::Undeclared,
+            true if goes_home => rules::LostReturn::Home,
+            true => rules::LostReturn::Elsewhere,
+        };
+        Some(rules::into_lost(planned, target, domain, (&name, back)))
     };
     it.planned.iter().filter_map(refusal).collect()
 }

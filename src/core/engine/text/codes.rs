@@ -118,6 +118,7 @@ codes! {
     ShutByOthers = "shut_by_others",
     ShutOut = "shut_out",
     ShutPort = "shut_port",
+    SilentSite = "silent_site",
     ShutsBackends = "shuts_backends",
     ShutsUsers = "shuts_users",
     SlowChange = "slow_change",

@@ -455,19 +455,41 @@ pub fn no_serving_order(allowed: &Allowances, told: &str) -> Option<Diagnostic> 
     })
 }
 
+/// How users may come to what is lost, once it is not.
+#[derive(Debug, Clone, Copy)]
+pub enum LostReturn {
+    /// Only this command calls it lost.
+    Undeclared,
+    /// It is home, which a failback asks, repairs and returns to.
+    Home,
+    Elsewhere,
+}
+
 /// Users would be sent from what lives to what is lost.
 pub fn into_lost(
     it: &PlannedChange<'_>,
     target: &Address,
     domain: &str,
-    stack: &str,
+    (stack, way_back): (&str, LostReturn),
 ) -> Diagnostic {
     let address = &it.change.address;
     let does = if it.change.action.destroys() { "leave" } else { "send" };
     let text = format!("`{address}` would {does} users to `{target}`, but {domain} is lost");
-    let found = AdvisedCommand::Recovered { stack, fault_domain: domain };
+    let back = match way_back {
+        LostReturn::Undeclared => format!("if {domain} is up, omit `--lost {domain}`"),
+        LostReturn::Home => {
+            let home = AdvisedCommand::Failback { stack, lost: Vec::new() };
+            format!(
+                "if {domain} answers again, {home} checks it, repairs it, and moves users there"
+            )
+        }
+        LostReturn::Elsewhere => {
+            let found = AdvisedCommand::Recovered { stack, fault_domain: domain };
+            format!("if {domain} answers again: {found}")
+        }
+    };
     let help = format!(
-        "switch to a healthy site; if {domain} has recovered, omit `--lost {domain}` or, if the state records it as lost: {found}. --allow-outage sends users there all the same, where nobody is served"
+        "switch to a healthy site; {back}. --allow-outage sends users there all the same, where nobody is served"
     );
     let refusal = Diagnostic::refusal(DiagnosticCode::LostTarget, text).help(help);
     match it.instance {
