@@ -107,20 +107,8 @@ pub async fn settled_with(
     consent: Consent,
     question: &str,
 ) -> Result<Went, OpsError> {
-    warn(&proposed, context.color);
-    let forecast = reports::forecast(session, &ask.place, &proposed);
-    show(context, ShownPlan { plan: &proposed.plan, forecast: forecast.as_ref() });
-    note_drill(&ask.place, &proposed.desired.stack);
-    refuse(&proposed.plan)?;
-    if is_idle(&proposed) {
-        let open = completion::open(&proposed.plan);
-        let waits = open.iter().any(|it| !it.is_shared());
-        out::talk(if waits { "no changes can be applied right now" } else { "nothing to do" });
-        for told in [ending::open(&open), ending::shared(&open)].into_iter().flatten() {
-            out::talk(&told);
-        }
-        let ending = completion::ending(&open, true);
-        return Ok(Went { exit: ending.into(), ending });
+    if let Some(went) = proposes(context, session, &proposed, ask)? {
+        return Ok(went);
     }
     // Who only ends what an earlier run left is asked nothing: nothing is changed.
     let asks = !consent.yes && !proposed.plan.is_empty();
@@ -128,6 +116,31 @@ pub async fn settled_with(
         return Ok(Went { exit: declined(context), ending: Completion::Undone });
     }
     carry_out(context, session, lease, proposed, ask).await
+}
+
+/// Shows a plan and refuses it if a guard does; `Some`: nothing of it would be carried out.
+pub fn proposes(
+    context: &CommandContext,
+    session: &Session,
+    proposed: &Proposed,
+    ask: &PlanRequest,
+) -> Result<Option<Went>, OpsError> {
+    warn(proposed, context.color);
+    let forecast = reports::forecast(session, &ask.place, proposed);
+    show(context, ShownPlan { plan: &proposed.plan, forecast: forecast.as_ref() });
+    note_drill(&ask.place, &proposed.desired.stack);
+    refuse(&proposed.plan)?;
+    if !is_idle(proposed) {
+        return Ok(None);
+    }
+    let open = completion::open(&proposed.plan);
+    let waits = open.iter().any(|it| !it.is_shared());
+    out::talk(if waits { "no changes can be applied right now" } else { "nothing to do" });
+    for told in [ending::open(&open), ending::shared(&open)].into_iter().flatten() {
+        out::talk(&told);
+    }
+    let ending = completion::ending(&open, true);
+    Ok(Some(Went { exit: ending.into(), ending }))
 }
 
 /// Carries out what was agreed to before it could be read.
@@ -319,12 +332,17 @@ fn state_is_there(session: &Session, ask: &PlanRequest, found: bool) -> Result<(
     ))
 }
 
-/// `preview`: shows what would be done, and changes nothing.
+/// Whether nobody agreed and nobody can be asked to: then a switch or a drill is shown, and not begun.
+pub fn is_unasked(yes: bool) -> bool {
+    !yes && !out::can_ask()
+}
+
+/// `preview`: shows what would be done, and changes nothing; `None`: that was shown.
 pub fn require_terminal(
     consent: Consent,
     preview: Option<&AdvisedCommand<'_>>,
 ) -> Result<(), OpsError> {
-    if consent.yes || out::can_ask() {
+    if !is_unasked(consent.yes) {
         return Ok(());
     }
     let yes = "add --yes to skip the prompt";

@@ -9,6 +9,7 @@ pub mod plan;
 pub mod audit;
 pub mod status;
 pub mod apply;
+pub mod switch_retry;
 pub mod switch;
 pub mod where_to;
 pub mod drill_end;
