@@ -14,6 +14,7 @@ use crate::cli::events::RunEvents;
 use crate::cli::exit::Exit;
 use crate::cli::run_document::{about, found, planned, ran};
 use crate::cli::{ending, open, out, progress, report, signals};
+use crate::engine::lang::model::Stack;
 use crate::engine::plan::format::codec::plan_digest;
 use crate::engine::plan::format::same_as_planned::differences;
 use crate::engine::plan::model::change::Plan;
@@ -206,7 +207,9 @@ async fn saved(
         let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));
         let file = layers.stack.as_str();
         let (stack, overlays) = (name.as_str(), plan.overlays.as_slice());
-        let anew = AdvisedCommand::Plan { stack, overlays, out: Some(file) };
+        let mut options = plan.asked_options();
+        options.extend(typed_variables(layers, &fresh.desired.stack));
+        let anew = AdvisedCommand::PlanAgain { stack, overlays, options, out: file };
         let help = format!("create a new plan: {anew}; nothing was changed");
         return Err(OpsError::refused(what, help));
     }
@@ -219,11 +222,27 @@ async fn saved(
             help,
         ));
     }
+    let proposed = Proposed { plan, ..fresh };
+    if is_idle(&proposed) {
+        out::talk("nothing to do: this plan changes nothing");
+        return Ok(completion::ending(&completion::open(&proposed.plan), true).into());
+    }
     if !consent.yes && !confirm("Apply this plan? Only `yes` is accepted:", "yes") {
         return Ok(declined(context));
     }
-    let proposed = Proposed { plan, ..fresh };
     Ok(carry_out(context, &session, lease, proposed, &ask).await?.exit)
+}
+
+/// The variables of this command line, as they are typed again; a secret is not shown.
+fn typed_variables(layers: &LayerArgs, stack: &Stack) -> Vec<String> {
+    let is_secret = |it: &&String| {
+        let name = it.split_once('=').map_or(it.as_str(), |(name, _)| name);
+        stack.variables.get(name).is_none_or(|it| it.sensitive)
+    };
+    let files = layers.variable_files.iter().map(|it| ("--var-file", it.display().to_string()));
+    let values = layers.variables.iter().filter(|it| !is_secret(it));
+    let values = values.map(|it| ("--var", it.clone()));
+    files.chain(values).flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
 }
 
 pub async fn destroy(
