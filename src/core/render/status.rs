@@ -139,6 +139,7 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
         ),
         None => "last run: none".into(),
     });
+    lines.extend(variables(state));
     lines.push(format!("lease: {}", facts.lease.as_deref().map_or("free".into(), escape_control)));
     let kept =
         facts.store.as_deref().map_or_else(String::new, |it| format!(" in {}", escape_control(it)));
@@ -150,6 +151,19 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
         lines.push(format!("output {}: {}{stale}", escape_control(name), inline(value)));
     }
     lines.join("\n")
+}
+
+/// What later runs use although they are not told it again; a secret is not remembered.
+fn variables(state: &State) -> Option<String> {
+    let known = state.variables.iter().filter(|(_, it)| !it.has_secret());
+    let known = known.map(|(name, it)| format!("{}={}", escape_control(name), inline(it)));
+    let known: Vec<String> = known.collect();
+    (!known.is_empty()).then(|| {
+        format!(
+            "variables: {} (given before, and remembered until `--var` says otherwise)",
+            known.join(", ")
+        )
+    })
 }
 
 /// Overlays are active from the moment that a switch to them is recorded, wherever users are.

@@ -14,7 +14,9 @@ use crate::engine::plan::draft::switch_scope::{OwnChanges, SwitchScope};
 use crate::engine::plan::draft::topology::DesiredTopology;
 use crate::engine::plan::guard::danger::dangers;
 use crate::engine::plan::guard::rules;
-use crate::engine::plan::model::change::{Change, Danger, Plan, SkippedGate, Step, Stray, note};
+use crate::engine::plan::model::change::{
+    Change, Danger, Plan, SkippedGate, Step, Stray, VariableInForce, note,
+};
 pub use crate::engine::plan::model::options::{Intent, Keep, PlanOptions};
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::plan::model::planned_task::PlannedTask;
@@ -129,7 +131,8 @@ fn guarded(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Stray
     it.diagnostics.splice(0..0, told);
     let name = it.name();
     let overlay = it.worlds.stack.overlays.first().filter(|_| name.contains('@'));
-    let whose = rules::Whose { name: &name, overlay: overlay.map(String::as_str) };
+    let variables = &it.worlds.stack.variables;
+    let whose = rules::Whose { name: &name, overlay: overlay.map(String::as_str), variables };
     it.diagnostics.extend(rules::guard(&it.planned, it.worlds.state, it.options, whose));
     it.diagnostics.extend(unknown_replacements(it));
     strays
@@ -183,6 +186,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
         include_pending: options.include_pending,
         replace: options.replace.clone(),
         skipped_gates,
+        variables: VariableInForce::all(&stack.variables),
         changes,
         dangers,
         drift: it.drift,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::lang::lower::dependencies::named_by;
-use crate::engine::lang::model::{Instance, Stack};
+use crate::engine::lang::lower::dependencies::{named_by, variables_of};
+use crate::engine::lang::model::{Instance, Stack, Variable};
 use crate::engine::lang::resolve::Resolved;
 use crate::engine::plan::diff::drift::drifted;
 use crate::engine::plan::model::change::{Action, AttributeChange, Change, DeferReason};
@@ -48,6 +48,7 @@ pub struct Whose<'a> {
     pub name: &'a str,
     /// Of a workspace: the overlay that it is made of.
     pub overlay: Option<&'a str>,
+    pub variables: &'a BTreeMap<String, Variable>,
 }
 
 /// How a protection is lifted, by who it was put up. The protection of the plain stack is none of a workspace's business.
@@ -95,7 +96,7 @@ fn protected(it: &PlannedChange<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
             let text =
                 format!("`{address}` has `{name}: true`, so the cloud will refuse to {verb} it");
             let refusal = Diagnostic::refusal(DiagnosticCode::CloudProtection, text)
-                .help(format!("set `{name}: false` for it and apply that first"));
+                .help(switched_off(it.instance, name, whose));
             let given = it.instance.and_then(|it| it.resource.attributes.get(name));
             refusals.push(match given {
                 Some(given) => refusal.at(given.key, "protected here"),
@@ -104,6 +105,23 @@ fn protected(it: &PlannedChange<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
         }
     }
     refusals
+}
+
+/// How the cloud's own protection is taken off: by the variable that puts it up, if it is one that was given from outside.
+fn switched_off(instance: Option<&Instance>, attribute: &str, whose: Whose<'_>) -> String {
+    let stack = whose.name;
+    let used = instance.map(|it| variables_of(it, attribute)).unwrap_or_default();
+    let variables = used.iter().filter_map(|name| Some((name, whose.variables.get(name)?)));
+    let mut on = variables.filter(|(_, it)| it.value == Value::Bool(true) && !it.is_secret());
+    if let Some((name, variable)) = on.find(|(_, it)| it.is_given()) {
+        let off =
+            AdvisedCommand::ApplyVariables { stack, variables: vec![format!("{name}=false")] };
+        let from = &variable.from;
+        return format!(
+            "it is so because the variable `{name}` is true, from {from}; to take that back: {off}, then run the same command again"
+        );
+    }
+    format!("set `{attribute}: false` for it and apply that first")
 }
 
 /// A change that takes the cloud so long that who asks for it should know.

@@ -388,6 +388,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             allowed: allowed.0,
             include_pending: allowed.1,
             skipped_gates: Vec::new(),
+            variables: Vec::new(),
             replace: Vec::new(),
             lost: losses.0.clone(),
             recovered: losses.1,
