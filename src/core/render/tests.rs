@@ -283,6 +283,7 @@ fn drowned() -> Plan {
         address: address.parse().unwrap(),
         sort,
         says: says.into(),
+        stays: Vec::new(),
     };
     plan.dangers = vec![
         danger("orders", Sort::Data, "its data will be permanently deleted"),
@@ -319,6 +320,16 @@ fn text_and_markdown_put_danger_first_and_equals_once() {
     many.dangers = drowned().dangers;
     let cut = markdown(&many, Some(MIN_BYTES));
     assert!(cut.len() <= MIN_BYTES && cut.contains("open to everyone"), "{cut}");
+}
+
+/// Somebody who sees the loss of data every week no longer reads it.
+#[test]
+fn text_tells_the_loss_of_a_copy_as_less_than_the_loss_of_data() {
+    let mut plan = drowned();
+    plan.dangers[0].stays = vec!["us-east-1".into()];
+    let page = text(&plan, &TextOptions { color: false, width: 100, verbose: false });
+    assert!(page.contains("Danger: COPY LOSS ×1: orders; EXPOSURE ×1: fw"), "{page}");
+    assert!(page.contains("2 to delete;") && !page.contains("DATA LOSS"), "{page}");
 }
 
 #[test]

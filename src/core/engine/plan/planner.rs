@@ -132,7 +132,9 @@ fn guarded(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Stray
     let name = it.name();
     let overlay = it.worlds.stack.overlays.first().filter(|_| name.contains('@'));
     let variables = &it.worlds.stack.variables;
-    let whose = rules::Whose { name: &name, overlay: overlay.map(String::as_str), variables };
+    let copies = &it.groups.copies_left(&it.planned);
+    let whose =
+        rules::Whose { name: &name, overlay: overlay.map(String::as_str), variables, copies };
     it.diagnostics.extend(rules::guard(&it.planned, it.worlds.state, it.options, whose));
     it.diagnostics.extend(unknown_replacements(it));
     strays
@@ -306,7 +308,8 @@ fn switch(
 fn endangered(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Danger> {
     let (worlds, options) = (it.worlds, it.options);
     let (stack, kinds) = (worlds.stack, (worlds.stack, worlds.catalog));
-    let mut dangers = dangers(&it.planned, stack);
+    let copies = it.groups.copies_left(&it.planned);
+    let mut dangers = dangers(&it.planned, stack, &copies);
     let may_shut = options.allowed.outage;
     let walls = match options.intent {
         Intent::Apply => Walls::new(&it.planned, kinds, worlds.observed, &options.beside),

@@ -306,8 +306,12 @@ fn summary(plan: &Plan) -> String {
         return format!("{why} ({rest})");
     }
     let lost = |replaces: bool| {
+        let is_copy = |it: &Change| {
+            plan.dangers.iter().any(|one| one.address == it.address && !one.stays.is_empty())
+        };
         let lost = plan.changes.iter().filter(|it| {
-            it.loses_data && it.action.destroys() && (it.action != Action::Delete) == replaces
+            let is_lost = it.loses_data && it.action.destroys() && !is_copy(it);
+            is_lost && (it.action != Action::Delete) == replaces
         });
         match lost.count() {
             0 => String::new(),

@@ -6,6 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::lang::lower::dependencies::{named_by, variables_of};
 use crate::engine::lang::model::{Instance, Stack, Variable};
 use crate::engine::lang::resolve::Resolved;
+use crate::engine::plan::availability::replica_group::RemainingCopies;
 use crate::engine::plan::diff::drift::drifted;
 use crate::engine::plan::model::change::{Action, AttributeChange, Change, DeferReason};
 pub use crate::engine::plan::model::options::Allowances;
@@ -31,7 +32,7 @@ pub fn guard(
         refusals.extend(drifted(it, options, whose.name));
         refusals.extend(slow(it));
         if options.intent == Intent::Apply {
-            refusals.extend(data(it, &options.allowed));
+            refusals.extend(data(it, &options.allowed, whose.copies));
         }
     }
     if options.intent == Intent::Apply {
@@ -49,6 +50,7 @@ pub struct Whose<'a> {
     /// Of a workspace: the overlay that it is made of.
     pub overlay: Option<&'a str>,
     pub variables: &'a BTreeMap<String, Variable>,
+    pub copies: &'a RemainingCopies,
 }
 
 /// How a protection is lifted, by who it was put up. The protection of the plain stack is none of a workspace's business.
@@ -157,18 +159,23 @@ fn keeping(it: &PlannedChange<'_>) -> &'static str {
     }
 }
 
-fn data(it: &PlannedChange<'_>, allowed: &Allowances) -> Option<Diagnostic> {
+fn data(
+    it: &PlannedChange<'_>,
+    allowed: &Allowances,
+    copies: &RemainingCopies,
+) -> Option<Diagnostic> {
     if !it.change.loses_data || allowed.delete.contains(&it.change.address) {
         return None;
     }
     let address = &it.change.address;
     let word = it.change.action.word();
+    let what = copies.get(address).map_or_else(
+        || " and permanently delete its data".to_owned(),
+        |copy| format!(": {}", copy.sentence()),
+    );
     let refusal = Diagnostic::refusal(
         DiagnosticCode::DataLoss,
-        format!(
-            "this plan would {word} `{address}` ({}) and permanently delete its data",
-            it.kind.kind
-        ),
+        format!("this plan would {word} `{address}` ({}){what}", it.kind.kind),
     )
     .help(format!("{}, or allow this: --allow-delete '{address}'", keeping(it)));
     Some(match it.instance {

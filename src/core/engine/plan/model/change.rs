@@ -289,6 +289,9 @@ pub struct Danger {
     pub sort: Sort,
     /// `point-in-time recovery is switched off`.
     pub says: String,
+    /// Of data: where other copies of it stay. Since format 2.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stays: Vec<String>,
 }
 
 /// Observed differs from recorded.

@@ -345,7 +345,12 @@ fn any_danger() -> impl Strategy<Value = Danger> {
         Just(Sort::Exposure),
         Just(Sort::Protection)
     ];
-    (address(), sort, text()).prop_map(|(address, sort, says)| Danger { address, sort, says })
+    (address(), sort, text()).prop_map(|(address, sort, says)| Danger {
+        address,
+        sort,
+        says,
+        stays: Vec::new(),
+    })
 }
 
 fn any_drift() -> impl Strategy<Value = Drift> {
