@@ -76,7 +76,7 @@ type Belongs = fn(&Change) -> bool;
 
 /// Titles say once on a page what the word means.
 const GATES: &str = "Gates (each waits for a condition and changes nothing)";
-const REST: &str = "Left of the switch (users are where it wants them)";
+const REST: &str = "Still to do for the switch (no traffic is left to shift)";
 const FROZEN: &str = "Frozen (in a lost fault domain, left untouched)";
 
 /// How much of the value of a variable stands in a header: a word or a version.
@@ -244,7 +244,7 @@ fn header(plan: &Plan) -> String {
         _ if plan.switch.is_some() => "",
         Phase::Settled => "",
         Phase::Switching => ", switching",
-        Phase::Degraded => ", degraded (users are where the switch wants them)",
+        Phase::Degraded => ", degraded (no traffic is left to shift)",
     });
     if plan.bindings.intent == Intent::Destroy {
         header.push_str(", destroy");
