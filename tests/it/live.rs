@@ -87,7 +87,7 @@ fn status_online_says_which_fault_domains_answer() {
     home.sandbox(&status)
         .code(0)
         .shows(&[
-            "now: aws:us-east-1 answers again, though it is declared lost; `lifeboat recovered woocommerce aws:us-east-1 --sandbox` ends the loss",
+            "now: aws:us-east-1 answers again, though it is declared lost; once linode:us-east answers, too: `lifeboat failback woocommerce --sandbox`",
             "now: linode:us-east, which is declared lost, is silent: ",
         ])
         .done();

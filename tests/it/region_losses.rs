@@ -224,10 +224,7 @@ fn failover_and_failback_send_nobody_to_what_is_lost() {
     home.log_requests();
     home.sandbox(&["failback", "duo", "--lost", LINODE, "--lost", AWS, "--yes"])
         .code(3)
-        .shows(&[
-            "`shop` would send users to `lb`",
-            "`lifeboat recovered duo linode:us-east --sandbox`",
-        ])
+        .shows(&["`shop` would send users to `lb`", "`lifeboat failback duo --sandbox`"])
         .done();
     home.sandbox(&["failover", "duo", "--to", "calm", "--planned", "--yes"])
         .code(3)

@@ -208,6 +208,9 @@ async fn saved(
         let file = layers.stack.as_str();
         let (stack, overlays) = (name.as_str(), plan.overlays.as_slice());
         let mut options = plan.asked_options();
+        // Where no overlay says what is lost there is nothing to take back.
+        let assumes = |it: &String| assumes_loss(&ask.place, it).unwrap_or(true);
+        options.retain(|it| it != "--planned" || plan.overlays.iter().any(assumes));
         options.extend(typed_variables(layers, &fresh.desired.stack));
         let anew = AdvisedCommand::PlanAgain { stack, overlays, options, out: file };
         let help = format!("create a new plan: {anew}; nothing was changed");

@@ -461,10 +461,14 @@ pub async fn recovered(
     recovered::found(&session, &mut lease, &mut state, domain).await?;
     let left: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
+    let stack = &place.name();
+    let home = AdvisedCommand::Failback { stack, lost: Vec::new() };
+    let away = state.active != state.home;
+    let home = if away { format!("; to move users home: {home}") } else { String::new() };
     out::talk(&format!(
-        "{domain} has recovered; still lost: {left}; active: {}; run {} to see the required changes",
+        "{domain} has recovered; still lost: {left}; active: {}; run {} to see the required changes{home}",
         OverlayNames(&state.active),
-        AdvisedCommand::Plan { stack: &place.name(), overlays: &[], out: None }
+        AdvisedCommand::Plan { stack, overlays: &[], out: None }
     ));
     Ok(Exit::Done)
 }

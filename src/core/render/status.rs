@@ -5,6 +5,7 @@ use crate::engine::recovery::user_routes::UserRoute;
 use crate::engine::state::record::{Draining, State, SwitchRecord};
 use crate::engine::state::task_record::{TaskAttempt, TaskRecord};
 use crate::engine::text::advice::AdvisedCommand;
+use crate::engine::text::plain::listed;
 pub use crate::render::status_facts::{Health, OnlineAnswer, StatusFacts};
 use crate::render::status_facts::{age, named};
 use crate::render::status_phase::{phase, reached, recovery};
@@ -143,15 +144,25 @@ fn online(facts: &StatusFacts<'_>, (domain, it): &(String, OnlineAnswer)) -> Str
     format!("now: {domain} {what}{way}")
 }
 
-/// What a person does with a fault domain that is back: away from home the way home ends the loss, too, and checks it.
+/// What a person does with a fault domain that is back: away from home the way home ends the loss, too, and checks it, once all
+/// that is lost answers.
 fn back(facts: &StatusFacts<'_>, domain: &str) -> String {
     let stack = &facts.name;
-    if facts.state.active != facts.state.home {
-        let home = AdvisedCommand::Failback { stack, lost: Vec::new() };
-        return format!("{home} checks it and moves users home");
+    if facts.state.active == facts.state.home {
+        let recovered = AdvisedCommand::Recovered { stack, fault_domain: domain };
+        return format!("{recovered} ends the loss, and changes nothing else");
     }
-    let recovered = AdvisedCommand::Recovered { stack, fault_domain: domain };
-    format!("{recovered} ends the loss, and changes nothing else")
+    let asked = facts.online.into_iter().flatten();
+    let silent = asked.filter(|(_, it)| it.is_lost && it.health != Health::Answers);
+    let silent: Vec<String> = silent.map(|(it, _)| escape_control(it)).collect();
+    let home = AdvisedCommand::Failback { stack, lost: Vec::new() };
+    match silent.as_slice() {
+        [] => format!("{home} checks it and moves users home"),
+        [one] => format!("once {one} answers, too: {home}"),
+        several => {
+            format!("once {} answer, too: {home}", listed(several.iter().map(String::as_str)))
+        }
+    }
 }
 
 fn users(facts: &StatusFacts<'_>, it: &UserRoute) -> String {

@@ -17,9 +17,8 @@ use crate::render::plan::entry::{RenderedEntry, RenderedSection};
 use crate::render::plan::fold;
 use crate::render::plan::steps::{gates, step, steps};
 use crate::render::plan::tasks::{count_running, tasks};
-use crate::render::words::{
-    count, cut, duration, escape_control, failed, inline, key, moment, symbol,
-};
+use crate::render::plan::variables::given;
+use crate::render::words::{count, duration, escape_control, failed, inline, key, moment, symbol};
 
 /// A plan, and how long it is expected to take, if that was asked.
 #[derive(Debug, Clone, Copy)]
@@ -78,9 +77,6 @@ type Belongs = fn(&Change) -> bool;
 const GATES: &str = "Gates (each waits for a condition and changes nothing)";
 const REST: &str = "Still to do for the switch (no traffic is left to shift)";
 const FROZEN: &str = "Frozen (in a lost fault domain, left untouched)";
-
-/// How much of the value of a variable stands in a header: a word or a version.
-const VALUE_MAX: usize = 40;
 
 /// How many frozen addresses of one fault domain are named: about two lines of a terminal.
 const FROZEN_MAX: usize = 12;
@@ -258,13 +254,7 @@ fn header(plan: &Plan) -> String {
             header.push_str(&format!(", {words}: {}", lost.join(", ")));
         }
     }
-    if !plan.variables.is_empty() {
-        let given = plan.variables.iter().map(|it| {
-            let value = cut(&inline(&it.value), VALUE_MAX);
-            format!("{}={value} (from {})", escape_control(&it.name), escape_control(&it.from))
-        });
-        header.push_str(&format!(", variables: {}", given.collect::<Vec<_>>().join(", ")));
-    }
+    header.extend(given(plan));
     if !plan.recovered.is_empty() {
         let found: Vec<String> = plan.recovered.iter().map(|it| escape_control(it)).collect();
         header.push_str(&format!(", recovered: {}", found.join(", ")));

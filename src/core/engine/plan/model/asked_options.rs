@@ -21,15 +21,21 @@ impl Plan {
             ("--revert-drift", &allowed.revert),
         ];
         for (name, addresses) in lists {
-            addresses.iter().for_each(|it| flag(name, Some(it.to_string())));
+            for it in addresses {
+                flag(name, Some(it.to_string()));
+            }
         }
         for (name, limit) in
             [("--allow-destroys", allowed.destroys), ("--allow-absent", allowed.absent)]
         {
-            limit.iter().for_each(|it| flag(name, Some(it.to_string())));
+            if let Some(it) = limit {
+                flag(name, Some(it.to_string()));
+            }
         }
         let newly_lost = self.lost.iter().filter(|it| it.recorded.is_none());
-        newly_lost.for_each(|it| flag("--lost", Some(it.fault_domain.clone())));
+        for it in newly_lost {
+            flag("--lost", Some(it.fault_domain.clone()));
+        }
         let switches = [
             ("--allow-outage", allowed.outage),
             ("--allow-group-changes", allowed.group_changes),
@@ -47,7 +53,9 @@ impl Plan {
 
 /// One reason stands for all of them on a command line.
 fn skipped(gates: &BTreeMap<Address, String>, mut flag: impl FnMut(&str, Option<String>)) {
-    gates.keys().for_each(|it| flag("--skip-gate", Some(it.to_string())));
+    for it in gates.keys() {
+        flag("--skip-gate", Some(it.to_string()));
+    }
     if let Some(because) = gates.values().next() {
         flag("--because", Some(because.clone()));
     }
