@@ -81,6 +81,11 @@ fn parses(words: &[String]) {
     assert!(!others.any(|(_, it)| blank(&it)), "something is left to fill in: {words:?}");
 }
 
+fn plan_again(stack: &str) -> AdvisedCommand<'_> {
+    let options = vec!["--replace".into(), "web[0]".into(), "--allow-outage".into()];
+    AdvisedCommand::PlanAgain { stack, overlays: &[], options, out: "my plan" }
+}
+
 /// One of each. Whoever adds a command adds it here: the match of [`stands_above`] has no other arm.
 fn samples() -> Vec<AdvisedCommand<'static>> {
     static OVERLAYS: std::sync::LazyLock<Vec<String>> =
@@ -96,12 +101,7 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::Validate { stack, overlays: &OVERLAYS },
         AdvisedCommand::Plan { stack, overlays: &[], out: None },
         AdvisedCommand::Plan { stack, overlays: &OVERLAYS, out: Some("my plan") },
-        AdvisedCommand::PlanAgain {
-            stack,
-            overlays: &OVERLAYS,
-            options: vec!["--replace".into(), "web[0]".into(), "--allow-outage".into()],
-            out: "my plan",
-        },
+        plan_again(stack),
         AdvisedCommand::Apply { stack },
         AdvisedCommand::ApplySkippingGate { stack, address },
         AdvisedCommand::Report { stack, report: "20261127T221329Z-failback-base" },

@@ -140,7 +140,7 @@ async fn apply_takes_in_a_wait_whose_driver_panics_as_failed() {
     let stage = Stage::new();
     let machine = "stack: shop\nresources:\n  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, label: web }\n";
     std::fs::write(stage.place().file(), machine).unwrap();
-    let cloud = std::sync::Arc::clone(&stage.cloud);
+    let cloud = Arc::clone(&stage.cloud);
     stage.cloud.before("create", move || cloud.always("look", Fault::Panics));
     let report = stage.apply().await;
     assert!(report.in_doubt.is_empty(), "{report:?}");
