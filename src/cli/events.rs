@@ -229,7 +229,7 @@ fn happened(users: UsersAre) -> (&'static str, &'static str) {
             "stayed",
             "no traffic was to be shifted: users are sent where they were; the other steps go on",
         ),
-        UsersAre::NotMoved | UsersAre::Unconfirmed => {
+        UsersAre::NotMoved | UsersAre::PartlyMoved | UsersAre::Unconfirmed => {
             ("away", "users are no longer sent where the switch wants them")
         }
     }

@@ -81,6 +81,11 @@ fn parses(words: &[String]) {
     assert!(!others.any(|(_, it)| blank(&it)), "something is left to fill in: {words:?}");
 }
 
+fn plan_again(stack: &str) -> AdvisedCommand<'_> {
+    let options = vec!["--replace".into(), "web[0]".into(), "--allow-outage".into()];
+    AdvisedCommand::PlanAgain { stack, overlays: &[], options, out: "my plan" }
+}
+
 /// One of each. Whoever adds a command adds it here: the match of [`stands_above`] has no other arm.
 fn samples() -> Vec<AdvisedCommand<'static>> {
     static OVERLAYS: std::sync::LazyLock<Vec<String>> =
@@ -96,6 +101,7 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::Validate { stack, overlays: &OVERLAYS },
         AdvisedCommand::Plan { stack, overlays: &[], out: None },
         AdvisedCommand::Plan { stack, overlays: &OVERLAYS, out: Some("my plan") },
+        plan_again(stack),
         AdvisedCommand::Apply { stack },
         AdvisedCommand::ApplySkippingGate { stack, address },
         AdvisedCommand::Report { stack, report: "20261127T221329Z-failback-base" },
@@ -159,6 +165,7 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::Graph { .. }
         | AdvisedCommand::Validate { .. }
         | AdvisedCommand::Plan { .. }
+        | AdvisedCommand::PlanAgain { .. }
         | AdvisedCommand::Apply { .. }
         | AdvisedCommand::ApplySkippingGate { .. }
         | AdvisedCommand::Report { .. }
@@ -306,6 +313,25 @@ fn plan_tells_no_failure_of_the_api_itself_as_a_loss() {
         assert!(!told.stdout.contains("--lost"), "{told}");
         home.world.end_faults().unwrap();
     }
+}
+
+/// Whoever plans anew asks for the same; a plan without steps has nothing to apply.
+#[test]
+fn apply_of_a_stale_plan_advises_the_same_plan_with_all_its_options() {
+    let home = Home::holding("tiny", TWO);
+    home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
+    let made = ["plan", "tiny", "--replace", "eu", "--allow-destroys", "9", "--out", "p.json"];
+    home.sandbox(&made).code(0).says(&["to apply exactly this plan"]).done();
+    home.stack("tiny", TWO.replace("ops@", "admin@"));
+    home.sandbox(&["apply", "tiny", "--yes"]).code(0).done();
+    let stale = home.sandbox(&["apply", "p.json", "--yes"]).code(3);
+    let again = advised(&stale, "plan");
+    assert_eq!(again, [&made[..], &["--sandbox"]].concat());
+    type_it(&home, &again).code(0).shows(&["1 to replace"]).done();
+    let empty = home.sandbox(&["plan", "tiny", "--out", "empty.json"]).code(0);
+    empty.says(&["it changes nothing, so there is nothing to apply"]).done();
+    let nothing = home.sandbox(&["apply", "empty.json", "--yes"]).code(0);
+    nothing.says(&["nothing to do: this plan changes nothing"]).done();
 }
 
 /// A site that answers "no" lives: the cause comes first, exit 1, and not a word about a loss.

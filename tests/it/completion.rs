@@ -342,7 +342,7 @@ fn first_apply_that_fails_speaks_of_no_users_and_is_told_by_status() {
         .shows(&[
             "phase: settled (no switch is unfinished), but the last run did not finish: run `lifeboat apply woocommerce --sandbox` to resume",
             "failed: create web[0], ",
-            ", incomplete\n",
+            ", incomplete after ",
         ])
         .done();
     home.world.heal(None).unwrap();

@@ -97,9 +97,10 @@ fn failover_stays_incomplete_while_its_target_does_not_answer() {
         "turn",
         "overlay: turn\nresources: { shop: { target: '${eu_lb.ipv4}' } }\n",
     );
+    home.lose(LINODE);
     home.lose(EU);
     home.log_requests();
-    let turn = ["failover", "duo", "--to", "turn", "--planned", "--yes"];
+    let turn = ["failover", "duo", "--to", "turn", "--lost", LINODE, "--yes"];
     let turned = home.sandbox(&turn).code(5);
     nothing_failed(&turned);
     turned
@@ -118,6 +119,39 @@ fn failover_stays_incomplete_while_its_target_does_not_answer() {
     two_sites::apply(&home).code(0).done();
     assert_eq!(leads(&home), ["eu"]);
     settled(&home, &["turn"], "it answers again");
+}
+
+/// Both sites are asked before a planned switch begins, and home before users are led there: what is silent may be lost.
+#[test]
+fn switches_begin_nothing_while_a_site_that_they_need_says_nothing() {
+    let home = two_sites::home();
+    let planned = ["failover", "duo", "--to", "calm", "--planned", "--yes"];
+    let refused = |command: &[&str], silent: &str, help: &str| {
+        home.log_requests();
+        let told = home.sandbox(command).code(3);
+        told.shows(&["Refused [silent_site]", silent, help]).says(&["nothing was changed"]).done();
+        home.requests().mutating().none();
+        let state = state(&home);
+        assert_eq!(state.phase, Phase::Settled);
+        assert!(state.lost.is_empty() && state.pending.is_empty());
+        home.world.heal(None).unwrap();
+    };
+    home.lose(LINODE);
+    let lost = "`lifeboat failover duo --to calm --lost linode:us-east --sandbox`";
+    refused(&planned, "linode:us-east", lost);
+    home.lose(EU);
+    refused(&planned, "linode:eu-central", "users stay where they are");
+    home.sandbox(&planned).code(0).done();
+    home.lose(LINODE);
+    refused(&["failback", "duo", "--yes"], "to `lb`", "users stay where they are");
+    // Away from a standby that says nothing is no risk for them.
+    home.lose(EU);
+    let back = failback(&home).code(5);
+    nothing_failed(&back);
+    assert_eq!(leads(&home), ["us"]);
+    home.world.heal(None).unwrap();
+    two_sites::apply(&home).code(0).done();
+    settled(&home, &[], "it answers again");
 }
 
 /// One site is lost and the other silent: what is in neither goes, and nothing is begun that cannot end.
@@ -313,7 +347,7 @@ fn failover_keeps_users_while_a_replication_gate_cannot_be_asked() {
     for fault in ["DescribeTable 503 times=0", "PutItem 503 times=0", "GetItem 503 times=0"] {
         home.fault(fault);
         let told = home.sandbox(&failover);
-        assert!(matches!(told.code, Some(1 | 5)), "{fault}: {told}");
+        assert!(matches!(told.code, Some(1 | 3 | 5)), "{fault}: {told}");
         assert!(!told.stderr.contains(": complete"), "{fault}: {told}");
         assert_eq!(leads(&home), ["us"], "{fault}: {told}");
         home.world.heal(None).unwrap();

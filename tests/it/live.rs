@@ -88,7 +88,7 @@ fn status_online_says_which_fault_domains_answer() {
     home.sandbox(&status)
         .code(0)
         .shows(&[
-            "now: aws:us-east-1 answers again, though it is declared lost; `lifeboat recovered woocommerce aws:us-east-1 --sandbox` ends the loss",
+            "now: aws:us-east-1 answers again, though it is declared lost; once linode:us-east answers, too: `lifeboat failback woocommerce --sandbox`",
             "now: linode:us-east, which is declared lost, is silent: ",
         ])
         .done();
@@ -129,7 +129,7 @@ fn status_and_plan_tell_the_rest_of_a_switch_apart() {
         .shows(&[
             "failed: create standby[1], ",
             "503",
-            "left of the switch: 2 changes if nothing has drifted: create standby[1], create standby_node[1]",
+            "still to do for the switch: 2 changes if nothing has drifted: create standby[1], create standby_node[1]",
             "pending: 1 other change if nothing has drifted: create later",
         ])
         .done();
@@ -156,7 +156,7 @@ fn status_and_plan_tell_the_rest_of_a_switch_apart() {
     home.sandbox(&["plan", SHOP])
         .code(0)
         .shows(&[
-            "Left of the switch (users are where it wants them)",
+            "Still to do for the switch (no traffic is left to shift)",
             "create standby[1]: failed before: ",
             "1 other change of this plan is not part of the switch",
         ])

@@ -71,7 +71,7 @@ const TABLE: [Row; 12] = [
     row(
         &["plan", SHOP, "--detailed-exitcode"],
         [0, 2, 2],
-        ["No changes.", ", degraded (users are where the switch wants them)", ", switching"],
+        ["No changes.", ", degraded (no traffic is left to shift)", ", switching"],
     ),
     row(
         &["status", SHOP],

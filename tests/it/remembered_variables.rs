@@ -74,3 +74,25 @@ fn destroy_that_leaves_nothing_forgets_every_variable() {
     two_sites::apply(&home).code(0).done();
     assert_eq!(machines(&home), counted(&[("eu g6-nanode-1", 1), ("us g6-nanode-1", 2)]));
 }
+
+/// A value that nobody types again is seen all the same, and a protection that it puts up is taken off by it.
+#[test]
+fn remembered_variable_is_shown_and_named_where_it_protects() {
+    let home = Home::holding(
+        "safe",
+        "stack: safe
+variables: { protect: { type: bool, default: false } }
+resources:
+  sessions: { kind: dynamodb.table, region: us-east-1, name: s, attributes: { id: S }, hash_key: id, deletion_protection: '${vars.protect}' }
+",
+    );
+    home.sandbox(&["apply", "safe", "--var", "protect=true", "--yes"]).code(0).done();
+    let plan = home.sandbox(&["plan", "safe"]).code(0);
+    plan.shows(&["safe on sandbox, variables: protect=true (from the last apply)"]).done();
+    home.sandbox(&["status", "safe"]).code(0).shows(&["variables: protect=true ("]).done();
+    let off = "`lifeboat apply safe --var protect=false --sandbox`";
+    let refused = home.sandbox(&["destroy", "safe", "--yes"]).code(3);
+    refused.shows(&["Refused [cloud_protection]", "from the last apply", off]).done();
+    home.sandbox(&["apply", "safe", "--var", "protect=false", "--yes"]).code(0).done();
+    home.sandbox(&["destroy", "safe", "--yes"]).code(0).done();
+}

@@ -151,22 +151,29 @@ fn runs_without_a_terminal_and_without_yes_end_with_64_and_say_so_as_json() {
         &["apply", "site"][..],
         &["destroy", "site"],
         &["failover", "site", "--to", "eu", "--planned"],
-        &["failback", "site"],
         &["drill", "site", "--to", "drill"],
+        &["failback", "site"],
     ] {
+        if command[0] == "failback" {
+            let away = ["failover", "site", "--to", "eu", "--planned", "--yes"];
+            home.sandbox(&away).code(0).done();
+        }
+        let before = home.shown();
         let (document, output) = told(&home, command, 64);
         assert_eq!(document["exit"]["reason"], "usage");
         let help = document["exit"]["help"].as_str().unwrap();
         assert!(help.contains("--yes"), "{output}");
         let preview = match command[0] {
             "apply" => "`lifeboat plan site --sandbox`",
-            "failover" => "`lifeboat plan site -o eu --sandbox`",
-            "failback" => "`lifeboat plan site -o base --sandbox`",
             "destroy" => "`lifeboat state list site --sandbox`",
             _ => "",
         };
         assert!(help.contains(preview), "{output}");
+        // What a switch would do no other command shows: it is part of the document.
+        let is_planned = document["plan"].is_string();
+        assert_eq!(is_planned, matches!(command[0], "failover" | "failback" | "drill"), "{output}");
         output.says(&["cannot prompt for approval"]).done();
+        assert_eq!(home.shown(), before);
     }
     // Home may have overlays of its own: the plan that is named has them as well.
     let home = Home::holding("site", NOTHING);

@@ -111,7 +111,8 @@ fn failover_with_a_slip_changes_nothing() {
         .code(64)
         .says(&["stdin is not a terminal", "--yes"])
         .done();
-    home.sandbox(&["failback", "duo"]).code(64).says(&["--yes"]).done();
+    // At home there is nothing to ask for.
+    home.sandbox(&["failback", "duo"]).code(0).says(&["duo is already at home"]).done();
     home.sandbox(&["failback", "duo", "--lost", "aws:us-eest-1", "--yes"])
         .code(1)
         .says(&["did you mean `aws:us-east-1`?"])
@@ -172,19 +173,47 @@ fn failover_planned_is_refused_while_a_loss_is_recorded() {
     assert_eq!(two_sites::state(&home).active, ["calm"]);
 }
 
-/// Nobody says that the site is lost, and it does not answer: users wait, and the end says how they need not.
+/// Nobody says that the site is lost, and it does not answer: nothing begins, and it is said how users need not wait.
 #[test]
-fn failover_planned_from_an_unreachable_site_ends_with_the_one_under_loss() {
+fn failover_planned_from_an_unreachable_site_names_the_one_under_loss() {
     let home = two_sites::home();
     two_sites::lose(&home);
     let to = ["failover", "duo", "--to", "eu", "--planned", "--yes"];
     let under_loss =
         "`lifeboat failover duo --to eu --lost aws:us-east-1 --lost linode:us-east --sandbox`";
-    let told = home.sandbox(&to).code(5);
-    let end = told.stderr.split("the switch is incomplete: ").nth(1).unwrap_or_default();
-    assert!(end.contains(under_loss), "{told}");
+    let told = home.sandbox(&to).code(3);
+    let refusal = told.stdout.split("Refused [silent_site]").nth(1).unwrap_or_default();
+    assert!(refusal.contains(under_loss), "{told}");
+    assert_eq!(two_sites::state(&home).phase.word(), "settled");
     failover(&home).code(0).done();
     settled(&home, &["eu"], "under loss");
+}
+
+/// Where nobody can be asked, a switch shows what it would do, as it would do it: no other command shows the way home after a loss.
+#[test]
+fn failback_without_a_terminal_shows_its_own_plan_and_changes_nothing() {
+    let home = two_sites::home();
+    two_sites::lose(&home);
+    failover(&home).code(0).done();
+    let still = home.sandbox(&["failback", "duo"]).code(3);
+    still.says(&["still unreachable"]).done();
+    home.world.heal(None).unwrap();
+    home.log_requests();
+    let before = two_sites::state(&home).touched;
+    let shown = home.sandbox(&["failback", "duo"]).code(64);
+    let plan = shown.stdout.trim_end().to_owned();
+    shown
+        .shows(&[
+            "switch eu → base, recovered: aws:us-east-1, linode:us-east",
+            "serving gate",
+            "drain gate",
+        ])
+        .says(&["cannot prompt for approval", "add --yes"])
+        .done();
+    home.requests().mutating().none();
+    assert_eq!(two_sites::state(&home).touched, before);
+    let made = home.sandbox(&["failback", "duo", "--yes"]).code(0);
+    assert!(made.stdout.contains(&plan), "{plan}{made}");
 }
 
 /// Who types a switch wrongly does not stop the run that is at work.

@@ -14,6 +14,7 @@ use crate::cli::events::RunEvents;
 use crate::cli::exit::Exit;
 use crate::cli::run_document::{about, found, planned, ran};
 use crate::cli::{ending, open, out, progress, report, signals};
+use crate::engine::lang::model::Stack;
 use crate::engine::plan::format::codec::plan_digest;
 use crate::engine::plan::format::same_as_planned::differences;
 use crate::engine::plan::model::change::Plan;
@@ -107,20 +108,8 @@ pub async fn settled_with(
     consent: Consent,
     question: &str,
 ) -> Result<Went, OpsError> {
-    warn(&proposed, context.color);
-    let forecast = reports::forecast(session, &ask.place, &proposed);
-    show(context, ShownPlan { plan: &proposed.plan, forecast: forecast.as_ref() });
-    note_drill(&ask.place, &proposed.desired.stack);
-    refuse(&proposed.plan)?;
-    if is_idle(&proposed) {
-        let open = completion::open(&proposed.plan);
-        let waits = open.iter().any(|it| !it.is_shared());
-        out::talk(if waits { "no changes can be applied right now" } else { "nothing to do" });
-        for told in [ending::open(&open), ending::shared(&open)].into_iter().flatten() {
-            out::talk(&told);
-        }
-        let ending = completion::ending(&open, true);
-        return Ok(Went { exit: ending.into(), ending });
+    if let Some(went) = proposes(context, session, &proposed, ask)? {
+        return Ok(went);
     }
     // Who only ends what an earlier run left is asked nothing: nothing is changed.
     let asks = !consent.yes && !proposed.plan.is_empty();
@@ -128,6 +117,31 @@ pub async fn settled_with(
         return Ok(Went { exit: declined(context), ending: Completion::Undone });
     }
     carry_out(context, session, lease, proposed, ask).await
+}
+
+/// Shows a plan and refuses it if a guard does; `Some`: nothing of it would be carried out.
+pub fn proposes(
+    context: &CommandContext,
+    session: &Session,
+    proposed: &Proposed,
+    ask: &PlanRequest,
+) -> Result<Option<Went>, OpsError> {
+    warn(proposed, context.color);
+    let forecast = reports::forecast(session, &ask.place, proposed);
+    show(context, ShownPlan { plan: &proposed.plan, forecast: forecast.as_ref() });
+    note_drill(&ask.place, &proposed.desired.stack);
+    refuse(&proposed.plan)?;
+    if !is_idle(proposed) {
+        return Ok(None);
+    }
+    let open = completion::open(&proposed.plan);
+    let waits = open.iter().any(|it| !it.is_shared());
+    out::talk(if waits { "no changes can be applied right now" } else { "nothing to do" });
+    for told in [ending::open(&open), ending::shared(&open)].into_iter().flatten() {
+        out::talk(&told);
+    }
+    let ending = completion::ending(&open, true);
+    Ok(Some(Went { exit: ending.into(), ending }))
 }
 
 /// Carries out what was agreed to before it could be read.
@@ -193,7 +207,12 @@ async fn saved(
         let what = format!("the plan is stale:\n  - {}", broken.join("\n  - "));
         let file = layers.stack.as_str();
         let (stack, overlays) = (name.as_str(), plan.overlays.as_slice());
-        let anew = AdvisedCommand::Plan { stack, overlays, out: Some(file) };
+        let mut options = plan.asked_options();
+        // Where no overlay says what is lost there is nothing to take back.
+        let assumes = |it: &String| assumes_loss(&ask.place, it).unwrap_or(true);
+        options.retain(|it| it != "--planned" || plan.overlays.iter().any(assumes));
+        options.extend(typed_variables(layers, &fresh.desired.stack));
+        let anew = AdvisedCommand::PlanAgain { stack, overlays, options, out: file };
         let help = format!("create a new plan: {anew}; nothing was changed");
         return Err(OpsError::refused(what, help));
     }
@@ -206,11 +225,27 @@ async fn saved(
             help,
         ));
     }
+    let proposed = Proposed { plan, ..fresh };
+    if is_idle(&proposed) {
+        out::talk("nothing to do: this plan changes nothing");
+        return Ok(completion::ending(&completion::open(&proposed.plan), true).into());
+    }
     if !consent.yes && !confirm("Apply this plan? Only `yes` is accepted:", "yes") {
         return Ok(declined(context));
     }
-    let proposed = Proposed { plan, ..fresh };
     Ok(carry_out(context, &session, lease, proposed, &ask).await?.exit)
+}
+
+/// The variables of this command line, as they are typed again; a secret is not shown.
+fn typed_variables(layers: &LayerArgs, stack: &Stack) -> Vec<String> {
+    let is_secret = |it: &&String| {
+        let name = it.split_once('=').map_or(it.as_str(), |(name, _)| name);
+        stack.variables.get(name).is_none_or(|it| it.sensitive)
+    };
+    let files = layers.variable_files.iter().map(|it| ("--var-file", it.display().to_string()));
+    let values = layers.variables.iter().filter(|it| !is_secret(it));
+    let values = values.map(|it| ("--var", it.clone()));
+    files.chain(values).flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
 }
 
 pub async fn destroy(
@@ -319,12 +354,17 @@ fn state_is_there(session: &Session, ask: &PlanRequest, found: bool) -> Result<(
     ))
 }
 
-/// `preview`: shows what would be done, and changes nothing.
+/// Whether nobody agreed and nobody can be asked to: then a switch or a drill is shown, and not begun.
+pub fn is_unasked(yes: bool) -> bool {
+    !yes && !out::can_ask()
+}
+
+/// `preview`: shows what would be done, and changes nothing; `None`: that was shown.
 pub fn require_terminal(
     consent: Consent,
     preview: Option<&AdvisedCommand<'_>>,
 ) -> Result<(), OpsError> {
-    if consent.yes || out::can_ask() {
+    if !is_unasked(consent.yes) {
         return Ok(());
     }
     let yes = "add --yes to skip the prompt";

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cli::args::{AllowArgs, LossArgs, TargetArgs, WorldArgs};
-use crate::cli::commands::apply::{Consent, confirm, declined, refuse, require_terminal, show};
+use crate::cli::commands::apply::{
+    Consent, confirm, declined, is_unasked, refuse, require_terminal, show,
+};
 use crate::cli::commands::drill_end::{ended, told};
 use crate::cli::commands::plan::warn;
 use crate::cli::commands::reports;
@@ -18,6 +20,7 @@ use crate::engine::lang::model::Stack;
 use crate::engine::plan::model::change::{Action, Plan};
 use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::completion::{self, Completion};
+use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::apply::finish::RunResult;
 use crate::ops::apply::step_inputs::Progress;
@@ -56,7 +59,9 @@ pub async fn drill(
     wanted: &DrillArgs,
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
-    require_terminal(consent, None)?;
+    if wanted.cleanup {
+        require_terminal(consent, None)?;
+    }
     let layers = target.under(vec![wanted.to.clone()]);
     let ask = open::ask(&context.directory, &layers, &AllowArgs::default(), Intent::Apply)?;
     let session = open::session(&ask.place.root, world).await?;
@@ -118,23 +123,46 @@ impl RequestedDrill<'_> {
 
     /// Shows the whole drill, asks, and rehearses it. Nothing is called before each plan of it is known to pass its guards.
     async fn run(&self, yes: bool) -> Result<Exit, OpsError> {
-        let Self { context, session, script } = self;
+        let context = self.context;
+        if is_unasked(yes) {
+            return self.preview().await;
+        }
         let (lease, proposed) = self.prepare().await?;
-        self.tell_what_is_rehearsed(&proposed.desired.stack);
-        warn(&proposed, context.color);
-        show(context, &proposed.plan);
-        refuse(&proposed.plan)?;
-        if let Some(exit) = waits(&proposed.plan) {
-            return Ok(exit);
-        }
-        let foresight = foresight(session, script, &proposed).await?;
-        if let Some(exit) = foretell(context, session, script, &proposed, &foresight)? {
-            return Ok(exit);
-        }
+        let foresight = match self.foresee(&proposed).await? {
+            Ok(foresight) => foresight,
+            Err(exit) => return Ok(exit),
+        };
         if !yes && !confirm("Rehearse it? Only `yes` is accepted:", "yes") {
             return Ok(declined(context));
         }
         self.rehearse(lease, proposed, &foresight).await
+    }
+
+    /// Where nobody can be asked: all of it as it would be rehearsed, without the lease.
+    async fn preview(&self) -> Result<Exit, OpsError> {
+        let Self { session, script, .. } = self;
+        let state = session.store(&script.ask.place).load()?;
+        let proposed = self.propose(state).await?;
+        if let Err(exit) = self.foresee(&proposed).await? {
+            return Ok(exit);
+        }
+        let nobody = Consent { yes: false, switch: true, data_loss: false };
+        require_terminal(nobody, None).map(|()| Exit::Done)
+    }
+
+    /// Shows the whole drill; `Err`: nothing of it would be rehearsed.
+    async fn foresee(&self, proposed: &Proposed) -> Result<Result<DrillPreview, Exit>, OpsError> {
+        let Self { context, session, script } = self;
+        self.tell_what_is_rehearsed(&proposed.desired.stack);
+        warn(proposed, context.color);
+        show(context, &proposed.plan);
+        refuse(&proposed.plan)?;
+        if let Some(exit) = waits(&proposed.plan) {
+            return Ok(Err(exit));
+        }
+        let foresight = foresight(session, script, proposed).await?;
+        let stops = foretell(context, session, script, proposed, &foresight)?;
+        Ok(stops.map_or(Ok(foresight), Err))
     }
 
     /// `--to` names the overlay of a drill here, and of a failover the one to switch to: said before anything else.
@@ -154,15 +182,22 @@ impl RequestedDrill<'_> {
         ));
     }
 
-    /// Takes the lease of the workspace, which has to be empty, and plans what is built up there.
+    /// Takes the lease of the workspace, and plans.
     async fn prepare(&self) -> Result<(Lease, Proposed), OpsError> {
         let Self { context, session, script } = self;
         let place = &script.ask.place;
         let (lease, state) = open::lease(session, place, &context.command)?;
+        Ok((lease, self.propose(state).await?))
+    }
+
+    /// What is built up in the workspace, which has to be empty.
+    async fn propose(&self, state: Option<State>) -> Result<Proposed, OpsError> {
+        let Self { session, script, .. } = self;
+        let place = &script.ask.place;
         if state.as_ref().is_some_and(|it| !it.records.is_empty() || !it.pending.is_empty()) {
             return Err(in_use(&place.name(), &place.stack, &script.overlay));
         }
-        Ok((lease, plan_on(session, &script.ask, state).await?))
+        plan_on(session, &script.ask, state).await
     }
 
     /// Runs until it is over and cleaned up. A first signal begins the cleanup; a second one ends the drill at once.

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod status;
 pub mod apply;
 pub mod loss_consent;
+pub mod switch_retry;
 pub mod switch;
 pub mod where_to;
 pub mod drill_end;

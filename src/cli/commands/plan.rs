@@ -83,6 +83,8 @@ pub async fn plan(
         let shown = file.display().to_string();
         let use_ = if proposed.plan.refusals().next().is_some() {
             "a guard refused it, so it cannot be applied".to_owned()
+        } else if proposed.plan.is_empty() {
+            "it changes nothing, so there is nothing to apply".to_owned()
         } else {
             format!("run {} to apply exactly this plan", Typed::ApplyPlan { file: &shown })
         };

@@ -113,7 +113,7 @@ fn show(state: &State, address: &str) -> Result<(), OpsError> {
         "kind": record.kind,
         "id": record.id,
         "ready": record.ready,
-        "protected": record.protected,
+        "prevent_destroy": record.protected,
         "needs": record.needs.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "attributes": record.attributes,
         "outputs": record.outputs,

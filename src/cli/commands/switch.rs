@@ -2,24 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::cli::args::{AllowArgs, FailbackArgs, LossArgs, StateArgs, TargetArgs, WorldArgs};
-use crate::cli::commands::apply::{Consent, Went, go_on, require_terminal, settled_with};
+use crate::cli::commands::apply::{Consent, is_unasked, proposes, require_terminal, settled_with};
 use crate::cli::commands::loss_consent::{LossQuestion, declares};
 use crate::cli::commands::status::pending;
+use crate::cli::commands::switch_retry::look_again;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::open::{Going, Taken};
 use crate::cli::run_document::{about, found};
-use crate::cli::{open, out, signals};
+use crate::cli::{open, out};
 use crate::engine::lang::merge::variables::GivenVariable;
 use crate::engine::lang::model::Variable;
 use crate::engine::plan::draft::destination::sends_into;
 use crate::engine::plan::planner::{Intent, Keep};
-use crate::engine::recovery::completion::{self, Completion, Unfinished};
+use crate::engine::recovery::completion::Unfinished;
 use crate::engine::recovery::users_moved::UsersAre;
-use crate::engine::retry::SILENT;
 use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
@@ -31,7 +30,6 @@ use crate::ops::load::switch_target::{Losses, is_made};
 use crate::ops::plan::make::{plan_on, state_is_missing};
 use crate::ops::plan::refresh;
 use crate::ops::recovered;
-use crate::render::words::users_are;
 use crate::store::lease::Lease;
 
 /// What every switch is given.
@@ -75,7 +73,6 @@ pub async fn failover(
         to,
     )?;
     let (ask, session, known) = begin(context, target, wanted).await?;
-    previewed(consent, target, &[known.home.clone(), vec![to.to_owned()]].concat())?;
     let mut ask = PlanRequest {
         losses: open::losses(losing),
         include_pending: losing.include_pending,
@@ -96,6 +93,9 @@ pub async fn failover(
     if is_made(&known, &to_overlays, &ask.losses) && !is_left(&session, &ask, &to_overlays)? {
         takes_no_variable(&session, &ask, &known)?;
         return there_already(context, &session, &ask, &known, Some(to)).await;
+    }
+    if is_unasked(wanted.yes) {
+        return previewed(context, &session, &ask, known).await;
     }
     let asks = !wanted.yes;
     let is_there = LossQuestion::ask(&session, &known, &lost, asks);
@@ -119,14 +119,6 @@ pub async fn failover(
     look_again(context, &session, &ask, went).await
 }
 
-/// Where nobody can be asked, the plan of just what the run would do is named: home may have overlays of its own.
-fn previewed(consent: Consent, target: &TargetArgs, to: &[String]) -> Result<(), OpsError> {
-    let base = ["base".to_owned()];
-    let overlays = if to.is_empty() { &base[..] } else { to };
-    let preview = AdvisedCommand::Plan { stack: &target.stack, overlays, out: None };
-    require_terminal(consent, Some(&preview))
-}
-
 pub async fn failback(
     context: &CommandContext,
     target: &TargetArgs,
@@ -135,7 +127,6 @@ pub async fn failback(
 ) -> Result<Exit, OpsError> {
     let consent = Consent { yes: wanted.yes, switch: true, data_loss: false };
     let (ask, session, known) = begin(context, target, wanted).await?;
-    previewed(consent, target, &known.home)?;
     context.note(|it| found(it, Some(&known), Some(&known.home)));
     let ask = PlanRequest {
         overlays: Some(known.home.clone()),
@@ -150,6 +141,9 @@ pub async fn failback(
         return there_already(context, &session, &ask, &known, None).await;
     }
     must_answer(&session, &ask, &known).await?;
+    if is_unasked(wanted.yes) {
+        return previewed(context, &session, &ask, known).await;
+    }
     let asks = !wanted.yes;
     let aim = ask.overlays.clone().unwrap_or_default();
     let going = Going { to: &aim, lost: &lost, asks, promotes: wanted.promotes };
@@ -165,80 +159,6 @@ pub async fn failback(
     let went = settled_with(context, &session, *lease, proposed, &ask, consent, question).await?;
     look_again(context, &session, &ask, went).await
 }
-
-/// A switch that only waits for what could not be read looks again for a while before it is left standing: most silences pass,
-/// and users may be waiting behind this one.
-async fn look_again(
-    context: &CommandContext,
-    session: &Arc<Session>,
-    ask: &PlanRequest,
-    mut went: Went,
-) -> Result<Exit, OpsError> {
-    let to = ask.overlays.clone().unwrap_or_default();
-    let goes_on = |it: &State| it.unfinished_switch().is_some() && it.active == to;
-    // A no does not pass by itself, and what a gate or a step refused is for people to look at.
-    let passes = |it: &Went| {
-        let is_unread = matches!(it.ending, Completion::Unread | Completion::Malformed);
-        is_unread && matches!(it.exit, Exit::Unseen | Exit::Failed)
-    };
-    let store = session.store(&ask.place);
-    if !passes(&went) || !store.load()?.is_some_and(|it| goes_on(&it)) {
-        return Ok(went.exit);
-    }
-    out::talk(&format!("retrying the reads that failed for up to {} s", SILENT.as_secs()));
-    let signals = signals::listen()?;
-    let mut stop = signals.stop.clone();
-    let mut pause = FIRST_PAUSE;
-    let mut left = SILENT;
-    while passes(&went) && !left.is_zero() {
-        tokio::select! {
-            _ = stop.changed() => {
-                gave_up(session, ask, "stopped")?;
-                return Ok(signals.number().map_or(went.exit, Exit::Signal));
-            }
-            () = session.clock.sleep(pause) => {}
-        }
-        left = left.saturating_sub(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
-        // Who took over meanwhile goes on with it, or goes elsewhere.
-        let Ok((lease, Some(state))) = open::lease(session, &ask.place, &context.command) else {
-            out::talk("stopped retrying: another run holds the lease, and goes on from here");
-            return Ok(went.exit);
-        };
-        if !goes_on(&state) {
-            out::talk("stopped retrying: another run ended this switch, or led it elsewhere");
-            return Ok(went.exit);
-        }
-        let proposed = plan_on(session, ask, Some(state)).await?;
-        if proposed.plan.steps.is_empty() && !completion::open(&proposed.plan).is_empty() {
-            continue;
-        }
-        went = go_on(context, session, lease, proposed, ask).await?;
-    }
-    if passes(&went) {
-        gave_up(session, ask, &format!("gave up after {} s", SILENT.as_secs()))?;
-    }
-    Ok(went.exit)
-}
-
-/// What the retries came to, where users are then, and how it goes on.
-fn gave_up(session: &Session, ask: &PlanRequest, how: &str) -> Result<(), OpsError> {
-    let Some(state) = session.store(&ask.place).load()? else { return Ok(()) };
-    let users = UsersAre::of(&state).map_or("", users_are);
-    out::talk(&format!(
-        "{how}: some reads still fail, so the switch to {} is incomplete ({}: {users}); run {} to resume once everything answers",
-        OverlayNames(&state.active),
-        state.phase.word(),
-        state.resume()
-    ));
-    Ok(())
-}
-
-/// How long a switch waits before it reads again what it could not read, on the clock of the world; the pause then grows.
-/// A guess: nothing documents it. A shorter pause would meet the same outage again.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest such pause. A guess: a longer one would add its length to the recovery time after the cloud is back.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Somebody is about to switch elsewhere, and has not written it yet: who wants to be here turns that.
 fn is_left(session: &Session, ask: &PlanRequest, to: &[String]) -> Result<bool, OpsError> {
@@ -308,6 +228,21 @@ fn without(
     }
     let without = AdvisedCommand::Failback { stack: &ask.place.name(), lost };
     Ok(format!(", or leave it untouched for now: {without}"))
+}
+
+/// Where nobody can be asked: the plan as the switch would carry it out, and why it does not. Nobody is disturbed by it.
+async fn previewed(
+    context: &CommandContext,
+    session: &Session,
+    ask: &PlanRequest,
+    known: State,
+) -> Result<Exit, OpsError> {
+    let proposed = plan_on(session, ask, Some(known)).await?;
+    if let Some(went) = proposes(context, session, &proposed, ask)? {
+        return Ok(went.exit);
+    }
+    let nobody = Consent { yes: false, switch: true, data_loss: false };
+    require_terminal(nobody, None).map(|()| Exit::Done)
 }
 
 /// The state as it is before anything is locked: who cannot switch is told without disturbing who is at work.
@@ -508,10 +443,14 @@ pub async fn recovered(
     recovered::found(&session, &mut lease, &mut state, domain).await?;
     let left: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
     let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
+    let stack = &place.name();
+    let home = AdvisedCommand::Failback { stack, lost: Vec::new() };
+    let away = state.active != state.home;
+    let home = if away { format!("; to move users home: {home}") } else { String::new() };
     out::talk(&format!(
-        "{domain} has recovered; still lost: {left}; active: {}; run {} to see the required changes",
+        "{domain} has recovered; still lost: {left}; active: {}; run {} to see the required changes{home}",
         OverlayNames(&state.active),
-        AdvisedCommand::Plan { stack: &place.name(), overlays: &[], out: None }
+        AdvisedCommand::Plan { stack, overlays: &[], out: None }
     ));
     Ok(Exit::Done)
 }

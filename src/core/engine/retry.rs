@@ -56,8 +56,8 @@ impl ErrorClass {
         match self {
             Self::Busy => "busy",
             Self::Throttled => "throttled",
-            Self::Transient => "the cloud is not well",
-            Self::UnknownOutcome => "no reply",
+            Self::Transient => "the cloud fails at the moment: try again",
+            Self::UnknownOutcome => "it may have taken effect: the next run looks",
             Self::Unreachable => "unreachable",
             Self::Missing => "not there",
             Self::Conflict => "conflict",

@@ -12,6 +12,8 @@ pub mod copies;
 pub mod plan;
 pub mod audit;
 pub mod sarif;
+mod status_facts;
+mod status_phase;
 pub mod status;
 pub mod status_json;
 pub mod report;

@@ -61,7 +61,9 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
             "gate" => format!("waiting for the health checks of {to}"),
             "traffic" => format!("shifting traffic to {to}"),
             "drain" => {
-                format!("keeping {from} for twice the TTL, until no DNS cache sends users there")
+                format!(
+                    "keeping {from} for twice the TTL, DNS caches included, until no DNS cache sends users there"
+                )
             }
             "cleanup" if report.kind == SwitchKind::Drill => {
                 "deleting what the drill had created".to_owned()
@@ -84,10 +86,22 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
             });
         }
     }
-    if let Some(last) = rows.last_mut().filter(|_| !report.phase.is_settled()) {
+    // What a drill created is deleted whatever became of its switch.
+    let is_cleaned = report.kind == SwitchKind::Drill && report.phase == Phase::Switching;
+    let ends = rows.iter_mut().rfind(|it| !(is_cleaned && it.phase == "cleanup"));
+    if let Some(last) = ends.filter(|_| !report.phase.is_settled()) {
         last.note.push_str("; not finished");
     }
+    rows.extend(total(report, rows.len()));
     rows
+}
+
+/// From the begin to the end, where there is more than one line. What DNS caches take is no part of it: the drain waits for them.
+fn total(report: &SwitchReport, lines: usize) -> Option<Row> {
+    let whole = u64::try_from(report.span.ended - report.span.began).ok()?;
+    let note = "in all; the time of DNS caches runs beside it".to_owned();
+    let note = if report.measured().directed.is_some() { note } else { "in all".to_owned() };
+    (lines > 1).then(|| Row { phase: "total".into(), took: took(whole), note })
 }
 
 /// How long DNS caches may still answer the old value, and what that means for the old target.
@@ -482,8 +496,9 @@ mod tests {
       gate              30.0 s  waiting for the health checks of eu
       traffic            3.0 s  shifting traffic to eu
       DNS caches         5 min  some users may have been sent to base until 2026-11-24T12:06:13Z (the TTL); the drain below waited for them
-      drain             10 min  keeping base for twice the TTL, until no DNS cache sends users there
+      drain             10 min  keeping base for twice the TTL, DNS caches included, until no DNS cache sends users there
       rest               8.0 s  making the remaining changes
+      total        11 min 21 s  in all; the time of DNS caches runs beside it
       time to move all users: 6 min 13 s from the command on; objective 15 min: met
       replication delay: 7.0 s; objective 1 min: met
     "#);
@@ -518,6 +533,7 @@ mod tests {
     failover of shop to e|u: incomplete
       prepare      16 min 10 s  making e&#124;u ready
       gate              30.0 s  waiting for the health checks of e&#124;u; not finished
+      total        16 min 40 s  in all
       recovery time: not finished yet; objective 15 min: MISSED
       possible data loss: 7.0 s; objective 1 min: met
       base → e|u on sandbox, lost: linode:us-east, 2026-11-24T12:00:00Z to 2026-11-24T12:16:40Z
@@ -540,6 +556,30 @@ mod tests {
     "#);
     }
 
+    /// A drill deletes what it created whatever became of its switch: what did not finish is before that.
+    #[test]
+    fn paragraph_of_a_failed_drill_does_not_call_its_cleanup_unfinished() {
+        let mut steps = planned();
+        steps[3].became = StepResult::Failed;
+        for it in &mut steps[4..] {
+            (it.started, it.ended, it.became) = (None, None, StepResult::NotDone);
+        }
+        let began = steps[0].started.unwrap();
+        let last = steps.last_mut().unwrap();
+        last.role = StepPhase::Cleanup;
+        (last.started, last.ended) = (Some(began + 800_000), Some(began + 1_000_000));
+        last.became = StepResult::Done;
+        let failed = SwitchReport {
+            phase: Phase::Switching,
+            kind: SwitchKind::Drill,
+            ..report(steps, 1_000)
+        };
+        let told = paragraph(&failed);
+        let of = |name: &str| told.lines().find(|it| it.trim_start().starts_with(name)).unwrap();
+        assert!(!of("cleanup").contains("not finished"), "{told}");
+        assert_eq!(told.matches("; not finished").count(), 1, "{told}");
+    }
+
     /// What was counted from the command that began the switch is not told as if from the one that went on with it, and where nothing
     /// waits for caches none is named that does.
     #[test]
@@ -558,6 +598,7 @@ mod tests {
       traffic            3.0 s  shifting traffic to eu
       DNS caches         5 min  some users may be sent to base until 2026-11-24T12:06:13Z (the TTL); this switch deletes nothing of it, so it waited for nobody
       rest              17.0 s  making the remaining changes
+      total         2 min 30 s  in all; the time of DNS caches runs beside it
       time to move all users: 7 min 13 s from its first command on; objective 15 min: met
       replication delay: 7.0 s; objective 1 min: met
     "#);

@@ -1,84 +1,15 @@
 //! Where a stack stands, for people.
 
 use crate::engine::plan::model::change::{Action, Change, Plan};
-use crate::engine::recovery::report::journaled::JournaledSwitch;
 use crate::engine::recovery::user_routes::UserRoute;
-use crate::engine::recovery::users_moved::UsersAre;
-use crate::engine::state::record::{Draining, Phase, RunRecord, State, SwitchRecord};
+use crate::engine::state::record::{Draining, State, SwitchRecord};
 use crate::engine::state::task_record::{TaskAttempt, TaskRecord};
 use crate::engine::text::advice::AdvisedCommand;
-use crate::engine::text::names::OverlayNames;
-use crate::render::words::{
-    clock_of, count, duration, escape_control, failed, inline, moment, person, users_are, wrap,
-};
-
-/// Everything a status is told from.
-pub struct StatusFacts<'a> {
-    /// `woocommerce@drill`.
-    pub name: String,
-    /// In milliseconds since the Unix epoch.
-    pub now: i64,
-    pub state: &'a State,
-    /// Where users are sent.
-    pub ways: Vec<UserRoute>,
-    /// What the layers would have done if everything is as recorded.
-    pub plan: Option<&'a Plan>,
-    /// Why there is no such plan.
-    pub trouble: Option<&'a str>,
-    /// The store of the state, where it is not its folder.
-    pub store: Option<String>,
-    /// Who may write at the moment.
-    pub lease: Option<String>,
-    /// The run that goes on.
-    pub run: Option<&'a JournaledSwitch>,
-    /// How long the stack lets a recovery take, in seconds.
-    pub objective: Option<u64>,
-    /// How long the rest of a switch will take, in seconds.
-    pub estimate: Option<u64>,
-    /// What each fault domain answers now; `None`: nobody asked.
-    pub online: Option<&'a [(String, OnlineAnswer)]>,
-    /// A command as it is to be typed here.
-    pub typed: &'a dyn Fn(&str) -> String,
-}
-
-/// Whether a fault domain answers, the worst for who reads it last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Health {
-    Answers,
-    NotAsked,
-    Silent,
-    /// It is reachable, and said no or nonsense.
-    Denied,
-}
-
-impl Health {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Answers => "answers",
-            Self::NotAsked => "not asked",
-            Self::Silent => "silent",
-            Self::Denied => "denied",
-        }
-    }
-}
-
-/// What a fault domain answered when it was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OnlineAnswer {
-    pub health: Health,
-    pub why: Option<String>,
-    /// Somebody declared it lost.
-    pub is_lost: bool,
-}
-
-fn named(overlays: &[String]) -> String {
-    escape_control(&OverlayNames(overlays).to_string())
-}
-
-fn age(facts: &StatusFacts<'_>, since: i64) -> String {
-    let seconds = u64::try_from((facts.now - since) / 1_000).unwrap_or(0);
-    format!("{}, {} ago", moment(since), duration(seconds))
-}
+use crate::engine::text::plain::listed;
+pub use crate::render::status_facts::{Health, OnlineAnswer, StatusFacts};
+use crate::render::status_facts::{age, named};
+use crate::render::status_phase::{clock, phase, reached};
+use crate::render::words::{count, duration, escape_control, failed, inline, moment, person, wrap};
 
 /// One fact a line, what matters most first; what is longer than `width` columns goes on indented; 0: never. Outputs stay as they are.
 pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
@@ -116,7 +47,7 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
         let left = u64::try_from((it.until - facts.now) / 1_000).unwrap_or(0);
         let was: Vec<String> = it.was.iter().map(|it| escape_control(&it.to_string())).collect();
         lines.push(format!(
-            "draining: {}: nothing of {}, its old target, is deleted for another {}, until {} (twice the TTL): until then DNS caches may send users there",
+            "draining: {}: {}, its old target, is kept for another {}, until {} (twice the TTL), since DNS caches may still send users there",
             escape_control(&it.address.to_string()),
             if was.is_empty() { "what was there".to_owned() } else { was.join(", ") },
             duration(left),
@@ -127,18 +58,19 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
     lines.extend(changes(facts));
     lines.push(match &state.last_run {
         Some(run) => format!(
-            "last run: {} by {}: `{}`{}",
+            "last run: began {} by {}: `{}`{}",
             age(facts, run.at),
             person(&run.who),
             escape_control(&run.command),
             match (run.finished, run.incomplete) {
-                (None, _) => ", unfinished",
-                (Some(_), true) => ", incomplete",
-                (Some(_), false) => "",
+                (None, _) => ", unfinished".to_owned(),
+                (Some(it), true) => format!(", incomplete after {}", lasted(run.at, it)),
+                (Some(it), false) => format!(", took {}", lasted(run.at, it)),
             }
         ),
         None => "last run: none".into(),
     });
+    lines.extend(variables(state));
     lines.push(format!("lease: {}", facts.lease.as_deref().map_or("free".into(), escape_control)));
     let kept =
         facts.store.as_deref().map_or_else(String::new, |it| format!(" in {}", escape_control(it)));
@@ -152,14 +84,21 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
     lines.join("\n")
 }
 
-/// Overlays are active from the moment that a switch to them is recorded, wherever users are.
-fn reached(facts: &StatusFacts<'_>) -> &'static str {
-    match UsersAre::of(facts.state) {
-        Some(UsersAre::NotMoved) => {
-            " (the switch to it has begun, and its users have not all moved)"
-        }
-        _ => "",
-    }
+fn lasted(from: i64, to: i64) -> String {
+    duration(u64::try_from(to.saturating_sub(from) / 1_000).unwrap_or(0))
+}
+
+/// What later runs use although they are not told it again; a secret is not remembered.
+fn variables(state: &State) -> Option<String> {
+    let known = state.variables.iter().filter(|(_, it)| !it.has_secret());
+    let known = known.map(|(name, it)| format!("{}={}", escape_control(name), inline(it)));
+    let known: Vec<String> = known.collect();
+    (!known.is_empty()).then(|| {
+        format!(
+            "variables: {} (given before, and remembered until `--var` says otherwise)",
+            known.join(", ")
+        )
+    })
 }
 
 /// What users may still reach by a name that leads elsewhere now. What a later switch led them back to is no old target any more.
@@ -184,10 +123,12 @@ fn online(facts: &StatusFacts<'_>, (domain, it): &(String, OnlineAnswer)) -> Str
     let stack = &facts.name;
     if it.is_lost {
         return match it.health {
-            Health::Answers => format!(
-                "now: {domain} answers again, though it is declared lost; {} ends the loss",
-                AdvisedCommand::Recovered { stack, fault_domain: &domain }
-            ),
+            Health::Answers => {
+                format!(
+                    "now: {domain} answers again, though it is declared lost; {}",
+                    back(facts, &domain)
+                )
+            }
             _ => format!("now: {domain}, which is declared lost, {what}"),
         };
     }
@@ -198,6 +139,27 @@ fn online(facts: &StatusFacts<'_>, (domain, it): &(String, OnlineAnswer)) -> Str
         _ => String::new(),
     };
     format!("now: {domain} {what}{way}")
+}
+
+/// What a person does with a fault domain that is back: away from home the way home ends the loss, too, and checks it, once all
+/// that is lost answers.
+fn back(facts: &StatusFacts<'_>, domain: &str) -> String {
+    let stack = &facts.name;
+    if facts.state.active == facts.state.home {
+        let recovered = AdvisedCommand::Recovered { stack, fault_domain: domain };
+        return format!("{recovered} ends the loss, and changes nothing else");
+    }
+    let asked = facts.online.into_iter().flatten();
+    let silent = asked.filter(|(_, it)| it.is_lost && it.health != Health::Answers);
+    let silent: Vec<String> = silent.map(|(it, _)| escape_control(it)).collect();
+    let home = AdvisedCommand::Failback { stack, lost: Vec::new() };
+    match silent.as_slice() {
+        [] => format!("{home} checks it and moves users home"),
+        [one] => format!("once {one} answers, too: {home}"),
+        several => {
+            format!("once {} answer, too: {home}", listed(several.iter().map(String::as_str)))
+        }
+    }
 }
 
 fn users(facts: &StatusFacts<'_>, it: &UserRoute) -> String {
@@ -232,113 +194,6 @@ fn users(facts: &StatusFacts<'_>, it: &UserRoute) -> String {
         escape_control(&it.address.to_string()),
         escape_control(&it.target)
     )
-}
-
-fn phase(facts: &StatusFacts<'_>) -> String {
-    let home = || AdvisedCommand::Failback { stack: &facts.name, lost: Vec::new() };
-    match (facts.state.phase, &facts.state.switch) {
-        (Phase::Settled, _) if unfinished(facts).is_some() => format!(
-            "settled (no switch is unfinished), but the last run did not finish: run {} to resume",
-            facts.state.resume()
-        ),
-        (Phase::Settled, _) if facts.state.lost.is_empty() => {
-            if facts.state.active == facts.state.home {
-                "settled (no switch is going on)".into()
-            } else {
-                format!("settled (no switch is going on); to go home: {}", home())
-            }
-        }
-        // The one thing that is left to do after a failover.
-        (Phase::Settled, _) if facts.state.active != facts.state.home => format!(
-            "settled (no switch is going on); to go home, once what is lost answers again: {}",
-            home()
-        ),
-        (Phase::Settled, _) => {
-            "settled (no switch is unfinished), although a fault domain is lost".into()
-        }
-        (phase, Some(it)) => {
-            let begun = format!(
-                "from {} since {} by {}",
-                named(&it.from),
-                age(facts, it.identity()),
-                person(&it.by)
-            );
-            let next = next(facts);
-            let users = users_are(UsersAre::by(phase, it.has_shifted()));
-            match phase {
-                Phase::Degraded => format!(
-                    "degraded: {users}; the rest of the switch is not finished{next} (begun {begun})"
-                ),
-                _ => format!("switching {begun}; {users}{next}"),
-            }
-        }
-        (phase, None) => phase.word().into(),
-    }
-}
-
-/// The last run of a state that no switch is under way in, where it left something and none goes on with it.
-fn unfinished<'a>(facts: &StatusFacts<'a>) -> Option<&'a RunRecord> {
-    let is_left = |it: &&RunRecord| it.is_unfinished() && facts.run.is_none();
-    facts.state.last_run.as_ref().filter(is_left)
-}
-
-/// What a person does next, unless a run is at it.
-fn next(facts: &StatusFacts<'_>) -> String {
-    if facts.run.is_some() {
-        return String::new();
-    }
-    let again = facts.state.resume();
-    if !facts.state.destroyed.is_empty() {
-        return format!("; a destroy took a part of it away: run {again} to finish that");
-    }
-    let verb = if facts.state.phase == Phase::Degraded { "finish" } else { "resume" };
-    format!("; run {again} to {verb}")
-}
-
-/// How much of the time that a switch may take is used, counted as its report will count it.
-fn clock(facts: &StatusFacts<'_>) -> Option<String> {
-    let what = clock_of(facts.state.unfinished_switch()?.under_loss);
-    let rest = match facts.estimate {
-        Some(it) => format!("; the rest of the switch will take about {}", duration(it)),
-        None => String::new(),
-    };
-    if UsersAre::of(facts.state) == Some(UsersAre::Stayed) {
-        return Some(format!("{what}: not counted, because no traffic was to be shifted{rest}"));
-    }
-    let time = used(facts)?;
-    let (used, objective) = (duration(time.used), facts.objective.map(duration));
-    Some(match (time.has_moved, objective) {
-        (true, Some(objective)) => format!(
-            "{what}: traffic was shifted after {used}, DNS caches included {}; objective {objective}{rest}",
-            duration(time.used.saturating_add(time.dns_bound))
-        ),
-        (true, None) => format!("{what}: traffic was shifted after {used}{rest}"),
-        (false, Some(objective)) => format!("{what}: {used} of {objective} used{rest}"),
-        (false, None) => format!("{what}: {used} so far; the stack sets no objective{rest}"),
-    })
-}
-
-/// The time of a switch that has not ended and that has, or had, users to move, in seconds.
-pub(super) struct UsedTime {
-    pub used: u64,
-    /// Users have moved: then that is how long it took, and so long others may still answer the old way.
-    pub has_moved: bool,
-    pub dns_bound: u64,
-}
-
-pub(super) fn used(facts: &StatusFacts<'_>) -> Option<UsedTime> {
-    let switch = facts.state.unfinished_switch()?;
-    if UsersAre::of(facts.state) == Some(UsersAre::Stayed) {
-        return None;
-    }
-    // A further loss that was declared on the way begins nothing anew.
-    let began = switch.last_good.unwrap_or(switch.identity()).min(switch.identity());
-    let moved = switch.moved.filter(|_| facts.state.phase == Phase::Degraded);
-    let until = moved.unwrap_or(facts.now);
-    let used = u64::try_from(until.saturating_sub(began) / 1_000).unwrap_or(0);
-    let shifts = switch.directed.iter().filter(|it| it.at <= until);
-    let dns_bound = shifts.max_by_key(|it| it.at).map_or(0, |it| it.dns_bound);
-    Some(UsedTime { used, has_moved: moved.is_some(), dns_bound })
 }
 
 /// What the run that goes on is at.
@@ -475,7 +330,7 @@ fn changes(facts: &StatusFacts<'_>) -> Vec<String> {
     let (own, pending): (Vec<&Change>, Vec<&Change>) =
         pending.partition(|it| is_of_switch(plan, it));
     if !own.is_empty() {
-        lines.push(format!("left of the switch: {}", few(&own, "change")));
+        lines.push(format!("still to do for the switch: {}", few(&own, "change")));
     }
     if !pending.is_empty() {
         let word = if plan.rest.is_some() { "other change" } else { "change" };

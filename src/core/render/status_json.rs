@@ -10,8 +10,9 @@ use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::value::Value;
 use crate::render::status::{
     OnlineAnswer, StatusFacts, TaskInForce, WayBack, draining, is_of_switch, is_pending,
-    nothing_is_applied, open_tasks, questions, tasks_in_force, used,
+    nothing_is_applied, open_tasks, questions, tasks_in_force,
 };
+use crate::render::status_phase::used;
 
 /// Everything that a status tells; additions do not change the version.
 pub fn json(facts: &StatusFacts<'_>) -> String {

@@ -1,11 +1,14 @@
 //! One handful of plans in every dress.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
 use crate::engine::address::Address;
 use crate::engine::plan::format::codec::PlanEnvelope;
 use crate::engine::plan::model::change::{
     Action, Change, Danger, Drift, DriftedAttribute, LossDeclaration, OutputChange, Plan,
+    SwitchRest,
 };
 use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
 use crate::engine::plan::tests::sample::{CREATE, REPLACE, any_plan, change, note, plan};
@@ -283,6 +286,7 @@ fn drowned() -> Plan {
         address: address.parse().unwrap(),
         sort,
         says: says.into(),
+        stays: Vec::new(),
     };
     plan.dangers = vec![
         danger("orders", Sort::Data, "its data will be permanently deleted"),
@@ -319,6 +323,16 @@ fn text_and_markdown_put_danger_first_and_equals_once() {
     many.dangers = drowned().dangers;
     let cut = markdown(&many, Some(MIN_BYTES));
     assert!(cut.len() <= MIN_BYTES && cut.contains("open to everyone"), "{cut}");
+}
+
+/// Somebody who sees the loss of data every week no longer reads it.
+#[test]
+fn text_tells_the_loss_of_a_copy_as_less_than_the_loss_of_data() {
+    let mut plan = drowned();
+    plan.dangers[0].stays = vec!["us-east-1".into()];
+    let page = text(&plan, &TextOptions { color: false, width: 100, verbose: false });
+    assert!(page.contains("Danger: COPY LOSS ×1: orders; EXPOSURE ×1: fw"), "{page}");
+    assert!(page.contains("2 to delete;") && !page.contains("DATA LOSS"), "{page}");
 }
 
 #[test]
@@ -508,12 +522,16 @@ fn in_a_switch(entries: &[JournalEntry]) -> State {
 }
 
 fn status_of(state: &State, ways: Vec<UserRoute>) -> String {
-    let facts = StatusFacts {
+    status::text(&StatusFacts { ways, ..status_facts(state) }, 0)
+}
+
+fn status_facts(state: &State) -> StatusFacts<'_> {
+    StatusFacts {
         typed: &|it| it.to_owned(),
         name: "shop".into(),
         now: 70_000,
         state,
-        ways,
+        ways: Vec::new(),
         plan: None,
         trouble: None,
         store: None,
@@ -522,8 +540,7 @@ fn status_of(state: &State, ways: Vec<UserRoute>) -> String {
         objective: Some(900),
         estimate: None,
         online: None,
-    };
-    status::text(&facts, 0)
+    }
 }
 
 fn shifted(was: &str) -> JournalEntry {
@@ -541,7 +558,7 @@ fn status_has_users_moved_only_where_a_shift_was_observed() {
     };
     let moved = JournalEntry::UsersMoved { at: 20_000 };
     insta::assert_snapshot!(phase(&[]), @r#"
-    phase: switching from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop; users have not all moved; run `lifeboat apply shop` to resume
+    phase: switching from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop; no users have moved; run `lifeboat apply shop` to resume
     switch: 1 min of 15 min used
     "#);
     insta::assert_snapshot!(phase(&[shifted("lb"), moved.clone()]), @r#"
@@ -552,6 +569,48 @@ fn status_has_users_moved_only_where_a_shift_was_observed() {
     phase: degraded: no traffic was to be shifted, so users are sent where they were; the rest of the switch is not finished; run `lifeboat apply shop` to finish (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
     switch: not counted, because no traffic was to be shifted
     "#);
+}
+
+/// Who waits for DNS caches, or only deletes what is not needed any more, lacks nothing; and one found out later that users had
+/// moved, which changes no time.
+#[test]
+fn status_of_a_switch_that_lacks_nothing_says_what_it_waits_for() {
+    let mut gone = change("eu[1]", "linode.instance", Action::Delete, "it is no longer declared");
+    let mut plan = plan();
+    let told = |plan: &Plan| {
+        let state = in_a_switch(&[shifted("lb"), JournalEntry::UsersMoved { at: 65_000 }]);
+        let facts = StatusFacts { plan: Some(plan), ..status_facts(&state) };
+        let told = status::text(&facts, 0);
+        let starts = |it: &&str| it.starts_with("phase: ") || it.starts_with("recovery: ");
+        told.lines().filter(starts).collect::<Vec<_>>().join("\n")
+    };
+    let changes = vec![gone.address.clone()];
+    plan.rest = Some(SwitchRest { from: Vec::new(), changes, failures: BTreeMap::new() });
+    plan.changes = vec![gone.clone()];
+    insta::assert_snapshot!(told(&plan), @r"
+    phase: degraded: users have moved; nothing is missing where they are; left: the wait for DNS caches until 1970-01-01T00:10:20Z, then 1 deletion; run `lifeboat apply shop` to finish (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
+    recovery: traffic was shifted after 10 s, DNS caches included 5 min 10 s; objective 15 min
+    ");
+    gone.action = Action::Create;
+    plan.changes = vec![gone];
+    assert!(
+        told(&plan).contains("; the rest of the switch is not finished; run"),
+        "{}",
+        told(&plan)
+    );
+}
+
+/// A planned switch leaves no loss behind, and home is as far away.
+#[test]
+fn status_away_from_home_names_the_way_home() {
+    let mut state = State::new("shop", None, "sandbox", "l", LineageKey(vec![1]));
+    assert!(status_of(&state, Vec::new()).contains("phase: settled (no switch is going on)\n"));
+    state.active = vec!["eu".into()];
+    let told = status_of(&state, Vec::new());
+    assert!(
+        told.contains("(no switch is going on); to go home: `lifeboat failback shop`\n"),
+        "{told}"
+    );
 }
 
 /// A loss that is declared on the way begins nothing anew.
@@ -605,7 +664,7 @@ fn status_tells_a_drain_of_this_switch_and_none_of_the_one_before() {
         let told = status_of(&state, vec![way(to)]);
         told.lines().find(|it| it.starts_with("draining: ")).map(str::to_owned)
     };
-    insta::assert_snapshot!(drain("standby").unwrap(), @"draining: www: nothing of lb, its old target, is deleted for another 9 min 10 s, until 1970-01-01T00:10:20Z (twice the TTL): until then DNS caches may send users there");
+    insta::assert_snapshot!(drain("standby").unwrap(), @"draining: www: lb, its old target, is kept for another 9 min 10 s, until 1970-01-01T00:10:20Z (twice the TTL), since DNS caches may still send users there");
     assert_eq!(drain("lb"), None);
 }
 
@@ -649,13 +708,13 @@ fn status_tells_why_the_last_run_failed_and_how_it_goes_on() {
     insta::assert_snapshot!(told(&state), @r#"
     phase: settled (no switch is unfinished), but the last run did not finish: run `lifeboat apply shop` to resume
     failed: the condition of web, 1970-01-01T00:00:09Z, 1 min 1 s ago: no
-    last run: 1970-01-01T00:00:08Z, 1 min 2 s ago by ann@laptop, https://ci.example/runs/9: `apply shop --yes`, incomplete
+    last run: began 1970-01-01T00:00:08Z, 1 min 2 s ago by ann@laptop, https://ci.example/runs/9: `apply shop --yes`, incomplete after 1 s
     "#);
     for entry in [began, run(true)] {
         fold(&mut state, &entry);
     }
     insta::assert_snapshot!(told(&state), @r#"
     phase: settled (no switch is going on)
-    last run: 1970-01-01T00:00:08Z, 1 min 2 s ago by ann@laptop, https://ci.example/runs/9: `apply shop --yes`
+    last run: began 1970-01-01T00:00:08Z, 1 min 2 s ago by ann@laptop, https://ci.example/runs/9: `apply shop --yes`, took 1 s
     "#);
 }

@@ -161,7 +161,7 @@ fn switched(about: &About, milliseconds: i64, users: UsersAre, degraded: Option<
         UsersAre::Stayed => {
             format!("applied {overlay} in {took}, which moved no users: {}", users_are(users))
         }
-        UsersAre::Moved | UsersAre::NotMoved | UsersAre::Unconfirmed => {
+        UsersAre::Moved | UsersAre::NotMoved | UsersAre::PartlyMoved | UsersAre::Unconfirmed => {
             format!("switched to {overlay} in {took}; {}", users_are(users))
         }
     };

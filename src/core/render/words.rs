@@ -62,7 +62,8 @@ pub fn person(who: &str) -> String {
 pub fn users_are(it: UsersAre) -> &'static str {
     match it {
         UsersAre::Moved => "users have moved",
-        UsersAre::NotMoved => "users have not all moved",
+        UsersAre::NotMoved => "no users have moved",
+        UsersAre::PartlyMoved => "users have not all moved",
         UsersAre::Stayed => "no traffic was to be shifted, so users are sent where they were",
         UsersAre::Unconfirmed => "users could not be confirmed where they are wanted",
     }

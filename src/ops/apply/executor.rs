@@ -189,6 +189,7 @@ impl<'a> Executor<'a> {
             if stopped.is_some() {
                 self.schedule.stop();
                 self.drain(hands, &mut running).await;
+                self.record_phase(hands).await;
                 return stopped;
             }
             let started = self.schedule.start();

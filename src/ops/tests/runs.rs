@@ -1,14 +1,18 @@
 //! Laws 2, 5, 6 and 11 over whole runs: a plan is a script, nothing starts behind a broken journal, over means seen.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use crate::engine::address::Address;
 use crate::engine::plan::model::change::StepCall;
 use crate::engine::recovery::completion::Completion;
+use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::retry::Pacing;
 use crate::engine::state::record::Phase;
 use crate::engine::value::Value;
 use crate::ops::apply::executor::Executor;
+use crate::ops::apply::run::apply;
 use crate::ops::plan::make::plan_on;
 use crate::ops::tests::memory::Fault;
 use crate::ops::tests::stage::{NAME, Stage, ZONE, in_time};
@@ -136,7 +140,7 @@ async fn apply_takes_in_a_wait_whose_driver_panics_as_failed() {
     let stage = Stage::new();
     let machine = "stack: shop\nresources:\n  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, label: web }\n";
     std::fs::write(stage.place().file(), machine).unwrap();
-    let cloud = std::sync::Arc::clone(&stage.cloud);
+    let cloud = Arc::clone(&stage.cloud);
     stage.cloud.before("create", move || cloud.always("look", Fault::Panics));
     let report = stage.apply().await;
     assert!(report.in_doubt.is_empty(), "{report:?}");
@@ -165,4 +169,23 @@ async fn carry_out_keeps_as_pending_what_was_cut_off_after_a_signal() {
     assert!(run.state.pending.contains_key(&Address::one("zone")), "it stays begun");
     let report = run.report(stopped);
     assert_eq!((report.in_doubt.len(), report.failed.len()), (1, 0), "{report:?}");
+}
+
+/// The change that moves users was in flight when the signal came: once it has ended they have moved, whoever reads the state.
+#[tokio::test]
+async fn apply_records_that_users_have_moved_by_what_a_signal_let_finish() {
+    let stage = Stage::new();
+    assert!(stage.apply().await.is_over());
+    let (lease, state) = stage.lease();
+    let made = plan_on(&stage.session, &stage.ask_elsewhere(), state).await.unwrap();
+    let (signal, stop) = watch::channel(None);
+    stage.cloud.before("update", move || {
+        signal.send_replace(Some("SIGINT".into()));
+    });
+    let order = Stage::order();
+    let run = apply(&stage.session, lease, made, &order, Arc::new(|_| ()), stop);
+    let report = in_time(run).await.unwrap();
+    assert_eq!(report.stopped.as_deref(), Some("SIGINT"), "{report:?}");
+    assert_eq!(report.users, Some(UsersAre::Moved), "{report:?}");
+    assert_eq!(stage.state().phase, Phase::Degraded);
 }

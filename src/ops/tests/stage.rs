@@ -157,7 +157,7 @@ impl Stage {
         in_time(apply(&self.session, lease, made, &order, Arc::new(|_| ()), stop)).await
     }
 
-    fn order() -> RunRequest {
+    pub(crate) fn order() -> RunRequest {
         RunRequest {
             pace: Pacing::default(),
             command: "apply shop".into(),

@@ -146,6 +146,11 @@ impl Variable {
     pub fn is_given(&self) -> bool {
         self.from != "default" && !self.from.contains(".yaml:")
     }
+
+    /// Whether its value is shown nowhere.
+    pub fn is_secret(&self) -> bool {
+        self.sensitive || self.value.has_secret()
+    }
 }
 
 /// One declared resource.

@@ -6,6 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
 use crate::engine::lang::model::Stack;
 use crate::engine::plan::checks::foreign;
+use crate::engine::plan::checks::silent_site::silent_site;
 use crate::engine::plan::checks::unknown::unseen;
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
 pub use crate::engine::plan::draft::plan_builder::PlanInputs;
@@ -13,7 +14,9 @@ use crate::engine::plan::draft::switch_scope::{OwnChanges, SwitchScope};
 use crate::engine::plan::draft::topology::DesiredTopology;
 use crate::engine::plan::guard::danger::dangers;
 use crate::engine::plan::guard::rules;
-use crate::engine::plan::model::change::{Change, Danger, Plan, SkippedGate, Step, Stray, note};
+use crate::engine::plan::model::change::{
+    Change, Danger, Plan, SkippedGate, Step, Stray, VariableInForce, note,
+};
 pub use crate::engine::plan::model::options::{Intent, Keep, PlanOptions};
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::plan::model::planned_task::PlannedTask;
@@ -115,6 +118,7 @@ fn guarded(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Stray
     if it.options.intent == Intent::Apply {
         let name = it.name();
         it.diagnostics.extend(it.groups.split(&name));
+        it.diagnostics.extend(silent_site(it));
         it.diagnostics.extend(lost_targets(it, directions));
         it.diagnostics.extend(blind(it, directions));
         it.diagnostics.extend(uncounted(it, directions));
@@ -127,7 +131,10 @@ fn guarded(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Stray
     it.diagnostics.splice(0..0, told);
     let name = it.name();
     let overlay = it.worlds.stack.overlays.first().filter(|_| name.contains('@'));
-    let whose = rules::Whose { name: &name, overlay: overlay.map(String::as_str) };
+    let variables = &it.worlds.stack.variables;
+    let copies = &it.groups.copies_left(&it.planned);
+    let whose =
+        rules::Whose { name: &name, overlay: overlay.map(String::as_str), variables, copies };
     it.diagnostics.extend(rules::guard(&it.planned, it.worlds.state, it.options, whose));
     it.diagnostics.extend(unknown_replacements(it));
     strays
@@ -181,6 +188,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
         include_pending: options.include_pending,
         replace: options.replace.clone(),
         skipped_gates,
+        variables: VariableInForce::all(&stack.variables),
         changes,
         dangers,
         drift: it.drift,
@@ -300,7 +308,8 @@ fn switch(
 fn endangered(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Danger> {
     let (worlds, options) = (it.worlds, it.options);
     let (stack, kinds) = (worlds.stack, (worlds.stack, worlds.catalog));
-    let mut dangers = dangers(&it.planned, stack);
+    let copies = it.groups.copies_left(&it.planned);
+    let mut dangers = dangers(&it.planned, stack, &copies);
     let may_shut = options.allowed.outage;
     let walls = match options.intent {
         Intent::Apply => Walls::new(&it.planned, kinds, worlds.observed, &options.beside),
@@ -341,9 +350,16 @@ fn lost_targets(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diag
         return Vec::new();
     }
     let name = it.name();
+    let goes_home = it.worlds.state.is_some_and(|state| state.home == it.worlds.stack.overlays);
     let refusal = |planned: &PlannedChange<'_>| {
         let (target, domain) = into_lost.get(&planned.change.address)?;
-        Some(rules::into_lost(planned, target, domain, &name))
+        let mut recorded = it.options.lost.iter().filter(|it| it.recorded.is_some());
+        let back = match recorded.any(|it| it.fault_domain == *domain) {
+            false => rules::LostReturn::Undeclared,
+            true if goes_home => rules::LostReturn::Home,
+            true => rules::LostReturn::Elsewhere,
+        };
+        Some(rules::into_lost(planned, target, domain, (&name, back)))
     };
     it.planned.iter().filter_map(refusal).collect()
 }

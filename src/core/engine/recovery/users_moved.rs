@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::engine::plan::guard::danger::directs_users;
-use crate::engine::plan::model::change::{Change, DeferReason, Intent, Plan, Step, StepCall};
+use crate::engine::plan::model::change::{
+    Action, Change, DeferReason, Intent, Plan, Step, StepCall,
+};
 use crate::engine::plan::model::step_phase::{StepPhase, role};
 use crate::engine::schema::Catalog;
 use crate::engine::state::journal::JournalEntry;
@@ -14,8 +16,10 @@ use crate::engine::state::record::{Phase, State};
 pub enum UsersAre {
     /// A traffic shift of the switch was observed, and none is left.
     Moved,
-    /// They are still to be moved, all or some.
+    /// They are still to be moved, and no shift of the switch was observed.
     NotMoved,
+    /// A shift of the switch was observed, and others are left, or led back since.
+    PartlyMoved,
     /// The switch had no traffic to shift: they are sent where they were before it.
     Stayed,
     /// They were not seen where they are wanted, and nothing says that they are elsewhere.
@@ -26,7 +30,8 @@ impl UsersAre {
     /// Law 11, *over means seen*: by how far the switch is, and whether a traffic shift of it was observed.
     pub fn by(phase: Phase, has_shifted: bool) -> Self {
         match (phase, has_shifted) {
-            (Phase::Switching, _) => Self::NotMoved,
+            (Phase::Switching, false) => Self::NotMoved,
+            (Phase::Switching, true) => Self::PartlyMoved,
             (Phase::Degraded | Phase::Settled, true) => Self::Moved,
             (Phase::Degraded | Phase::Settled, false) => Self::Stayed,
         }
@@ -41,7 +46,8 @@ impl UsersAre {
     pub fn word(self) -> &'static str {
         match self {
             Self::Moved => "moved",
-            Self::NotMoved => "not moved",
+            // Not all of them: for a program that is no other answer.
+            Self::NotMoved | Self::PartlyMoved => "not moved",
             Self::Stayed => "stayed",
             Self::Unconfirmed => "unconfirmed",
         }
@@ -60,6 +66,14 @@ fn makes_name(catalog: &Catalog, step: &Step) -> bool {
     let StepCall::Create { attributes, .. } = &step.call else { return false };
     let kind = catalog.get(&step.kind).filter(|it| it.drain.is_some());
     kind.is_some_and(|kind| directs_users(kind, |name| attributes.get(name)))
+}
+
+/// Whether the site that users were moved to has all that the switch wants of it: only deletions are left, and nothing failed.
+pub fn lacks_nothing(plan: &Plan, state: &State) -> bool {
+    let Some(rest) = &plan.rest else { return false };
+    let own = plan.changes.iter().filter(|it| rest.changes.contains(&it.address));
+    let has_failed = state.unfinished_switch().is_some_and(|it| !it.failures.is_empty());
+    !has_failed && !rest.changes.is_empty() && own.into_iter().all(|it| it.action == Action::Delete)
 }
 
 /// What is left of a plan before its users are where it wants them.
@@ -183,11 +197,11 @@ mod tests {
 
     #[test]
     fn users_are_by_has_them_moved_only_where_a_shift_was_observed() {
-        use super::UsersAre::{Moved, NotMoved, Stayed};
+        use super::UsersAre::{Moved, NotMoved, PartlyMoved, Stayed};
         let told = |shifted| {
             [Phase::Switching, Phase::Degraded, Phase::Settled].map(|it| UsersAre::by(it, shifted))
         };
-        assert_eq!(told(true), [NotMoved, Moved, Moved]);
+        assert_eq!(told(true), [PartlyMoved, Moved, Moved]);
         assert_eq!(told(false), [NotMoved, Stayed, Stayed]);
     }
 

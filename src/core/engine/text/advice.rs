@@ -24,6 +24,13 @@ pub enum AdvisedCommand<'a> {
         overlays: &'a [String],
         out: Option<&'a str>,
     },
+    /// The same plan once more: with all that it was asked for.
+    PlanAgain {
+        stack: &'a str,
+        overlays: &'a [String],
+        options: Vec<String>,
+        out: &'a str,
+    },
     Apply {
         stack: &'a str,
     },
@@ -216,6 +223,11 @@ impl AdvisedCommand<'_> {
             Self::Plan { stack, overlays: list, out } => {
                 let out = out.iter().flat_map(|it| ["--out".to_owned(), (*it).to_owned()]);
                 with(&["plan", stack], overlays(list).into_iter().chain(out))
+            }
+            Self::PlanAgain { stack, overlays: list, options, out } => {
+                let out = ["--out".to_owned(), (*out).to_owned()];
+                let list = overlays(list).into_iter().chain(options.iter().cloned());
+                with(&["plan", stack], list.chain(out))
             }
             Self::Apply { stack } => plain(&["apply", stack]),
             Self::ApplySwitch { stack, overlays: list } => {

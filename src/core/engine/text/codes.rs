@@ -120,6 +120,7 @@ codes! {
     ShutPort = "shut_port",
     ShutsBackends = "shuts_backends",
     ShutsUsers = "shuts_users",
+    SilentSite = "silent_site",
     SlowChange = "slow_change",
     SplitGroup = "split_group",
     StandsAlone = "stands_alone",

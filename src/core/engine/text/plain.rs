@@ -9,6 +9,16 @@ pub fn counted(count: impl TryInto<u64>, word: &str) -> String {
     format!("{count} {word}{end}")
 }
 
+/// `a`, `a and b`, `a, b and c`.
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    match names.split_last() {
+        None => String::new(),
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
 /// Whether a character moves the cursor, turns the direction of writing or shows nothing.
 pub fn is_invisible(it: char) -> bool {
     it.is_control()

@@ -24,22 +24,36 @@ pub fn risky(plan: &Plan) -> Risky<'_> {
     risky
 }
 
+/// What is lost where another copy of it stays: less than data, and more than all else.
+const COPY_LOSS: &str = "COPY LOSS";
+
 /// The words of a change's dangers. A plan of an older lifeboat says only whether it loses data.
 pub fn dangers_of(risky: &Risky<'_>, change: &Change) -> Vec<(&'static str, String)> {
     let said = risky.get(&change.address).into_iter().flatten();
-    let mut dangers: Vec<(Sort, String)> =
-        said.map(|it| (it.sort, escape_control(&it.says))).collect();
+    let mut dangers: Vec<(Sort, &'static str, String)> =
+        said.map(|it| (it.sort, word(it), escape_control(&it.says))).collect();
     let loses = change.action.destroys() && change.loses_data;
     if loses && dangers.iter().all(|it| it.0 != Sort::Data) {
-        dangers.push((Sort::Data, "its data will be permanently deleted".into()));
+        let says = "its data will be permanently deleted".into();
+        dangers.push((Sort::Data, danger(Sort::Data), says));
     }
-    dangers.sort_by_key(|it| it.0);
-    dangers.into_iter().map(|(sort, says)| (danger(sort), says)).collect()
+    dangers.sort_by_key(|it| rank(it.1));
+    dangers.into_iter().map(|(_, word, says)| (word, says)).collect()
+}
+
+fn word(it: &Danger) -> &'static str {
+    if it.sort == Sort::Data && !it.stays.is_empty() { COPY_LOSS } else { danger(it.sort) }
 }
 
 /// The worst first.
+fn words() -> impl Iterator<Item = &'static str> {
+    let sorts = Sort::ALL.iter().map(|it| danger(*it));
+    sorts.flat_map(|it| [Some(it), (it == danger(Sort::Data)).then_some(COPY_LOSS)]).flatten()
+}
+
+/// Where it stands among the dangers.
 pub fn rank(word: &str) -> usize {
-    Sort::ALL.iter().position(|it| danger(*it) == word).unwrap_or(Sort::ALL.len())
+    words().position(|it| it == word).unwrap_or(usize::MAX)
 }
 
 /// Data that is lost is named, as far as a heading has room; of the rest it is told how much.
@@ -52,7 +66,7 @@ pub fn dangers(plan: &Plan) -> Option<String> {
         }
     }
     let told = of.into_iter().filter_map(|(rank, addresses)| {
-        let word = danger(*Sort::ALL.get(rank)?);
+        let word = words().nth(rank)?;
         let shown: Vec<String> =
             addresses.iter().take(NAMED_MAX).map(|it| cut(it, NAME_MAX)).collect();
         let more = match addresses.len().saturating_sub(NAMED_MAX) {

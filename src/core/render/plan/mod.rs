@@ -5,6 +5,7 @@ pub mod dangers;
 pub mod fold;
 pub mod steps;
 pub mod tasks;
+pub mod variables;
 pub mod outline;
 pub mod text;
 pub mod markdown;

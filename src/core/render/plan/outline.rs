@@ -17,6 +17,7 @@ use crate::render::plan::entry::{RenderedEntry, RenderedSection};
 use crate::render::plan::fold;
 use crate::render::plan::steps::{gates, step, steps};
 use crate::render::plan::tasks::{count_running, tasks};
+use crate::render::plan::variables::given;
 use crate::render::words::{count, duration, escape_control, failed, inline, key, moment, symbol};
 
 /// A plan, and how long it is expected to take, if that was asked.
@@ -74,7 +75,7 @@ type Belongs = fn(&Change) -> bool;
 
 /// Titles say once on a page what the word means.
 const GATES: &str = "Gates (each waits for a condition and changes nothing)";
-const REST: &str = "Left of the switch (users are where it wants them)";
+const REST: &str = "Still to do for the switch (no traffic is left to shift)";
 const FROZEN: &str = "Frozen (in a lost fault domain, left untouched)";
 
 /// How many frozen addresses of one fault domain are named: about two lines of a terminal.
@@ -239,7 +240,7 @@ fn header(plan: &Plan) -> String {
         _ if plan.switch.is_some() => "",
         Phase::Settled => "",
         Phase::Switching => ", switching",
-        Phase::Degraded => ", degraded (users are where the switch wants them)",
+        Phase::Degraded => ", degraded (no traffic is left to shift)",
     });
     if plan.bindings.intent == Intent::Destroy {
         header.push_str(", destroy");
@@ -253,6 +254,7 @@ fn header(plan: &Plan) -> String {
             header.push_str(&format!(", {words}: {}", lost.join(", ")));
         }
     }
+    header.extend(given(plan));
     if !plan.recovered.is_empty() {
         let found: Vec<String> = plan.recovered.iter().map(|it| escape_control(it)).collect();
         header.push_str(&format!(", recovered: {}", found.join(", ")));
@@ -294,8 +296,12 @@ fn summary(plan: &Plan) -> String {
         return format!("{why} ({rest})");
     }
     let lost = |replaces: bool| {
+        let is_copy = |it: &Change| {
+            plan.dangers.iter().any(|one| one.address == it.address && !one.stays.is_empty())
+        };
         let lost = plan.changes.iter().filter(|it| {
-            it.loses_data && it.action.destroys() && (it.action != Action::Delete) == replaces
+            let is_lost = it.loses_data && it.action.destroys() && !is_copy(it);
+            is_lost && (it.action != Action::Delete) == replaces
         });
         match lost.count() {
             0 => String::new(),

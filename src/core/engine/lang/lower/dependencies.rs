@@ -99,6 +99,19 @@ pub fn named_by(stack: &Stack, instance: &Instance, attribute: &str) -> Vec<Addr
     named
 }
 
+/// The variables that an attribute of an instance uses.
+pub fn variables_of(instance: &Instance, attribute: &str) -> BTreeSet<String> {
+    let Some(given) = instance.resource.attributes.get(attribute) else { return BTreeSet::new() };
+    let mut all = Vec::new();
+    expressions(&given.term, &mut all);
+    let paths = all.iter().flat_map(|it| it.paths()).filter(|it| &*it.root == "vars");
+    let names = paths.filter_map(|it| match it.steps.first() {
+        Some(Segment::Name(name)) => Some(name.to_string()),
+        _ => None,
+    });
+    names.collect()
+}
+
 /// Every use of another resource in expressions: which instance, and which of its attributes. Outputs belong to no instance.
 pub fn uses(
     stack: &Stack,

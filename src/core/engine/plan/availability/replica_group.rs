@@ -1,15 +1,17 @@
 //! ReplicaGroups without a primary: who lives, whom a new member joins, and members that have lost each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
 use crate::engine::observed::Observation;
 use crate::engine::plan::availability::frozen::Frozen;
+use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::schema::{Catalog, Kind, Membership};
 use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
+use crate::engine::text::plain::listed;
 use crate::engine::value::{Attributes, Value};
 
 /// A recorded member that was seen.
@@ -71,7 +73,51 @@ fn text(attributes: &Attributes, name: &str) -> Option<String> {
     attributes.get(name).and_then(Value::as_text).map(Into::into)
 }
 
+/// A member that goes while others of its group stay: a copy is lost, not the data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyLoss {
+    pub region: String,
+    /// The regions of the members that live and stay.
+    pub stays: Vec<String>,
+}
+
+/// Of each member that a plan destroys and whose data stays elsewhere.
+pub type RemainingCopies = BTreeMap<Address, CopyLoss>;
+
+impl CopyLoss {
+    /// `the copy in eu-west-1 is deleted; the data stays in us-east-1`.
+    pub fn sentence(&self) -> String {
+        let stays = listed(self.stays.iter().map(String::as_str));
+        let only = if self.stays.len() == 1 { " alone" } else { "" };
+        format!("the copy in {} will be deleted; the data stays in {stays}{only}", self.region)
+    }
+}
+
 impl ReplicaGroups {
+    /// What these changes leave of the groups that they take members from.
+    pub fn copies_left(&self, planned: &[PlannedChange<'_>]) -> RemainingCopies {
+        let going: BTreeSet<&Address> = planned
+            .iter()
+            .filter(|it| it.change.action.destroys())
+            .map(|it| &it.change.address)
+            .collect();
+        let mut left = RemainingCopies::new();
+        for it in planned.iter().filter(|it| it.change.action.destroys() && it.change.loses_data) {
+            let Some(record) = it.record else { continue };
+            let region = it.kind.group.as_ref().and_then(|it| text(&record.attributes, &it.region));
+            let members = group_name(it.kind, &record.attributes)
+                .and_then(|it| self.members.get(&it))
+                .into_iter()
+                .flatten();
+            let stays = members.filter(|it| it.ready && !going.contains(&it.address));
+            let stays: Vec<String> = stays.map(|it| it.region.clone()).collect();
+            if let Some(region) = region.filter(|_| !stays.is_empty()) {
+                left.insert(it.change.address.clone(), CopyLoss { region, stays });
+            }
+        }
+        left
+    }
+
     pub fn new(
         catalog: &Catalog,
         state: Option<&State>,

@@ -76,6 +76,17 @@ impl UnreachablePlaces {
         is_silent.then(|| Unreadable::new(UnknownReason::Unreachable, why()))
     }
 
+    /// Everybody answers, be it no or nonsense.
+    pub fn is_empty(&self) -> bool {
+        self.silent.is_empty()
+    }
+
+    /// The fault domain of something, recorded or to be made, where nothing came from it at all.
+    pub fn silent_at(&self, address: &Address) -> Option<&str> {
+        let domain = self.domains.of_record(address).or(self.domains.of_desired(address))?;
+        self.silent.contains(domain).then_some(domain)
+    }
+
     /// Why nothing can be called where something is recorded, or else is to be.
     pub fn why(&self, address: &Address) -> Option<String> {
         let domain = self.domains.of_record(address).or(self.domains.of_desired(address))?;

@@ -2,6 +2,7 @@
 
 pub mod foreign;
 pub mod unknown;
+pub mod silent_site;
 pub mod offers;
 pub mod grants;
 pub mod unrecorded;

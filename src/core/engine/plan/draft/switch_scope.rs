@@ -73,6 +73,11 @@ impl SwitchScope {
             || !in_all(&self.pending, &change.address, |it| same(it, change))
     }
 
+    /// Whether the switch sends its users elsewhere than at least one of the sides that are left.
+    pub fn redirects(&self, address: &Address) -> bool {
+        self.redirected.contains(address)
+    }
+
     /// Whether the switch cannot do without it.
     pub fn needs(&self, address: &Address) -> bool {
         self.needed.contains(address)

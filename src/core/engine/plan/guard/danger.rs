@@ -3,6 +3,7 @@
 use crate::engine::lang::lower::dependencies::named_by;
 use crate::engine::lang::model::Stack;
 use crate::engine::packets::Filter;
+use crate::engine::plan::availability::replica_group::{CopyLoss, RemainingCopies};
 use crate::engine::plan::model::change::{Action, AttributeChange, Danger};
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::schema::{Attribute, HealthCheck, Kind, Sort};
@@ -14,19 +15,27 @@ use crate::engine::value::Value;
 pub const DETECTION_SECONDS_MAX: u64 = 300;
 
 /// Every danger of a plan, the worst first, otherwise in the order of the changes.
-pub fn dangers(planned: &[PlannedChange<'_>], stack: &Stack) -> Vec<Danger> {
-    let mut all: Vec<Danger> = planned.iter().flat_map(|it| of(it, stack)).collect();
+pub fn dangers(
+    planned: &[PlannedChange<'_>],
+    stack: &Stack,
+    copies: &RemainingCopies,
+) -> Vec<Danger> {
+    let mut all: Vec<Danger> = planned.iter().flat_map(|it| of(it, stack, copies)).collect();
     all.sort_by_key(|it| it.sort);
     all
 }
 
 /// The dangers of one change.
-fn of(planned: &PlannedChange<'_>, stack: &Stack) -> Vec<Danger> {
+fn of(planned: &PlannedChange<'_>, stack: &Stack, copies: &RemainingCopies) -> Vec<Danger> {
     let change = &planned.change;
     let is_made = matches!(change.action, Action::Create | Action::Update | Action::Replace { .. });
     let mut said: Vec<(Sort, String)> = Vec::new();
     if change.action.destroys() && change.loses_data {
-        said.push((Sort::Data, "its data will be permanently deleted".into()));
+        let copy = copies.get(&change.address).map(CopyLoss::sentence);
+        said.push((
+            Sort::Data,
+            copy.unwrap_or_else(|| "its data will be permanently deleted".into()),
+        ));
     }
     if change.action == Action::Delete && planned.kind.drain.is_some() {
         let users = directs_users(planned.kind, |name| recorded(planned, name));
@@ -43,7 +52,12 @@ fn of(planned: &PlannedChange<'_>, stack: &Stack) -> Vec<Danger> {
         said.extend(of_packets(planned));
         said.extend(of_check(planned));
     }
-    let danger = |(sort, says)| Danger { address: change.address.clone(), sort, says };
+    let stays = |sort| match copies.get(&change.address) {
+        Some(it) if sort == Sort::Data => it.stays.clone(),
+        _ => Vec::new(),
+    };
+    let address = &change.address;
+    let danger = |(sort, says)| Danger { address: address.clone(), sort, says, stays: stays(sort) };
     said.into_iter().map(danger).collect()
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::engine::address::Address;
-use crate::engine::lang::lower::dependencies::named_by;
-use crate::engine::lang::model::{Instance, Stack};
+use crate::engine::lang::lower::dependencies::{named_by, variables_of};
+use crate::engine::lang::model::{Instance, Stack, Variable};
 use crate::engine::lang::resolve::Resolved;
+use crate::engine::plan::availability::replica_group::RemainingCopies;
 use crate::engine::plan::diff::drift::drifted;
 use crate::engine::plan::model::change::{Action, AttributeChange, Change, DeferReason};
 pub use crate::engine::plan::model::options::Allowances;
@@ -31,7 +32,7 @@ pub fn guard(
         refusals.extend(drifted(it, options, whose.name));
         refusals.extend(slow(it));
         if options.intent == Intent::Apply {
-            refusals.extend(data(it, &options.allowed));
+            refusals.extend(data(it, &options.allowed, whose.copies));
         }
     }
     if options.intent == Intent::Apply {
@@ -48,6 +49,8 @@ pub struct Whose<'a> {
     pub name: &'a str,
     /// Of a workspace: the overlay that it is made of.
     pub overlay: Option<&'a str>,
+    pub variables: &'a BTreeMap<String, Variable>,
+    pub copies: &'a RemainingCopies,
 }
 
 /// How a protection is lifted, by who it was put up. The protection of the plain stack is none of a workspace's business.
@@ -95,7 +98,7 @@ fn protected(it: &PlannedChange<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
             let text =
                 format!("`{address}` has `{name}: true`, so the cloud will refuse to {verb} it");
             let refusal = Diagnostic::refusal(DiagnosticCode::CloudProtection, text)
-                .help(format!("set `{name}: false` for it and apply that first"));
+                .help(switched_off(it.instance, name, whose));
             let given = it.instance.and_then(|it| it.resource.attributes.get(name));
             refusals.push(match given {
                 Some(given) => refusal.at(given.key, "protected here"),
@@ -104,6 +107,23 @@ fn protected(it: &PlannedChange<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
         }
     }
     refusals
+}
+
+/// How the cloud's own protection is taken off: by the variable that puts it up, if it is one that was given from outside.
+fn switched_off(instance: Option<&Instance>, attribute: &str, whose: Whose<'_>) -> String {
+    let stack = whose.name;
+    let used = instance.map(|it| variables_of(it, attribute)).unwrap_or_default();
+    let variables = used.iter().filter_map(|name| Some((name, whose.variables.get(name)?)));
+    let mut on = variables.filter(|(_, it)| it.value == Value::Bool(true) && !it.is_secret());
+    if let Some((name, variable)) = on.find(|(_, it)| it.is_given()) {
+        let off =
+            AdvisedCommand::ApplyVariables { stack, variables: vec![format!("{name}=false")] };
+        let from = &variable.from;
+        return format!(
+            "it is so because the variable `{name}` is true, from {from}; to take that back: {off}, then run the same command again"
+        );
+    }
+    format!("set `{attribute}: false` for it and apply that first")
 }
 
 /// A change that takes the cloud so long that who asks for it should know.
@@ -139,18 +159,23 @@ fn keeping(it: &PlannedChange<'_>) -> &'static str {
     }
 }
 
-fn data(it: &PlannedChange<'_>, allowed: &Allowances) -> Option<Diagnostic> {
+fn data(
+    it: &PlannedChange<'_>,
+    allowed: &Allowances,
+    copies: &RemainingCopies,
+) -> Option<Diagnostic> {
     if !it.change.loses_data || allowed.delete.contains(&it.change.address) {
         return None;
     }
     let address = &it.change.address;
     let word = it.change.action.word();
+    let what = copies.get(address).map_or_else(
+        || " and permanently delete its data".to_owned(),
+        |copy| format!(": {}", copy.sentence()),
+    );
     let refusal = Diagnostic::refusal(
         DiagnosticCode::DataLoss,
-        format!(
-            "this plan would {word} `{address}` ({}) and permanently delete its data",
-            it.kind.kind
-        ),
+        format!("this plan would {word} `{address}` ({}){what}", it.kind.kind),
     )
     .help(format!("{}, or allow this: --allow-delete '{address}'", keeping(it)));
     Some(match it.instance {
@@ -455,19 +480,41 @@ pub fn no_serving_order(allowed: &Allowances, told: &str) -> Option<Diagnostic> 
     })
 }
 
+/// How users may come to what is lost, once it is not.
+#[derive(Debug, Clone, Copy)]
+pub enum LostReturn {
+    /// Only this command calls it lost.
+    Undeclared,
+    /// It is home, which a failback asks, repairs and returns to.
+    Home,
+    Elsewhere,
+}
+
 /// Users would be sent from what lives to what is lost.
 pub fn into_lost(
     it: &PlannedChange<'_>,
     target: &Address,
     domain: &str,
-    stack: &str,
+    (stack, way_back): (&str, LostReturn),
 ) -> Diagnostic {
     let address = &it.change.address;
     let does = if it.change.action.destroys() { "leave" } else { "send" };
     let text = format!("`{address}` would {does} users to `{target}`, but {domain} is lost");
-    let found = AdvisedCommand::Recovered { stack, fault_domain: domain };
+    let back = match way_back {
+        LostReturn::Undeclared => format!("if {domain} is up, omit `--lost {domain}`"),
+        LostReturn::Home => {
+            let home = AdvisedCommand::Failback { stack, lost: Vec::new() };
+            format!(
+                "if {domain} answers again, {home} checks it, repairs it, and moves users there"
+            )
+        }
+        LostReturn::Elsewhere => {
+            let found = AdvisedCommand::Recovered { stack, fault_domain: domain };
+            format!("if {domain} answers again: {found}")
+        }
+    };
     let help = format!(
-        "switch to a healthy site; if {domain} has recovered, omit `--lost {domain}` or, if the state records it as lost: {found}. --allow-outage sends users there all the same, where nobody is served"
+        "switch to a healthy site; {back}. --allow-outage sends users there all the same, where nobody is served"
     );
     let refusal = Diagnostic::refusal(DiagnosticCode::LostTarget, text).help(help);
     match it.instance {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
+use crate::engine::lang::model::Variable;
 use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::plan::model::planned_task::PlannedTask;
 use crate::engine::plan::model::shapes::{overlay_change, recorded_loss, unknown};
@@ -46,6 +47,9 @@ pub struct Plan {
     /// `--replace ADDRESS`: made anew, whatever differs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replace: Vec<Address>,
+    /// Variables that somebody gave from outside the layers, now or before; secrets are not among them. Since format 2.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<VariableInForce>,
     /// Warnings and refusals, with places already written out.
     pub notes: Vec<Note>,
     /// Gates that were asked to be skipped, and would be waited for otherwise. Since format 2.0.
@@ -82,6 +86,28 @@ pub struct SwitchRest {
     /// Why steps of it failed, as state keeps it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failures: BTreeMap<Address, RecordedFailure>,
+}
+
+/// A variable with another value than the layers give it, and who gave it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VariableInForce {
+    pub name: String,
+    pub value: Value,
+    /// `--var`, `LIFEBOAT_VAR_size`, `the last apply`, the name of a file.
+    pub from: String,
+}
+
+impl VariableInForce {
+    /// All of them, in the order of their names.
+    pub fn all(variables: &BTreeMap<String, Variable>) -> Vec<Self> {
+        let given = variables.iter().filter(|(_, it)| it.is_given() && !it.is_secret());
+        let in_force = |(name, it): (&String, &Variable)| Self {
+            name: name.clone(),
+            value: it.value.clone(),
+            from: it.from.clone(),
+        };
+        given.map(in_force).collect()
+    }
 }
 
 /// A gate that somebody does not wait for, and why.
@@ -263,6 +289,9 @@ pub struct Danger {
     pub sort: Sort,
     /// `point-in-time recovery is switched off`.
     pub says: String,
+    /// Of data: where other copies of it stay. Since format 2.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stays: Vec<String>,
 }
 
 /// Observed differs from recorded.

@@ -4,6 +4,7 @@ mod shapes;
 pub mod step;
 pub mod planned_task;
 pub mod change;
+pub mod asked_options;
 pub mod step_phase;
 pub mod forecast;
 pub mod options;

@@ -23,7 +23,7 @@ use crate::engine::plan::draft::refresh::KnownValues;
 use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Plan, StepCall};
 use crate::engine::plan::planner::{Intent, PlanInputs, PlanOptions, plan_changes};
-use crate::engine::schema::Catalog;
+use crate::engine::schema::{Catalog, Sort};
 use crate::engine::state::record::{Record, State};
 use crate::engine::value::{Attributes, LineageKey, Value};
 use crate::kinds::builtin;
@@ -442,6 +442,31 @@ fn plan_refuses_data_loss_without_an_allowance() {
     let delete = vec![Address::one("t")];
     let case = PlanCase { allowed: Allowances { delete, ..Allowances::default() }, ..case };
     assert!(plan(&case).notes.is_empty());
+}
+
+/// A member that goes takes a copy along: which one, and where the data stays, is said; the last one takes the data.
+#[test]
+fn plan_tells_the_loss_of_a_copy_from_the_loss_of_data() {
+    let group = format!(
+        "{TABLE}\n  copy: {{ kind: dynamodb.replica, table: '${{t}}', region: eu-west-1 }}"
+    );
+    let case = PlanCase { before: &group, after: TABLE, ..PlanCase::default() };
+    let copy = plan(&case);
+    let refusal = copy.refusals().find(|it| it.code == "data_loss").unwrap();
+    insta::assert_snapshot!(refusal.text, @"this plan would delete `copy` (dynamodb.replica): the copy in eu-west-1 will be deleted; the data stays in us-east-1 alone");
+    assert!(refusal.help.as_deref().unwrap().ends_with("or allow this: --allow-delete 'copy'"));
+    let told = |plan: &Plan| {
+        let data = plan.dangers.iter().filter(|it| it.sort == Sort::Data);
+        let told = data.map(|it| format!("{}: {} {:?}", it.address, it.says, it.stays));
+        told.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(told(&copy), @r#"copy: the copy in eu-west-1 will be deleted; the data stays in us-east-1 alone ["us-east-1"]"#);
+    let none = "  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }";
+    let all = plan(&PlanCase { before: &group, after: none, ..PlanCase::default() });
+    insta::assert_snapshot!(told(&all), @r"
+    copy: its data will be permanently deleted []
+    t: its data will be permanently deleted []
+    ");
 }
 
 #[test]

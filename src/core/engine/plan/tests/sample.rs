@@ -345,7 +345,12 @@ fn any_danger() -> impl Strategy<Value = Danger> {
         Just(Sort::Exposure),
         Just(Sort::Protection)
     ];
-    (address(), sort, text()).prop_map(|(address, sort, says)| Danger { address, sort, says })
+    (address(), sort, text()).prop_map(|(address, sort, says)| Danger {
+        address,
+        sort,
+        says,
+        stays: Vec::new(),
+    })
 }
 
 fn any_drift() -> impl Strategy<Value = Drift> {
@@ -388,6 +393,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             allowed: allowed.0,
             include_pending: allowed.1,
             skipped_gates: Vec::new(),
+            variables: Vec::new(),
             replace: Vec::new(),
             lost: losses.0.clone(),
             recovered: losses.1,

@@ -59,6 +59,7 @@ fn layered(catalog: &Catalog, base: &str, overlay: Option<&str>) -> Stack {
 }
 
 /// One switch: what was applied, what the layers say now, the overlay, and what is lost.
+#[derive(Clone)]
 pub struct SwitchCase<'a> {
     pub applied: &'a str,
     pub base: &'a str,
@@ -69,6 +70,8 @@ pub struct SwitchCase<'a> {
     pub to: Option<&'a str>,
     pub intent: Intent,
     pub lost: &'a [&'a str],
+    /// The state says so already.
+    pub is_recorded: bool,
     pub recovered: &'a [&'a str],
     pub keep: Keep,
     pub allowed: Allowances,
@@ -87,6 +90,7 @@ impl Default for SwitchCase<'_> {
             to: Some(FAILOVER),
             intent: Intent::Apply,
             lost: &[],
+            is_recorded: false,
             recovered: &[],
             keep: Keep::Nothing,
             allowed: Allowances::default(),
@@ -105,7 +109,9 @@ pub fn plan(case: &SwitchCase<'_>) -> Plan {
     let names = |it: Option<&str>| it.map(|_| "x".to_owned()).into_iter().collect::<Vec<_>>();
     state.active = names(case.active);
     (case.change)(&mut state, &mut observed);
-    let loss = |it: &&str| LossDeclaration { fault_domain: (*it).into(), recorded: None };
+    let recorded = case.is_recorded.then(|| (1, "me".to_owned()));
+    let loss =
+        |it: &&str| LossDeclaration { fault_domain: (*it).into(), recorded: recorded.clone() };
     let options = PlanOptions {
         intent: case.intent,
         now: NOW,
@@ -467,6 +473,23 @@ fn plan_switch_refuses_to_send_users_to_what_is_lost() {
     assert_eq!(refusals(&active(eu)), [told]);
     let both: &[&str] = &["linode:eu-central", "linode:us-east"];
     assert!(refusals(&SwitchCase { lost: both, ..home() }).is_empty());
+}
+
+/// Whoever declared the loss takes it back; home is asked and repaired by a failback.
+#[test]
+fn plan_switch_into_what_is_lost_names_the_way_there_once_it_answers() {
+    let help = |case: &SwitchCase<'_>| {
+        let plan = plan(case);
+        let refusal = plan.refusals().find(|it| it.code == "lost_target").unwrap();
+        refusal.help.clone().unwrap()
+    };
+    let home = SwitchCase { active: Some(FAILOVER), to: None, lost: US, ..SwitchCase::default() };
+    insta::assert_snapshot!(help(&home), @"switch to a healthy site; if linode:us-east is up, omit `--lost linode:us-east`. --allow-outage sends users there all the same, where nobody is served");
+    let home = SwitchCase { is_recorded: true, ..home };
+    insta::assert_snapshot!(help(&home), @"switch to a healthy site; if linode:us-east answers again, `lifeboat failback t` checks it, repairs it, and moves users there. --allow-outage sends users there all the same, where nobody is served");
+    let there =
+        SwitchCase { lost: &["linode:eu-central"], is_recorded: true, ..SwitchCase::default() };
+    insta::assert_snapshot!(help(&there), @"switch to a healthy site; if linode:eu-central answers again: `lifeboat recovered t linode:eu-central`. --allow-outage sends users there all the same, where nobody is served");
 }
 
 #[test]

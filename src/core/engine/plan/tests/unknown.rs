@@ -7,7 +7,7 @@ use crate::engine::observed::{Observation, UnknownReason, Unreadable};
 use crate::engine::plan::model::change::{DeferReason, Plan, StepCall};
 use crate::engine::plan::model::options::{Allowances, Intent, RecoveryOverlay};
 use crate::engine::plan::tests::switch::{FAILOVER, SITES, SwitchCase, check, plan};
-use crate::engine::state::record::{Deposed, State};
+use crate::engine::state::record::{Deposed, Phase, State};
 
 type WorldEdit<'a> = dyn Fn(&mut State, &mut BTreeMap<Address, Observation>) + 'a;
 
@@ -396,4 +396,98 @@ fn plan_defers_what_is_inside_a_deferred_replacement() {
         held(&plan, "http"),
         Some((DeferReason::Unknown, "users are still sent to it: `shop` is deferred"))
     );
+}
+
+/// Everything recorded in the first site.
+const US: &[&str] = &["lb", "http", "web[0]", "web[1]", "node[0]", "node[1]"];
+/// Everything recorded in the second one.
+const EU: &[&str] = &["lb_eu", "http_eu", "eu[0]", "node_eu[0]"];
+
+/// The first refusal of a plan, and what it says to do.
+fn refusal(case: &SwitchCase<'_>) -> Option<(String, String)> {
+    let plan = plan(case);
+    let first = plan.refusals().next()?;
+    Some((format!("{}: {}", first.code, first.text), first.help.clone().unwrap_or_default()))
+}
+
+fn eu_way() -> [RecoveryOverlay; 1] {
+    [RecoveryOverlay { overlay: "x".into(), assumes_lost: vec!["linode:us-east".into()] }]
+}
+
+#[test]
+fn plan_refuses_a_planned_switch_while_one_of_the_sites_says_nothing() {
+    let (home, standby) = (silent(US), silent(EU));
+    let ways = eu_way();
+    let case = SwitchCase { change: &*home, ways: &ways, ..SwitchCase::default() };
+    let (text, help) = refusal(&case).unwrap();
+    insta::assert_snapshot!(text, @"silent_site: both sites have to answer for a planned switch, but linode:us-east does not answer");
+    insta::assert_snapshot!(help, @"if it is lost: `lifeboat failover t --to x --lost linode:us-east`; otherwise run the same command again once linode:us-east answers");
+    let (text, help) = refusal(&SwitchCase { change: &*standby, ..case.clone() }).unwrap();
+    insta::assert_snapshot!(text, @"silent_site: both sites have to answer for a planned switch, but linode:eu-central does not answer");
+    insta::assert_snapshot!(help, @"users stay where they are; run the same command again once linode:eu-central answers");
+    // Under a declared loss the switch does what it can.
+    let lost = SwitchCase { lost: &["linode:us-east"], change: &*standby, ..case.clone() };
+    assert_eq!(refusal(&lost), None);
+    // One thing that was not read is no silent site.
+    let one = silent(&["node[0]"]);
+    assert_eq!(refusal(&SwitchCase { change: &*one, ..case.clone() }), None);
+}
+
+#[test]
+fn plan_refuses_the_way_home_while_home_says_nothing() {
+    let (home, standby) = (silent(US), silent(EU));
+    let ways = eu_way();
+    let back =
+        SwitchCase { active: Some(FAILOVER), to: None, ways: &ways, ..SwitchCase::default() };
+    let (text, help) = refusal(&SwitchCase { change: &*home, ..back.clone() }).unwrap();
+    insta::assert_snapshot!(text, @"silent_site: this switch would lead users of `shop` to `lb`, but linode:us-east does not answer, and nobody declared that lost");
+    insta::assert_snapshot!(help, @"users stay where they are; run the same command again once linode:us-east answers");
+    // Users leave a standby that says nothing.
+    assert_eq!(refusal(&SwitchCase { change: &*standby, ..back.clone() }), None);
+}
+
+/// A failover that never moved its users, given up while home is gone: the standby is all there is.
+#[test]
+fn plan_refuses_to_delete_the_standby_while_users_are_sent_to_a_dead_home() {
+    let away = |state: &mut State| {
+        let record = state.records.get_mut(&Address::one("shop")).unwrap();
+        let lb = Address::one("lb");
+        record.needs = vec![lb.clone(), Address::one("zone")];
+        let target = state.records[&lb].outputs["ipv4"].clone();
+        let record = state.records.get_mut(&Address::one("shop")).unwrap();
+        record.attributes.insert("target".into(), target);
+    };
+    let silence = silent(US);
+    let still_home = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        away(state);
+        let shop = Address::one("shop");
+        let target = state.records[&shop].attributes["target"].clone();
+        if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&shop) {
+            attributes.insert("target".into(), target);
+        }
+    };
+    let unheard = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        still_home(state, observed);
+        silence(state, observed);
+    };
+    let ways = eu_way();
+    let back =
+        SwitchCase { active: Some(FAILOVER), to: None, ways: &ways, ..SwitchCase::default() };
+    let (text, help) = refusal(&SwitchCase { change: &unheard, ..back.clone() }).unwrap();
+    insta::assert_snapshot!(text, @"silent_site: this switch would lead users of `shop` to `lb`, but linode:us-east does not answer, and nobody declared that lost");
+    insta::assert_snapshot!(help, @"users are sent there now; to move them to a site that answers: `lifeboat failover t --to x --lost linode:us-east`; to go on with this, run the same command again once linode:us-east answers");
+    let lost = SwitchCase { lost: &["linode:us-east"], change: &still_home, ..back.clone() };
+    let (text, help) = refusal(&lost).unwrap();
+    insta::assert_snapshot!(text, @"lost_target: this would delete `eu[1]` and 1 more, while `shop` sends users to `lb`, and linode:us-east is lost");
+    insta::assert_snapshot!(help, @"users are sent there now; to move them to a site that answers: `lifeboat failover t --to x --lost linode:us-east`; to go on with this, run the same command again once linode:us-east answers");
+    let outage = Allowances { outage: true, ..Allowances::default() };
+    assert_eq!(refusal(&SwitchCase { allowed: outage, ..lost.clone() }), None);
+    // The same of the switch home that goes on.
+    let goes_on = |state: &mut State, observed: &mut BTreeMap<Address, Observation>| {
+        unheard(state, observed);
+        state.active = Vec::new();
+        state.phase = Phase::Switching;
+    };
+    let (text, _) = refusal(&SwitchCase { change: &goes_on, ..back.clone() }).unwrap();
+    insta::assert_snapshot!(text, @"silent_site: this would delete `eu[1]` and 1 more, while `shop` sends users to `lb`, and linode:us-east does not answer");
 }

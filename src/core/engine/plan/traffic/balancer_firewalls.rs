@@ -218,7 +218,12 @@ impl FilteredPort {
     pub fn danger(&self) -> Option<Danger> {
         let is_danger = self.is_change || (self.is_directed && self.is_shut);
         let address = self.own.clone().unwrap_or_else(|| self.holder.clone());
-        is_danger.then(|| Danger { address, sort: Sort::Traffic, says: self.says() })
+        is_danger.then(|| Danger {
+            address,
+            sort: Sort::Traffic,
+            says: self.says(),
+            stays: Vec::new(),
+        })
     }
 
     /// A refusal of what this plan would do, unless it may; what is so already, or what others did and a gate waits for, is told.

@@ -86,7 +86,7 @@ impl ShutBackend {
 
     pub fn danger(&self) -> Option<Danger> {
         let address = self.own.clone()?;
-        Some(Danger { address, sort: Sort::Traffic, says: self.says() })
+        Some(Danger { address, sort: Sort::Traffic, says: self.says(), stays: Vec::new() })
     }
 
     /// A refusal, unless it may be; what others did is only told.
