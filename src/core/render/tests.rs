@@ -581,7 +581,7 @@ fn status_of_a_switch_that_lacks_nothing_says_what_it_waits_for() {
         let state = in_a_switch(&[shifted("lb"), JournalEntry::UsersMoved { at: 65_000 }]);
         let facts = StatusFacts { plan: Some(plan), ..status_facts(&state) };
         let told = status::text(&facts, 0);
-        let starts = |it: &&str| it.starts_with("phase: ") || it.starts_with("recovery: ");
+        let starts = |it: &&str| it.starts_with("phase: ") || it.starts_with("switch: ");
         told.lines().filter(starts).collect::<Vec<_>>().join("\n")
     };
     let changes = vec![gone.address.clone()];
