@@ -13,7 +13,7 @@ use crate::ops::error::OpsError;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::stores::{open_side, open_stores};
 use crate::store::backend::Backend;
-use crate::store::error::{RemoteFault, StoreError};
+use crate::store::error::StoreError;
 use crate::store::key::STORES;
 use crate::store::lock_record::wall;
 use crate::store::mirror::record::{new_id, read_record, write_record};
@@ -69,7 +69,8 @@ impl StoresChange<'_> {
             self.side(location, place).check_fit(&WritePermission::Ordinary)?;
         }
         let instances = self.instances(place)?;
-        for instance in &instances {
+        // Workspaces first: they go on where the stack does, as long as that has the stores that it had.
+        for instance in instances.iter().rev() {
             self.record(instance, order)?;
         }
         write()?;
@@ -108,26 +109,50 @@ impl StoresChange<'_> {
         Ok(instances)
     }
 
-    /// Whoever sees only the store that is left out is told: a checkout that names it must not go on in it. What went on there alone
-    /// meanwhile stays, until somebody says which copy counts.
-    fn leave_former(self, former: &FormerCopy, order: MigrationOrder<'_>) -> Result<(), OpsError> {
-        let FormerCopy { role, store: old } = former;
-        let word = Moved::new(&self.to.primary.to_string(), order.who, wall());
-        let left = read_record(&**old).and_then(|record| match record.map(|(it, _)| it.active) {
-            Some(ActiveStores::Alone { role: alone, .. }) if alone == *role => {
+    /// Whether there is a copy in it so far.
+    fn is_copy(self, location: Option<&StoreLocation>) -> bool {
+        let identity = location.map(StoreLocation::identity);
+        let copies = [Some(&self.from.primary), self.from.mirror.as_ref()];
+        identity.is_some()
+            && copies.into_iter().any(|it| it.map(StoreLocation::identity) == identity)
+    }
+
+    /// The copy that is left out, if one is.
+    fn former(self, instance: &StackRef) -> Option<FormerCopy> {
+        let stays = self.stays();
+        let location = match stays {
+            StoreRole::Primary => self.from.mirror.as_ref()?,
+            StoreRole::Mirror => &self.from.primary,
+        };
+        let is_kept = Some(location.identity()) == self.to.named().mirror;
+        let former = || FormerCopy { role: stays.other(), store: self.side(location, instance) };
+        (!is_kept).then(former)
+    }
+
+    /// Before anything is changed: what went on there alone stays, until somebody says which copy counts, and who does not answer
+    /// cannot be told.
+    fn check_former(former: &FormerCopy, order: MigrationOrder<'_>) -> Result<(), OpsError> {
+        let FormerCopy { role, store } = former;
+        match read_record(&**store).map(|it| it.map(|(it, _)| it.active)) {
+            Ok(Some(ActiveStores::Alone { role: alone, .. })) if alone == *role => {
                 let (role, why) = (*role, "it went on alone".into());
                 let why = CopiesError::Superseded { role, why };
-                Err(StoreError::Copies { folder: old.root().to_owned(), why })
+                Err(StoreError::Copies { folder: store.root().to_owned(), why }.into())
             }
-            _ => leave(&**old, &word),
-        });
-        match left {
+            Err(why) if is_gone(&why) && !order.abandons_former => Err(untold(*role, &why)),
+            Err(why) if is_gone(&why) => Ok(()),
+            read => Ok(read.map(drop)?),
+        }
+    }
+
+    /// Whoever sees only the store that is left out is told: a checkout that names it must not go on in it. Once the new stores are
+    /// recorded, so that whoever is cut off in between runs the same command again.
+    fn tell_former(self, former: &FormerCopy, order: MigrationOrder<'_>) -> Result<(), OpsError> {
+        let word = Moved::new(&self.to.primary.to_string(), order.who, wall());
+        match leave(&*former.store, &word) {
             // It is gone for good, as somebody says.
             Err(why) if is_gone(&why) && order.abandons_former => Ok(()),
-            Err(why) if is_gone(&why) => Err(OpsError::Refused {
-                what: format!("no word can be left in {role}, which is left out: {why}"),
-                help: "nothing was changed: a checkout that still names it could go on in it. Run the command again when it answers; if it is gone for good, add `--abandon`".into(),
-            }),
+            Err(why) if is_gone(&why) => Err(untold(former.role, &why)),
             left => Ok(left?),
         }
     }
@@ -147,8 +172,10 @@ impl StoresChange<'_> {
         let side = |it: &StoreLocation| self.side(it, instance);
         let primary = side(&self.to.primary);
         let named = self.to.named();
+        let former = self.former(instance);
         if read_record(&*primary)?.is_some_and(|(it, _)| it.named == named) {
-            return Ok(());
+            // Whoever was cut off may have left no word yet.
+            return former.map_or(Ok(()), |it| self.tell_former(&it, order));
         }
         let store = self.opened(self.from, instance);
         let (lease, state) = store.lease(order.who, order.command, order.at)?;
@@ -161,23 +188,21 @@ impl StoresChange<'_> {
             let why = CopiesError::Superseded { role, why };
             return Err(StoreError::Copies { folder: store.folder().to_owned(), why }.into());
         }
-        let former = match stays {
-            StoreRole::Primary => self.from.mirror.as_ref(),
-            StoreRole::Mirror => Some(&self.from.primary),
-        };
-        let keeps = former.map(StoreLocation::identity) == named.mirror;
+        let keeps = former.is_none();
         let mirror = self.to.mirror.as_ref().map(side);
-        if let Some(mirror) = mirror.as_ref().filter(|_| !keeps) {
-            makes_room(mirror, state.as_ref().map(|it| it.lineage.as_str()))?;
+        if let Some(former) = &former {
+            Self::check_former(former, order)?;
         }
-        if let Some(old) = former.filter(|_| !keeps) {
-            self.leave_former(&FormerCopy { role: stays.other(), store: side(old) }, order)?;
+        if let Some(mirror) = mirror.as_ref().filter(|_| !self.is_copy(self.to.mirror.as_ref())) {
+            makes_room(mirror, state.as_ref().map(|it| it.lineage.as_str()))?;
         }
         let (before, version) = read_record(&*primary)?.unzip();
         let after = state.as_ref().map_or(0, |it| it.sequence);
         let active = match &before {
             // What is the primary store now was so far called as it stays.
-            Some(before) if keeps => before.active.called_from(stays),
+            Some(before) if keeps && self.is_copy(self.to.mirror.as_ref()) => {
+                before.active.called_from(stays)
+            }
             _ if named.mirror.is_none() => ActiveStores::All,
             _ => ActiveStores::Alone {
                 role: StoreRole::Primary,
@@ -199,7 +224,10 @@ impl StoresChange<'_> {
                 "nothing more was changed; run the same command again",
             ));
         }
-        if let Some(mirror) = mirror.filter(|_| keeps) {
+        if let Some(former) = former {
+            self.tell_former(&former, order)?;
+        }
+        if let Some(mirror) = mirror.filter(|_| self.is_copy(self.to.mirror.as_ref())) {
             let told = mirror
                 .version(&STORES)
                 .and_then(|version| write_record(&*mirror, version.as_ref(), &record));
@@ -215,8 +243,14 @@ impl StoresChange<'_> {
 
 /// Whether nobody answers in a store, or it is there no more.
 fn is_gone(why: &StoreError) -> bool {
-    let is_missing = matches!(why, StoreError::Remote(it) if it.fault == RemoteFault::Missing);
-    why.is_transient() || is_missing
+    why.is_transient() || why.is_missing()
+}
+
+fn untold(role: StoreRole, why: &StoreError) -> OpsError {
+    OpsError::Refused {
+        what: format!("no word can be left in {role}, which is left out: {why}"),
+        help: "nothing more was changed: a checkout that still names it could go on in it. Run the command again when it answers; if it is gone for good, add `--abandon`".into(),
+    }
 }
 
 /// A mirror may hold nothing, or an older copy of the same state.

@@ -203,6 +203,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
         None
     }
 
+    /// How far the state had come at least, in the store that is read, as its stores record.
+    fn least_sequence(&self) -> u64 {
+        0
+    }
+
     /// Whether it may be believed that there is no state: not where it is there in the other form, encrypted or in plain text.
     fn check_absent(&self) -> Result<(), StoreError> {
         if self.get(&HEAD.within(&SEALED))?.is_none() || self.get(&MOVED.within(&SEALED))?.is_some()

@@ -1,6 +1,7 @@
 //! What people say of the two stores of a state: that one goes on without the other, or with it again.
 
 use crate::engine::state::copies::WritePermission;
+use crate::engine::state::copies_error::CopiesError;
 use crate::engine::state::record::State;
 use crate::engine::state::stores_record::StoreRole;
 use crate::store::error::StoreError;
@@ -36,7 +37,18 @@ impl StateStore {
         command: &str,
         at: i64,
     ) -> Result<Option<State>, StoreError> {
-        self.lease_once(owner, command, at, &WritePermission::Keep(role))?;
+        // What is damaged below the end of a copy is known once it was read.
+        drop(self.believed());
+        let kept = self.lease_once(owner, command, at, &WritePermission::Keep(role));
+        let is_kept =
+            || self.backend().standing().and_then(|it| it.record).is_some_and(|it| it.is_alone());
+        match kept {
+            Err(why) if why.is_incomplete() && is_kept() => {
+                let why = CopiesError::KeptDamaged { role, why: why.to_string() };
+                return Err(StoreError::Copies { folder: self.folder().to_owned(), why });
+            }
+            kept => kept?,
+        };
         self.lease_once(owner, command, at, &WritePermission::Ordinary)
     }
 

@@ -173,6 +173,16 @@ impl StoreError {
         }
     }
 
+    /// The same of a whole log: what is missing in it is damage as well.
+    pub fn is_incomplete(&self) -> bool {
+        self.is_damage() || matches!(self, Self::Outdated { .. })
+    }
+
+    /// Whether the bucket or the table itself is not there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Remote(it) if it.fault == RemoteFault::Missing)
+    }
+
     /// Why, where the file is told already.
     pub fn cause(&self) -> String {
         match self {
@@ -278,8 +288,9 @@ fn copies_advice(stack: &str, why: &CopiesError) -> String {
             keep(StoreRole::Mirror)
         ),
         CopiesError::Unknowable { role, .. } => format!(
-            "nothing was changed. If nobody has gone on in {role} without the other one, say that the state goes on in the other one; what is left there is kept under `discarded/`: {}",
-            keep(role.other())
+            "nothing was changed. Say in which of them the state went on last; what only the other one has is kept under `discarded/`: {}, or {}",
+            keep(role.other()),
+            keep(*role)
         ),
         CopiesError::NoneReadable { damaged: Some(role), .. } => format!(
             "nothing was changed; run the command again when {} answers. If it is gone for good, say that the state goes on in {role}, then restore the newest intact state in it: {}",
@@ -288,6 +299,13 @@ fn copies_advice(stack: &str, why: &CopiesError) -> String {
         ),
         CopiesError::NoneReadable { .. } => {
             "nothing is known of the state; check the network, then run the command again".into()
+        }
+        CopiesError::KeptDamaged { .. } => format!(
+            "what is there is kept aside; go on from the newest intact state in it: {}",
+            AdvisedCommand::StateRestore { stack }
+        ),
+        CopiesError::StillSilent { .. } => {
+            "nothing was changed; run the command again when it answers".into()
         }
         CopiesError::CopyDamaged { role, .. } => format!(
             "nothing was changed; the next run that takes the lease replaces it, as long as {} is intact and the state did not go on without it: {} tells how both are",

@@ -10,9 +10,10 @@ use crate::engine::state::journal::{JournalEntry, replay};
 use crate::engine::state::record::{Record, RunRecord, State};
 use crate::store::error::{HeldBy, StoreError};
 use crate::store::known_serials::KnownSerials;
+use crate::store::lease::Lease;
 use crate::store::log::{KeptKind, KeptPart, LoadedState};
 use crate::store::moved::check_here;
-use crate::store::state_store::{Claimant, StateStore};
+use crate::store::state_store::{CLAIMS_MAX, Claimant, LastEpoch, StateStore};
 
 /// The newest whole state, and what is known to lie behind it.
 #[derive(Debug)]
@@ -111,23 +112,39 @@ impl StateStore {
             // Of two copies, one that is damaged is caught up, and not restored from: it is known once it was read.
             drop(self.believed());
         }
-        self.backend().check_fit(&WritePermission::Ordinary)?;
-        let after = self.free_after(&mut |_| {})?;
         let who = Claimant { owner, command, at, aim: None };
-        // Read once it is certain that nobody writes.
         let mut aside = Vec::new();
-        let leased = self.claim(who, after, None, |store| {
-            let nothing = || StoreError::NothingWhole { folder: store.folder().to_owned() };
-            let newest = store.restorable()?.ok_or_else(nothing)?;
-            aside = store.log().set_aside(after.epoch + 1)?;
-            let end = store.log().restart(newest.last)?;
-            Ok(Some(LoadedState { state: Some(newest.continued(who)), end }))
-        })?;
+        let mut leased = None;
+        for _ in 0..CLAIMS_MAX {
+            self.backend().check_fit(&WritePermission::Ordinary)?;
+            let after = self.free_after(&mut |_| {})?;
+            leased = self.claim_restored(who, after, &mut aside)?;
+            if leased.is_some() {
+                break;
+            }
+        }
         let Some((mut lease, Some(state))) = leased else {
             return Err(self.held("another process".into(), HeldBy::Loose));
         };
         lease.replace(&state)?;
         Ok(Restored { state, aside })
+    }
+
+    /// `None`: somebody was quicker, or a copy turned out to be damaged.
+    fn claim_restored(
+        &self,
+        who: Claimant<'_>,
+        after: LastEpoch,
+        aside: &mut Vec<PathBuf>,
+    ) -> Result<Option<(Lease, Option<State>)>, StoreError> {
+        // Read once it is certain that nobody writes.
+        self.claim(who, after, None, |store| {
+            let nothing = || StoreError::NothingWhole { folder: store.folder().to_owned() };
+            let newest = store.restorable()?.ok_or_else(nothing)?;
+            *aside = store.log().set_aside(after.epoch + 1)?;
+            let end = store.log().restart(newest.last)?;
+            Ok(Some(LoadedState { state: Some(newest.continued(who)), end }))
+        })
     }
 
     /// The state of a snapshot of the history that is whole and sound. What may be whole in a moment, or with the right key, is not

@@ -14,7 +14,7 @@ use crate::store::error::{HeldBy, StoreError, broken};
 use crate::store::file_log::FileLog;
 use crate::store::folder::FolderBackend;
 use crate::store::keep_alive::{KeepAlive, LeaseTimes, RenewalState};
-use crate::store::key::KeyPrefix;
+use crate::store::key::{KeyPrefix, STORES};
 use crate::store::known_serials::{KnownSerials, OutdatedState};
 use crate::store::lease::{Lease, Preempted, Start};
 use crate::store::lease_clock::{BootClock, LeaseClock};
@@ -205,7 +205,13 @@ impl StateStore {
         if state.is_none() {
             self.backend.check_absent()?;
         }
-        if let Some(OutdatedState { what, told_by }) = known.lacking(state) {
+        let least = self.backend.least_sequence();
+        let known = known.lacking(state).or_else(|| {
+            let is_short = state.map_or(0, |it| it.sequence) < least;
+            let told_by = || self.backend.place(&STORES);
+            is_short.then(|| OutdatedState { what: format!("entry {least}"), told_by: told_by() })
+        });
+        if let Some(OutdatedState { what, told_by }) = known {
             let (folder, has) = (self.folder().to_owned(), state.map(|it| it.serial));
             return Err(StoreError::Outdated { folder, has, what, told_by });
         }
@@ -223,8 +229,7 @@ impl StateStore {
 
     /// Whether what the log says is damage, or a part of it is missing, and another copy may have it.
     fn is_distrusted(&self, why: &StoreError) -> bool {
-        let is_damage = why.is_damage() || matches!(why, StoreError::Outdated { .. });
-        is_damage && self.backend.distrust(why)
+        why.is_incomplete() && self.backend.distrust(why)
     }
 
     /// The entries since the last snapshot, and those of so many journals before it, in the order in which they were written.

@@ -2,7 +2,7 @@
 
 use crate::engine::state::chain::{BatchHeader, LogHead, decode_batch, decode_head, digest_of};
 use crate::engine::state::copies::{CopyEnd, CopyRelation};
-use crate::engine::state::stores_record::StoreRole;
+use crate::engine::state::stores_record::{ActiveStores, StoreRole};
 use crate::store::backend::{Backend, ObjectVersion, StoredObject};
 use crate::store::error::{StoreError, broken};
 use crate::store::key::{ENTRIES, HEAD, StoreKey};
@@ -93,6 +93,18 @@ impl CopyContents {
             }
         }
         Ok(Some(Self { record, head, head_bytes, head_version, batches, chain, end, damage }))
+    }
+
+    /// What it lacks of what it had when the state went on in it alone, which it records.
+    pub fn shortage(&self, role: StoreRole) -> Option<String> {
+        let active = self.record.record.as_ref().map(|it| &it.active);
+        let Some(ActiveStores::Alone { role: alone, after, .. }) = active else { return None };
+        let (end, after) = (self.end.sequence, *after);
+        (*alone == role && end < after).then(|| {
+            format!(
+                "it ends at entry {end}, and had entry {after} when the state went on in it alone"
+            )
+        })
     }
 
     /// What two copies are to each other. What is compared are the ends of their chains, so the fork of what one of them has

@@ -197,10 +197,12 @@ impl MirrorStores {
     fn sight_of(&self, role: StoreRole, copy: &CopyContents) -> CopySight {
         let SeenRecord { record, damage: garbled, .. } = &copy.record;
         let known = self.memory.damage.lock().unwrap_or_else(PoisonError::into_inner);
-        let damage = copy.damage.as_ref().or(known[index(role)].as_ref());
+        let short = copy.shortage(role);
+        let damage = copy.damage.as_ref().or(short.as_ref()).or(known[index(role)].as_ref());
         match (garbled, damage) {
-            (Some(why), _) => {
-                CopySight::Damaged { why: why.clone(), record: DamagedRecord::Unreadable }
+            (Some(why), damage) => {
+                let end = damage.is_none().then_some(copy.end);
+                CopySight::Damaged { why: why.clone(), record: DamagedRecord::Unreadable(end) }
             }
             (None, Some(why)) => {
                 let record = DamagedRecord::Read(record.clone());
@@ -232,7 +234,7 @@ impl MirrorStores {
         }
         let log = ObjectLog::new(Arc::clone(self.store(role)));
         let state = match log.read() {
-            Err(why) if why.is_damage() => None,
+            Err(why) if why.is_incomplete() => None,
             read => read?.state,
         };
         Ok(state.is_some_and(|it| it.lost.iter().any(|it| it.fault_domain == *domain)))
@@ -243,7 +245,9 @@ impl MirrorStores {
         arrived: StoreAnswers,
         is_lost: impl Fn(StoreRole) -> bool,
     ) -> Result<MirrorLook, StoreError> {
-        let is_left = StoreRole::BOTH.map(|role| arrived.went_on_in(role.other()));
+        // Where the other one can be read, a bucket or a table that is gone is a copy that is gone.
+        let has_other =
+            StoreRole::BOTH.map(|role| matches!(&arrived.copies[index(role.other())], Some(Ok(_))));
         let StoreAnswers { copies: [primary, mirror], witness } = arrived;
         let told = |role, read: Option<Result<CopyContents, StoreError>>| {
             if is_lost(role) {
@@ -255,7 +259,9 @@ impl MirrorStores {
                     let why = format!("{store} did not answer while the other one did");
                     Ok((CopySight::Unreachable(why), None))
                 }
-                Some(Err(why)) if is_silence(&why) || is_left[index(role)] && is_missing(&why) => {
+                Some(Err(why))
+                    if is_silence(&why) || has_other[index(role)] && why.is_missing() =>
+                {
                     Ok((CopySight::Unreachable(why.to_string()), None))
                 }
                 Some(Err(why)) => Err(why),
@@ -277,7 +283,7 @@ impl MirrorStores {
                 (WitnessSight::Unreachable, Some(read))
             }
             (Some(_), Some(Ok(read))) => (WitnessSight::Seen(read.record.clone()), Some(read)),
-            (Some(_), Some(Err(why))) if !is_silence(&why) => return Err(why),
+            (Some(_), Some(Err(why))) if !is_silence(&why) && !why.is_missing() => return Err(why),
             (Some(_), _) => (WitnessSight::Unreachable, None),
         };
         if !self.is_one_by_one()
@@ -289,20 +295,6 @@ impl MirrorStores {
         let sight = CopiesSight { primary, mirror, relation, witness };
         Ok(MirrorLook { sight, copies: [primary_copy, mirror_copy], witness: read })
     }
-}
-
-impl StoreAnswers {
-    /// Whether the state went on alone in this store, as it says itself.
-    fn went_on_in(&self, role: StoreRole) -> bool {
-        let Some(Ok(copy)) = &self.copies[index(role)] else { return false };
-        let active = copy.record.record.as_ref().map(|it| &it.active);
-        matches!(active, Some(ActiveStores::Alone { role: alone, .. }) if *alone == role)
-    }
-}
-
-/// Whether the bucket or the table is gone: nothing is missed there once the state went on without it.
-fn is_missing(why: &StoreError) -> bool {
-    matches!(why, StoreError::Remote(it) if it.fault == RemoteFault::Missing)
 }
 
 /// Law 1: whether nobody answered. Who says that there are too many requests is there.

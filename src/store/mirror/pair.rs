@@ -448,9 +448,25 @@ impl Backend for MirroredBackend {
     }
 
     fn distrust(&self, why: &StoreError) -> bool {
-        let Some(view) = self.kept_view().take() else { return false };
-        tracing::warn!(%why, "the copy in {} is damaged", view.reads);
-        self.sides.mark_damaged(view.reads, why)
+        let mut kept = self.kept_view();
+        let Some((reads, is_held)) = kept.as_ref().map(|it| (it.reads, it.is_held)) else {
+            return false;
+        };
+        if !is_held {
+            *kept = None;
+        }
+        drop(kept);
+        tracing::warn!(%why, "the copy in {reads} is damaged");
+        self.sides.mark_damaged(reads, why)
+    }
+
+    fn least_sequence(&self) -> u64 {
+        let kept = self.kept_view();
+        let Some(view) = kept.as_ref() else { return 0 };
+        match view.standing.record.as_ref().map(|it| &it.active) {
+            Some(ActiveStores::Alone { role, after, .. }) if *role == view.reads => *after,
+            _ => 0,
+        }
     }
 
     fn end_epoch(&self) {

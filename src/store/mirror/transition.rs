@@ -6,6 +6,7 @@ use crate::engine::state::copies::{CopyRelation, CopySight};
 use crate::engine::state::stores_record::{ActiveStores, AloneReason, StoreRole, StoresRecord};
 use crate::store::backend::Backend;
 use crate::store::error::StoreError;
+use crate::store::known_serials::{KnownSerials, OutdatedState};
 use crate::store::lock_record::wall;
 use crate::store::log::StateLog;
 use crate::store::mirror::catch_up::{CatchUp, StoredCopy, copy_beside};
@@ -37,11 +38,26 @@ impl Transition<'_> {
         write_record(self.side(role), version, record)
     }
 
+    /// Also what lies beside a copy, and knows more than it does.
+    fn read(&self, role: StoreRole) -> Result<(), StoreError> {
+        let store = self.stores.store(role);
+        let log: Arc<dyn StateLog> = Arc::new(ObjectLog::new(Arc::clone(store)));
+        let state = log.read()?.state;
+        let known = KnownSerials::of(store, &log)?;
+        match known.lacking(state.as_ref()) {
+            None => Ok(()),
+            Some(OutdatedState { what, told_by }) => {
+                let (folder, has) = (store.root().to_owned(), state.map(|it| it.serial));
+                Err(StoreError::Outdated { folder, has, what, told_by })
+            }
+        }
+    }
+
     /// Whether all of a copy can be read, and is as it was written; what is not is remembered. A copy that nobody ever reads is none.
     fn is_whole(&self, role: StoreRole) -> Result<bool, StoreError> {
-        match ObjectLog::new(Arc::clone(self.stores.store(role))).read() {
-            Ok(_) => Ok(true),
-            Err(why) if why.is_damage() || matches!(why, StoreError::Outdated { .. }) => {
+        match self.read(role) {
+            Ok(()) => Ok(true),
+            Err(why) if why.is_incomplete() => {
                 self.stores.mark_damaged(role, &why);
                 tracing::warn!(%why, "the copy in {role} is damaged");
                 Ok(false)

@@ -41,8 +41,8 @@ pub enum CopySight {
 pub enum DamagedRecord {
     /// As of any copy: whether the state went on in it alone is known.
     Read(Option<StoresRecord>),
-    /// That is damaged as well: the state may have gone on in it alone.
-    Unreadable,
+    /// That is damaged as well: the state may have gone on in it alone. How far the copy is, if it alone is damaged.
+    Unreadable(Option<CopyEnd>),
 }
 
 impl CopySight {
@@ -356,8 +356,11 @@ impl CopiesSight {
                         return Ok(WriteTarget::Both { returns: true });
                     }
                     WritePermission::Resume => {
-                        let is_damaged = self.of(*role).is_damaged();
-                        return Err(self.not_alone(if is_damaged { *role } else { role.other() }));
+                        if self.of(*role).is_damaged() {
+                            return Err(self.not_alone(*role));
+                        }
+                        let (role, why) = (role.other(), self.of(role.other()).silence());
+                        return Err(CopiesError::StillSilent { role, why });
                     }
                     _ => {}
                 }
@@ -467,15 +470,22 @@ impl CopiesSight {
         if let CopySight::Lost(domain) = one {
             return Err(CopiesError::KeptLost { role, domain: domain.clone() });
         }
+        // What the copy says of all stores is written anew.
+        let is_whole =
+            matches!(one, CopySight::Damaged { record: DamagedRecord::Unreadable(Some(_)), .. });
         let is_restorable = one.is_damaged() && (!other.is_seen() || self.has_one_copy());
-        if !one.is_seen() && !is_restorable {
+        if !one.is_seen() && !is_restorable && !is_whole {
             let why = one.silence();
             return Err(match one {
                 CopySight::Damaged { .. } => CopiesError::CopyDamaged { role, why },
                 _ => CopiesError::Superseded { role, why },
             });
         }
-        if self.is_diverged() || is_restorable || !other.is_seen() && !other.is_damaged() {
+        if self.is_diverged()
+            || is_restorable
+            || is_whole
+            || !other.is_seen() && !other.is_damaged()
+        {
             return Ok(WriteTarget::Alone { role, new: Some(AloneReason::Kept) });
         }
         if other.is_seen() {
@@ -541,7 +551,10 @@ mod tests {
         let gone = || CopySight::Lost(DOMAINS[0].into());
         let damaged = |record| CopySight::Damaged { why: "head is damaged".into(), record };
         let never = || CopySight::Seen { record: None, end: CopyEnd::default() };
-        let garbled = || damaged(DamagedRecord::Unreadable);
+        let garbled = || damaged(DamagedRecord::Unreadable(None));
+        let unnamed = || {
+            damaged(DamagedRecord::Unreadable(Some(CopyEnd { epoch: 8, serial: 4, sequence: 50 })))
+        };
         let broken = |record| damaged(DamagedRecord::Read(Some(record)));
         let same = CopyRelation::Same;
         let ahead = CopyRelation::Ahead;
@@ -575,6 +588,7 @@ mod tests {
             ("mirror damaged, primary silent", silent(), broken(all()), same),
             ("promoted, primary damaged", broken(all()), seen(promoted(), 8, 50), same),
             ("promoted, primary's record damaged", garbled(), seen(promoted(), 8, 50), same),
+            ("promoted, mirror's record damaged", seen(all(), 7, 41), unnamed(), same),
             ("promoted, mirror damaged", seen(all(), 7, 41), broken(promoted()), same),
             ("primary damaged, mirror never caught up", broken(all()), never(), same),
         ];
@@ -596,7 +610,8 @@ mod tests {
             CopiesError::NotAlone { .. } => "not alone",
             CopiesError::KeptLost { .. } => "declared lost",
             CopiesError::BothDamaged { .. } => "both damaged",
-            CopiesError::CopyDamaged { .. } => "damaged",
+            CopiesError::CopyDamaged { .. } | CopiesError::KeptDamaged { .. } => "damaged",
+            CopiesError::StillSilent { .. } => "still silent",
             CopiesError::Unknowable { .. } => "cannot be told",
             CopiesError::NothingToResolve => "nothing to resolve",
             CopiesError::NothingToSuspend => "nothing to suspend",
@@ -694,15 +709,15 @@ primary lost: reader: mirror, other lost
 both unreachable: reader: nothing readable (5)
     nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | superseded (5) | old commit: nothing readable (5)
 promoted, primary lost: reader: mirror, other lost
-    mirror | mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | still silent (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
 promoted, primary unreachable: reader: mirror, other silent (5)
-    mirror | mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | still silent (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
     not alone (5) | not alone (5) | primary promotes | not alone (5) | primary suspends | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 promoted, primary back: reader: mirror, other forked
     both, again | both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, mirror unreachable: reader: primary, suspended
-    primary | primary | primary | primary | primary | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
+    primary | primary | primary | primary | primary | still silent (5) | primary keeps | superseded (5) | old commit: other stores (3)
 suspended, mirror back: reader: primary, suspended
     primary | primary | primary | primary | primary | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, primary unreachable: reader: superseded (5)
@@ -729,6 +744,8 @@ promoted, primary damaged: reader: mirror, other damaged
     both, again | both, again | both, again | both, again | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
 promoted, primary's record damaged: reader: mirror, other cannot be understood (5)
     mirror | mirror | mirror | mirror | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+promoted, mirror's record damaged: reader: primary, other cannot be understood (5)
+    cannot be told (3) | cannot be told (3) | cannot be told (3) | cannot be told (3) | primary suspends | cannot be told (3) | both, again | mirror keeps | old commit: other stores (3)
 promoted, mirror damaged: reader: mirror, other forked
     mirror | mirror | mirror | mirror | nothing to suspend (3) | damaged (3) | primary keeps | damaged (3) | old commit: other stores (3)
 primary damaged, mirror never caught up: reader: primary, same
@@ -760,15 +777,15 @@ primary lost: reader: mirror, other lost
 both unreachable: reader: nothing readable (5)
     nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | superseded (5) | old commit: other stores (3)
 promoted, primary lost: reader: mirror, other lost
-    mirror | mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | still silent (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
 promoted, primary unreachable: reader: mirror, other silent (5)
-    mirror | mirror | mirror | mirror | nothing to suspend (3) | not alone (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | still silent (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
     primary two of three | primary two of three | primary promotes | primary two of three | primary suspends | primary two of three | primary keeps | superseded (5) | old commit: other stores (3)
 promoted, primary back: reader: mirror, other forked
     both, again | both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, mirror unreachable: reader: primary, suspended
-    primary | primary | primary | primary | primary | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
+    primary | primary | primary | primary | primary | still silent (5) | primary keeps | superseded (5) | old commit: other stores (3)
 suspended, mirror back: reader: primary, suspended
     primary | primary | primary | primary | primary | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, primary unreachable: reader: superseded (5)
@@ -795,6 +812,8 @@ promoted, primary damaged: reader: mirror, other damaged
     both, again | both, again | both, again | both, again | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
 promoted, primary's record damaged: reader: mirror, other cannot be understood (5)
     mirror | mirror | mirror | mirror | nothing to suspend (3) | both, again | damaged (3) | both, again | old commit: other stores (3)
+promoted, mirror's record damaged: reader: primary, other cannot be understood (5)
+    both, again | both, again | both, again | both, again | primary suspends | both, again | both, again | mirror keeps | old commit: other stores (3)
 promoted, mirror damaged: reader: mirror, other forked
     mirror | mirror | mirror | mirror | nothing to suspend (3) | damaged (3) | primary keeps | damaged (3) | old commit: other stores (3)
 primary damaged, mirror never caught up: reader: primary, same

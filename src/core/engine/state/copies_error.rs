@@ -29,6 +29,11 @@ pub enum CopiesError {
     BothDamaged { primary: String, mirror: String },
     #[error("the copy in {role} is damaged: {why}")]
     CopyDamaged { role: StoreRole, why: String },
+    /// Somebody has said that the state goes on in it.
+    #[error("the state goes on in {role} from now on, and the copy there is damaged: {why}")]
+    KeptDamaged { role: StoreRole, why: String },
+    #[error("{role} cannot be reached, so it cannot be caught up: {why}")]
+    StillSilent { role: StoreRole, why: String },
     /// What it records of all stores cannot be read, and nobody else says that the state did not go on in it alone.
     #[error("it cannot be told whether the state went on in {role} alone: {why}")]
     Unknowable { role: StoreRole, why: String },
@@ -44,7 +49,13 @@ pub enum CopiesError {
 impl CopiesError {
     /// Whether a store that answers would change it.
     pub fn is_silence(&self) -> bool {
-        matches!(self, Self::Superseded { .. } | Self::NoneReadable { .. } | Self::NotAlone { .. })
+        matches!(
+            self,
+            Self::Superseded { .. }
+                | Self::NoneReadable { .. }
+                | Self::NotAlone { .. }
+                | Self::StillSilent { .. }
+        )
     }
 }
 

@@ -1,5 +1,7 @@
 //! Copies that are damaged: the one that is whole is believed and replaces the other one, unless that may have gone on alone.
 
+use std::collections::BTreeMap;
+
 use crate::engine::state::chain::decode_head;
 use crate::engine::state::copies::OtherCopy;
 use crate::engine::state::copies_error::CopiesError;
@@ -7,8 +9,9 @@ use crate::engine::state::stores_record::StoreRole;
 use crate::store::backend::{Backend, PutCondition};
 use crate::store::error::StoreError;
 use crate::store::key::{ENTRIES, HEAD, SEALED, SNAPSHOTS, STORES, StoreKey};
+use crate::store::lease_clock::LeaseClock as _;
 use crate::store::mirror::record::read_record;
-use crate::store::mirror::tests::{Pair, refused};
+use crate::store::mirror::tests::{Pair, STILL, refused};
 use crate::store::tests::bound;
 use crate::store::tests::memory::MemoryBackend;
 
@@ -212,4 +215,115 @@ fn lease_does_not_believe_a_copy_that_was_left_behind_by_a_damaged_one() {
     drop(it.lease("ann").unwrap());
     it.are_equal();
     assert_eq!(it.accounts(), ["failed over", "first"]);
+}
+
+/// The mirror goes on alone, and the primary store is back.
+fn promoted() -> Pair {
+    let it = Pair::new().founded();
+    it.primary.silence(true);
+    let mut lease = it.failover("bob", true).unwrap();
+    lease.append(&[bound("failed over")]).unwrap();
+    it.save(&mut lease);
+    drop(lease);
+    it.primary.silence(false);
+    it
+}
+
+const FAILED_OVER: [&str; 2] = ["failed over", "first"];
+
+/// Whatever became of the copy that went on, the one that it left behind does not take its place, nor is it overwritten.
+#[test]
+fn lease_keeps_what_it_can_of_a_promoted_copy_whose_head_is_gone_or_old() {
+    for is_older in [false, true] {
+        let it = promoted();
+        if is_older {
+            // A head of before the failover, valid in itself.
+            let older = it.primary.get(&HEAD).unwrap().unwrap();
+            it.mirror.put(&HEAD, &older, PutCondition::Always).unwrap();
+        } else {
+            it.mirror.delete(&HEAD).unwrap();
+        }
+        let before = it.primary.all();
+        for _ in 0..2 {
+            it.lease("ann").map(drop).expect_err("what was acknowledged is not there");
+        }
+        let kept = |all: &BTreeMap<String, String>| {
+            all.keys().filter(|it| it.starts_with("snapshots/")).count()
+        };
+        assert_eq!(kept(&it.primary.all()), kept(&before), "the other copy is left alone");
+        let restored = it.store().restore("ann", "state restore shop", 0).unwrap();
+        assert_eq!(restored.state.bound.into_keys().collect::<Vec<_>>(), FAILED_OVER);
+        drop(it.lease("ann").unwrap());
+        it.are_equal();
+        assert_eq!(it.accounts(), FAILED_OVER, "{is_older}");
+    }
+}
+
+/// All but the record of the stores is gone from it.
+#[test]
+fn lease_does_not_replace_a_whole_copy_by_an_empty_one() {
+    let it = promoted();
+    let stores = it.mirror.get(&STORES).unwrap().unwrap();
+    it.mirror.put_back(&BTreeMap::new());
+    it.mirror.put(&STORES, &stores, PutCondition::Always).unwrap();
+    let before = it.primary.all();
+    it.lease("ann").map(drop).expect_err("what was acknowledged is not there");
+    assert_eq!(it.primary.all().get("head"), before.get("head"));
+    assert!(!it.primary.all().keys().any(|it| it.starts_with("discarded/")));
+    // What is left is in the other one, if a person says so.
+    it.store().keep_copy(StoreRole::Primary, "ann", "state resolve", 0).unwrap();
+    it.are_equal();
+    assert_eq!(it.accounts(), ["first"]);
+}
+
+/// Only what it says of the stores is damaged: a person knows that the state went on in it.
+#[test]
+fn keep_copy_of_one_whose_record_is_damaged() {
+    let it = promoted();
+    Damage::Cut.befalls(&it.mirror, &STORES);
+    assert!(matches!(
+        refused(it.lease("ann")),
+        CopiesError::Unknowable { role: StoreRole::Mirror, .. }
+    ));
+    it.store().keep_copy(StoreRole::Mirror, "ann", "state resolve", 0).unwrap();
+    it.are_equal();
+    assert_eq!(it.accounts(), FAILED_OVER);
+}
+
+/// Damage below the ends of both copies is known once they were read: by whichever command comes.
+#[test]
+fn keep_copy_of_one_of_two_that_are_damaged_below_their_ends() {
+    for role in StoreRole::BOTH {
+        for head in [false, true] {
+            let it = Pair::grown();
+            let snapshot = it.keys_in_force().pop().unwrap();
+            Damage::Cut.befalls(it.store_of(role.other()), if head { &HEAD } else { &snapshot });
+            Damage::Cut.befalls(it.store_of(role), &snapshot);
+            let what = format!("{role}, {head}");
+            let why = it.store().keep_copy(role, "ann", "state resolve", 0).unwrap_err();
+            let StoreError::Copies { why: CopiesError::KeptDamaged { .. }, .. } = why else {
+                panic!("{what}: {why}")
+            };
+            let restored = it.store().restore("ann", "state restore shop", 0).unwrap();
+            assert!(!restored.state.bound.is_empty(), "{what}");
+            // Nobody waits for a lease that was refused.
+            assert!(it.clock.now() < STILL.lease, "{what}: {:?}", it.clock.now());
+            drop(it.lease("bob").unwrap_or_else(|why| panic!("{what}: {why}")));
+            // An older snapshot is not compared, so it stays damaged where it is.
+            assert_eq!(it.other(), OtherCopy::Same, "{what}");
+        }
+    }
+}
+
+/// A snapshot that is missing, and not only damaged, in a copy that went on alone.
+#[test]
+fn restore_of_a_promoted_copy_whose_snapshot_is_gone() {
+    let it = promoted();
+    let head = decode_head(&it.mirror.get(&HEAD).unwrap().unwrap()).unwrap();
+    it.mirror.delete(&SNAPSHOTS.key(head.snapshot().unwrap())).unwrap();
+    it.lease("ann").map(drop).unwrap_err();
+    let restored = it.store().restore("ann", "state restore shop", 0).unwrap();
+    assert_eq!(restored.state.bound.into_keys().collect::<Vec<_>>(), FAILED_OVER);
+    drop(it.lease("ann").unwrap());
+    it.are_equal();
 }
