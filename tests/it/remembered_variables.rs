@@ -83,7 +83,7 @@ fn remembered_variable_is_shown_and_named_where_it_protects() {
         "stack: safe
 variables: { protect: { type: bool, default: false } }
 resources:
-  sessions: { kind: dynamodb.table, region: us-east-1, name: s, attributes: { id: S }, hash_key: id, deletion_protection: '${vars.protect}' }
+  sessions: { kind: dynamodb.table, region: us-east-1, name: sessions, attributes: { id: S }, hash_key: id, deletion_protection: '${vars.protect}' }
 ",
     );
     home.sandbox(&["apply", "safe", "--var", "protect=true", "--yes"]).code(0).done();

@@ -28,7 +28,7 @@ fn failover_and_failback_tell_the_story_line_by_line() {
             "active: failover_eu",
             "home: base (where a failback leads)",
             "phase: settled",
-            "draining: shop: nothing of lb, its old target, is deleted for another ",
+            "draining: shop: lb, its old target, is kept for another ",
             "failover",
             "lease: free",
             "output url",

@@ -42,14 +42,9 @@ fn failover_without_a_target_lists_the_overlays_and_changes_nothing() {
         ])
         .done();
     home.requests().mutating().none();
-    // Begun as a planned one it waits: the way on is the same switch under loss.
-    home.sandbox(&["failover", SHOP, "--to", "failover_eu", "--planned", "--yes"]).code(5).done();
-    home.sandbox(&ASK)
-        .code(64)
-        .says(&[
-            "the switch to failover_eu has begun and waits for what does not answer; if that is lost, to go on without it:\n  `lifeboat failover woocommerce --to failover_eu --sandbox`\n",
-        ])
-        .done();
+    // A planned switch needs both sites.
+    let planned = ["failover", SHOP, "--to", "failover_eu", "--planned", "--yes"];
+    home.sandbox(&planned).code(3).shows(&["silent_site"]).done();
     home.sandbox(&["failover", SHOP, "--to", "failover_eu", "--yes"]).code(0).done();
     home.sandbox(&ASK)
         .code(64)

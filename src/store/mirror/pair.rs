@@ -44,8 +44,18 @@ struct View {
     reads: StoreRole,
     /// The primary store first.
     writes: Vec<StoreRole>,
+    /// How far the copy that is read had come at least, as its own stores record.
+    least: u64,
     /// Under a lease: nothing changes until it ends.
     is_held: bool,
+}
+
+/// The entry that a copy had when the state went on in it alone.
+fn least_of(standing: &CopyStanding, reads: StoreRole) -> u64 {
+    match standing.record.as_ref().map(|it| &it.active) {
+        Some(ActiveStores::Alone { role, after, .. }) if *role == reads => *after,
+        _ => 0,
+    }
 }
 
 impl MirroredBackend {
@@ -93,6 +103,7 @@ impl MirroredBackend {
         let look = self.sides.look(self.permission().lost())?;
         let mut standing =
             look.sight.standing(&self.sides.named).map_err(|why| self.refused(why))?;
+        let least = least_of(&standing, standing.believed);
         if standing.is_unseen()
             && let Some((_, stack)) = self.stack_standing()?
             && let Ok(CopyStanding { record: Some(record), .. }) = stack
@@ -108,7 +119,7 @@ impl MirroredBackend {
             !is_alone && look.sight.of(*role).end().is_some()
         };
         let writes = StoreRole::BOTH.into_iter().filter(is_used).collect();
-        let view = View { reads: standing.believed, standing, writes, is_held: false };
+        let view = View { reads: standing.believed, standing, writes, least, is_held: false };
         *self.kept_view() = Some(view.clone());
         Ok(view)
     }
@@ -171,7 +182,8 @@ impl MirroredBackend {
                 (standing, *role, vec![*role])
             }
         };
-        Ok((View { standing, reads, writes, is_held: false }, target))
+        let least = least_of(&standing, reads);
+        Ok((View { standing, reads, writes, least, is_held: false }, target))
     }
 
     /// Puts into the primary store what it may have from an attempt before, which ended there or at the mirror.
@@ -461,12 +473,7 @@ impl Backend for MirroredBackend {
     }
 
     fn least_sequence(&self) -> u64 {
-        let kept = self.kept_view();
-        let Some(view) = kept.as_ref() else { return 0 };
-        match view.standing.record.as_ref().map(|it| &it.active) {
-            Some(ActiveStores::Alone { role, after, .. }) if *role == view.reads => *after,
-            _ => 0,
-        }
+        self.kept_view().as_ref().map_or(0, |it| it.least)
     }
 
     fn end_epoch(&self) {

@@ -611,7 +611,7 @@ mod tests {
             CopiesError::KeptLost { .. } => "declared lost",
             CopiesError::BothDamaged { .. } => "both damaged",
             CopiesError::CopyDamaged { .. } | CopiesError::KeptDamaged { .. } => "damaged",
-            CopiesError::StillSilent { .. } => "still silent",
+            CopiesError::StillSilent { .. } => "not back",
             CopiesError::Unknowable { .. } => "cannot be told",
             CopiesError::NothingToResolve => "nothing to resolve",
             CopiesError::NothingToSuspend => "nothing to suspend",
@@ -709,15 +709,15 @@ primary lost: reader: mirror, other lost
 both unreachable: reader: nothing readable (5)
     nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | superseded (5) | old commit: nothing readable (5)
 promoted, primary lost: reader: mirror, other lost
-    mirror | mirror | mirror | mirror | nothing to suspend (3) | still silent (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | not back (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
 promoted, primary unreachable: reader: mirror, other silent (5)
-    mirror | mirror | mirror | mirror | nothing to suspend (3) | still silent (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | not back (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
     not alone (5) | not alone (5) | primary promotes | not alone (5) | primary suspends | not alone (5) | primary keeps | superseded (5) | old commit: other stores (3)
 promoted, primary back: reader: mirror, other forked
     both, again | both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, mirror unreachable: reader: primary, suspended
-    primary | primary | primary | primary | primary | still silent (5) | primary keeps | superseded (5) | old commit: other stores (3)
+    primary | primary | primary | primary | primary | not back (5) | primary keeps | superseded (5) | old commit: other stores (3)
 suspended, mirror back: reader: primary, suspended
     primary | primary | primary | primary | primary | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, primary unreachable: reader: superseded (5)
@@ -777,15 +777,15 @@ primary lost: reader: mirror, other lost
 both unreachable: reader: nothing readable (5)
     nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | nothing readable (5) | superseded (5) | superseded (5) | old commit: other stores (3)
 promoted, primary lost: reader: mirror, other lost
-    mirror | mirror | mirror | mirror | nothing to suspend (3) | still silent (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | not back (5) | declared lost (3) | mirror keeps | old commit: other stores (3)
 promoted, primary unreachable: reader: mirror, other silent (5)
-    mirror | mirror | mirror | mirror | nothing to suspend (3) | still silent (5) | superseded (5) | mirror keeps | old commit: other stores (3)
+    mirror | mirror | mirror | mirror | nothing to suspend (3) | not back (5) | superseded (5) | mirror keeps | old commit: other stores (3)
 promoted, mirror unreachable: reader: primary, other silent (5)
     primary two of three | primary two of three | primary promotes | primary two of three | primary suspends | primary two of three | primary keeps | superseded (5) | old commit: other stores (3)
 promoted, primary back: reader: mirror, other forked
     both, again | both, again | both, again | both, again | nothing to suspend (3) | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, mirror unreachable: reader: primary, suspended
-    primary | primary | primary | primary | primary | still silent (5) | primary keeps | superseded (5) | old commit: other stores (3)
+    primary | primary | primary | primary | primary | not back (5) | primary keeps | superseded (5) | old commit: other stores (3)
 suspended, mirror back: reader: primary, suspended
     primary | primary | primary | primary | primary | both, again | nothing to resolve (3) | nothing to resolve (3) | old commit: other stores (3)
 suspended, primary unreachable: reader: superseded (5)
