@@ -336,3 +336,17 @@ fn apply_keeps_what_a_withdrawn_name_led_to_until_caches_expire() {
     assert!(waited >= 120_000, "{waited} ms: {deletes}");
     assert!(home.state("two").unwrap().records.len() == 3);
 }
+
+/// Without the word, what the overlay assumes would be declared lost: a site that answers.
+#[test]
+fn plan_of_a_planned_switch_that_was_killed_names_it_as_a_planned_one() {
+    let mut home = Home::woocommerce();
+    home.sandbox(&["apply", "woocommerce", "--yes"]).code(0).done();
+    home.set("LIFEBOAT_TEST_DIES_AFTER_ENTRY", "4");
+    let planned = ["failover", "woocommerce", "--to", "failover_eu", "--planned", "--yes"];
+    assert_eq!(home.sandbox(&planned).code, None, "it was killed");
+    home.set("LIFEBOAT_TEST_DIES_AFTER_ENTRY", "");
+    home.sandbox(&["plan", "woocommerce"])
+        .says(&["`lifeboat failover woocommerce --to failover_eu --planned --var standby_size=1 --sandbox`"])
+        .done();
+}

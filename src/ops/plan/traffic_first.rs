@@ -78,6 +78,7 @@ fn command(it: &TrafficFirstAttempt<'_>, name: &str, value: &Value) -> Option<St
     let mut command = format!("lifeboat failover {} --to {to}", it.place.name());
     match it.losses {
         Losses::Planned => command.push_str(" --planned"),
+        Losses::Assumed if goes_on_as_planned(it.state) => command.push_str(" --planned"),
         Losses::Also(lost) if lost.is_empty() && it.state.lost.is_empty() => {
             command.push_str(" --planned");
         }
@@ -90,6 +91,11 @@ fn command(it: &TrafficFirstAttempt<'_>, name: &str, value: &Value) -> Option<St
         Losses::Assumed => {}
     }
     Some(format!("{command}{set}"))
+}
+
+/// A planned switch that was cut off goes on as one: without the word, what its overlay assumes would be declared lost.
+fn goes_on_as_planned(state: &State) -> bool {
+    state.lost.is_empty() && state.unfinished_switch().is_some_and(|it| !it.under_loss)
 }
 
 /// What the switch was told not to make is made afterwards: what is said of a variable is remembered, so it is said anew.
