@@ -243,6 +243,19 @@ fn failover_with_a_slip_preempts_nobody() {
     running.kill();
 }
 
+/// Also where the switch has moved nobody yet: users are not worse off at home than they are, and not served there either.
+#[test]
+fn failback_of_a_switch_that_moved_nobody_advises_no_loss_of_the_site_that_users_are_sent_to() {
+    let home = two_sites::home();
+    two_sites::lose(&home);
+    let fault = ["sandbox", "fault", "503", "--method", "PUT", "--path", "/domains"];
+    home.run(&[&fault[..], &["--times", "1000"]].concat()).code(0).done();
+    failover(&home).code(1).says(&["NOT moved"]).done();
+    let told = failback(&home).code(3);
+    assert!(!told.stderr.contains("--lost"), "{told}");
+    told.says(&["linode:us-east cannot stay lost, because `shop` would send users there"]).done();
+}
+
 /// Home again while home says nothing: refused, with the way around named, where there is one that is not refused itself.
 #[test]
 fn failback_refuses_a_home_that_is_still_unreachable() {

@@ -15,7 +15,7 @@ use crate::cli::run_document::{about, found};
 use crate::cli::{open, out};
 use crate::engine::lang::merge::variables::GivenVariable;
 use crate::engine::lang::model::Variable;
-use crate::engine::plan::draft::destination::sends_into;
+use crate::engine::plan::draft::destination::leads_into;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::Unfinished;
 use crate::engine::recovery::users_moved::UsersAre;
@@ -221,7 +221,7 @@ fn without(
 ) -> Result<String, OpsError> {
     let home = sides(session, ask, Some(state))?.desired.stack;
     let names = lost.iter().copied().collect();
-    if let Some((address, domain)) = sends_into(&session.catalog, &home, state, &names) {
+    if let Some((address, domain)) = leads_into(&session.catalog, &home, state, &names) {
         return Ok(format!(
             "; {domain} cannot stay lost, because `{address}` would send users there"
         ));

@@ -26,14 +26,9 @@ pub fn sends_into<'a>(
     state: &State,
     lost: &BTreeSet<&'a str>,
 ) -> Option<(Address, &'a str)> {
+    let lost_at = lost_at(catalog, stack, state, lost);
     let wanted = DesiredTopology::new(catalog, stack);
     let recorded = RecordedTopology::new(catalog, state);
-    let (planned, made) =
-        (FaultDomains::planned(catalog, stack), FaultDomains::new(catalog, Some(state)));
-    let lost_at = |address: &Address| {
-        let domain = made.of_record(address).or_else(|| planned.of_desired(address))?;
-        lost.get(domain).copied()
-    };
     stack.instances.values().find_map(|instance| {
         let kind = catalog.get(&instance.resource.kind).filter(|it| it.drain.is_some())?;
         let targets = wanted.targets(kind, instance);
@@ -43,7 +38,38 @@ pub fn sends_into<'a>(
         if before == targets || before.iter().any(|it| lost_at(it).is_some()) {
             return None;
         }
-        let domain = targets.iter().find_map(lost_at)?;
+        let domain = targets.iter().find_map(&lost_at)?;
         Some((instance.address.clone(), domain))
     })
+}
+
+/// The first name that these layers lead into one of these fault domains, wherever it leads now: nobody is advised to have it so.
+pub fn leads_into<'a>(
+    catalog: &Catalog,
+    stack: &Stack,
+    state: &State,
+    lost: &BTreeSet<&'a str>,
+) -> Option<(Address, &'a str)> {
+    let lost_at = lost_at(catalog, stack, state, lost);
+    let wanted = DesiredTopology::new(catalog, stack);
+    stack.instances.values().find_map(|instance| {
+        let kind = catalog.get(&instance.resource.kind).filter(|it| it.drain.is_some())?;
+        let domain = wanted.targets(kind, instance).iter().find_map(&lost_at)?;
+        Some((instance.address.clone(), domain))
+    })
+}
+
+/// In which of these fault domains a resource is, or will be.
+fn lost_at<'r, 'a: 'r>(
+    catalog: &'r Catalog,
+    stack: &'r Stack,
+    state: &'r State,
+    lost: &'r BTreeSet<&'a str>,
+) -> impl Fn(&Address) -> Option<&'a str> {
+    let (planned, made) =
+        (FaultDomains::planned(catalog, stack), FaultDomains::new(catalog, Some(state)));
+    move |address: &Address| {
+        let domain = made.of_record(address).or_else(|| planned.of_desired(address))?;
+        lost.get(domain).copied()
+    }
 }
