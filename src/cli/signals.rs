@@ -61,7 +61,7 @@ pub fn listen_reading() -> Result<Signals, OpsError> {
 
 /// For a command that may come to run steps, from its first moment on: until it does, the first signal ends it with nothing
 /// changed. What cannot be given up in good order, since a wait for a store blocks its thread, is left by `leave`: after
-/// [`waits_for_what_blocks`], or at the second signal. `holds`: whether a lease would be left behind.
+/// `waits_for_what_blocks`, or at the second signal. `holds`: whether a lease would be left behind.
 pub fn begin(
     leave: impl Fn(u8) + Send + Sync + 'static,
     holds: impl Fn() -> bool + Send + Sync + 'static,

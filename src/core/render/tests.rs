@@ -587,7 +587,10 @@ fn status_of_a_switch_that_lacks_nothing_says_what_it_waits_for() {
     let changes = vec![gone.address.clone()];
     plan.rest = Some(SwitchRest { from: Vec::new(), changes, failures: BTreeMap::new() });
     plan.changes = vec![gone.clone()];
-    insta::assert_snapshot!(told(&plan), @"phase: degraded: users have moved; nothing is missing where they are; left: the wait for DNS caches until 1970-01-01T00:10:20Z, then 1 deletion; run `lifeboat apply shop` to finish (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)");
+    insta::assert_snapshot!(told(&plan), @r#"
+phase: degraded: users have moved; nothing is missing where they are; left: the wait for DNS caches until 1970-01-01T00:10:20Z, then 1 deletion; run `lifeboat apply shop` to finish (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
+switch: traffic was shifted after 10 s, DNS caches included 5 min 10 s; objective 15 min
+"#);
     gone.action = Action::Create;
     plan.changes = vec![gone];
     assert!(
