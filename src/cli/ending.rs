@@ -17,9 +17,10 @@ use crate::engine::value::Value;
 use crate::ops::apply::finish::RunResult;
 use crate::ops::plan::make::Proposed;
 use crate::render::words::{count, escape_control, users_are};
+use crate::store::error::LeaseEnd;
 
 /// `recorded`: what a run writes down beside its steps.
-pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
+pub fn tell(report: &RunResult, stack: &str, intent: Intent, recorded: &[String]) {
     troubles(report);
     let verb = if intent == Intent::Destroy { "destroyed" } else { "applied" };
     let steps = count(report.done.len(), "step");
@@ -35,8 +36,17 @@ pub fn tell(report: &RunResult, intent: Intent, recorded: &[String]) {
             }
             _ => "incomplete".to_owned(),
         };
-        let again = report.resume.as_deref().unwrap_or("the same command again");
-        talk(&format!("{how}: {steps} succeeded, {left} remaining; {remedy}run {again} to resume"));
+        // What it was doing may be wanted no more where somebody else decides now.
+        let next = if let Some(LeaseEnd::Preempted { .. }) = report.lease_over {
+            format!(
+                "the run that preempted this one goes on: {} tells how far it is",
+                AdvisedCommand::Status { stack }
+            )
+        } else {
+            let again = report.resume.as_deref().unwrap_or("the same command again");
+            format!("{remedy}run {again} to resume")
+        };
+        talk(&format!("{how}: {steps} succeeded, {left} remaining; {next}"));
     } else if report.done.is_empty() && !recorded.is_empty() {
         talk(&format!("recorded: {}", recorded.join(", ")));
     } else {

@@ -108,7 +108,10 @@ fn drains(home: &Home) -> Vec<String> {
 /// It was stopped as every preempted run is, and says by whom.
 fn stopped(output: Output, by: &str) {
     let word = format!("(lifeboat {by}");
-    output.code(4).says(&["stopped: preempted by", &word, "incomplete"]).done();
+    let goes_on = "the run that preempted this one goes on: `lifeboat status ";
+    let output = output.code(4);
+    assert!(!output.stderr.contains("to resume"), "{output}");
+    output.says(&["stopped: preempted by", &word, "incomplete", goes_on]).done();
 }
 
 /// Nobody goes the old way any more, and what waits for that is done by what CI runs.

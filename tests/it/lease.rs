@@ -238,7 +238,7 @@ fn apply_that_is_asked_to_stop_ends_in_good_order() {
         .says(&[
             "preempted by tester (lifeboat failover tiny): finishing in-flight calls, starting no new steps",
             "stopped: preempted by tester",
-            "run `lifeboat apply tiny` to resume",
+            "the run that preempted this one goes on: `lifeboat status tiny` tells how far it is",
         ])
         .done();
     assert_eq!(changes(home), calls);

@@ -487,7 +487,7 @@ async fn carry_out(
     let report = report?;
     events.ended(&report);
     context.note(|it| ran(it, (None, switching.is_some()), &report));
-    ending::tell(&report, ask.intent, &recorded);
+    ending::tell(&report, &ask.place.name(), ask.intent, &recorded);
     for told in left.into_iter().chain(ending::in_force(&report, &name)) {
         out::talk(&told);
     }
