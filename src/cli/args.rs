@@ -243,7 +243,7 @@ pub enum CliCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Take back a declared loss; moves no users (`failback` does both)
+    /// End a declared loss; moves no users (`failback` does both)
     Recovered {
         #[command(flatten)]
         state: StateArgs,

@@ -31,7 +31,7 @@ fn failover_under_loss_moves_users_before_the_scale_up_is_over() {
     let home = without_home();
     home.sandbox(&FAILOVER)
         .code(0)
-        .shows(&["6 steps, ", "standby[1] linode.instance: not in state"])
+        .shows(&["6 steps", "standby[1] linode.instance: not in state"])
         .says(&["shop: updated target", "failover of woocommerce to failover_eu: complete"])
         .done();
     let changes = home.requests().mutating();

@@ -109,7 +109,7 @@ fn apply_recreates_what_is_gone_when_it_is_to_be_changed() {
     );
     home.sandbox(&["plan", "shop", "--out", "shop.plan.json"])
         .code(0)
-        .shows(&["was deleted meanwhile"])
+        .shows(&["no longer exists by then is created anew"])
         .done();
     let state = home.state("shop").unwrap();
     let path = |address: &str| {

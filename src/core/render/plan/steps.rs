@@ -100,30 +100,21 @@ pub fn step(step: &Step) -> RenderedLine {
     RenderedLine { sign: Sign::Aside, depth: 0, text, comment: None }
 }
 
-/// `14 steps, 6 of them on the critical path`.
+/// `14 steps`.
 pub fn steps(steps: &[Step]) -> String {
     let number = match steps.len() {
-        0 => "No steps".into(),
-        1 => "1 step".into(),
-        number => {
-            let (number, longest) = (count(number, "step"), longest(steps));
-            format!("{number}, {longest} of them on the critical path")
-        }
+        0 => return "No steps".into(),
+        number => count(number, "step"),
     };
     if !steps.iter().any(is_or_create) {
         return number;
     }
-    format!("{number}. If what is to be updated was deleted meanwhile, it is created again.")
+    format!("{number}. A resource to update that no longer exists by then is created anew.")
 }
 
 /// Whether what turns out to be gone is made again instead of being changed.
 fn is_or_create(step: &Step) -> bool {
     matches!(step.call, StepCall::Update { or_create: true, .. })
-}
-
-/// How many steps wait for each other in the longest row; steps of a cycle are in no row.
-fn longest(steps: &[Step]) -> usize {
-    depths(steps).into_iter().max().unwrap_or(0)
 }
 
 /// For each step how many are in the longest row that ends with it; 0 for those of a cycle, and behind it.
