@@ -45,8 +45,8 @@ pub struct MirrorStores {
 pub struct LookMemory {
     /// One was waited for in vain: the next look does not wait again.
     gave_up: Mutex<Option<Instant>>,
-    /// When neither store answered, and why not: the same command does not wait for both again.
-    silent: Mutex<Option<(Instant, [String; 2])>>,
+    /// What was seen when neither store answered, and when: the same command does not wait for both again.
+    silent: Mutex<Option<(Instant, CopiesSight)>>,
     /// Why the copies are damaged, where that is not seen by a look at their ends.
     damage: Mutex<[Option<String>; 2]>,
 }
@@ -113,22 +113,13 @@ impl MirrorStores {
         self.seen(arrived, |role| is_lost(role) || declared == Some(role))
     }
 
-    fn silent(&self) -> MutexGuard<'_, Option<(Instant, [String; 2])>> {
+    fn silent(&self) -> MutexGuard<'_, Option<(Instant, CopiesSight)>> {
         self.memory.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was seen a moment ago, where that was nothing.
     fn silent_look(&self) -> Option<MirrorLook> {
-        let (at, [primary, mirror]) = self.silent().clone()?;
-        if at.elapsed() > REMEMBERED_FOR {
-            return None;
-        }
-        let [primary, mirror] = [primary, mirror].map(CopySight::Unreachable);
-        let witness = match self.witness {
-            Some(_) => WitnessSight::Unreachable,
-            None => WitnessSight::None,
-        };
-        let sight = CopiesSight { primary, mirror, relation: CopyRelation::Same, witness };
+        let (_, sight) = self.silent().clone().filter(|(at, _)| at.elapsed() <= REMEMBERED_FOR)?;
         Some(MirrorLook { sight, copies: [None, None], witness: None })
     }
 
@@ -286,13 +277,13 @@ impl MirrorStores {
             (Some(_), Some(Err(why))) if !is_silence(&why) && !why.is_missing() => return Err(why),
             (Some(_), _) => (WitnessSight::Unreachable, None),
         };
-        if !self.is_one_by_one()
-            && let (CopySight::Unreachable(one), CopySight::Unreachable(other)) =
-                (&primary, &mirror)
-        {
-            *self.silent() = Some((Instant::now(), [one.clone(), other.clone()]));
-        }
         let sight = CopiesSight { primary, mirror, relation, witness };
+        let are_silent = StoreRole::BOTH
+            .into_iter()
+            .all(|role| matches!(sight.of(role), CopySight::Unreachable(_)));
+        if are_silent && !self.is_one_by_one() {
+            *self.silent() = Some((Instant::now(), sight.clone()));
+        }
         Ok(MirrorLook { sight, copies: [primary_copy, mirror_copy], witness: read })
     }
 }

@@ -203,12 +203,7 @@ fn restore_of_two_damaged_copies() {
 /// What went on alone and is damaged is not replaced by the copy that it left behind.
 #[test]
 fn lease_does_not_believe_a_copy_that_was_left_behind_by_a_damaged_one() {
-    let it = Pair::new().founded();
-    it.primary.silence(true);
-    let mut lease = it.failover("bob", true).unwrap();
-    lease.append(&[bound("failed over")]).unwrap();
-    drop(lease);
-    it.primary.silence(false);
+    let it = Pair::promoted();
     Damage::Cut.befalls(&it.mirror, &HEAD);
     assert!(matches!(it.lease("ann"), Err(StoreError::Broken { .. })));
     it.store().restore("ann", "state restore shop", 0).unwrap();
@@ -217,25 +212,13 @@ fn lease_does_not_believe_a_copy_that_was_left_behind_by_a_damaged_one() {
     assert_eq!(it.accounts(), ["failed over", "first"]);
 }
 
-/// The mirror goes on alone, and the primary store is back.
-fn promoted() -> Pair {
-    let it = Pair::new().founded();
-    it.primary.silence(true);
-    let mut lease = it.failover("bob", true).unwrap();
-    lease.append(&[bound("failed over")]).unwrap();
-    it.save(&mut lease);
-    drop(lease);
-    it.primary.silence(false);
-    it
-}
-
 const FAILED_OVER: [&str; 2] = ["failed over", "first"];
 
 /// Whatever became of the copy that went on, the one that it left behind does not take its place, nor is it overwritten.
 #[test]
 fn lease_keeps_what_it_can_of_a_promoted_copy_whose_head_is_gone_or_old() {
     for is_older in [false, true] {
-        let it = promoted();
+        let it = Pair::promoted();
         if is_older {
             // A head of before the failover, valid in itself.
             let older = it.primary.get(&HEAD).unwrap().unwrap();
@@ -262,7 +245,7 @@ fn lease_keeps_what_it_can_of_a_promoted_copy_whose_head_is_gone_or_old() {
 /// All but the record of the stores is gone from it.
 #[test]
 fn lease_does_not_replace_a_whole_copy_by_an_empty_one() {
-    let it = promoted();
+    let it = Pair::promoted();
     let stores = it.mirror.get(&STORES).unwrap().unwrap();
     it.mirror.put_back(&BTreeMap::new());
     it.mirror.put(&STORES, &stores, PutCondition::Always).unwrap();
@@ -279,7 +262,7 @@ fn lease_does_not_replace_a_whole_copy_by_an_empty_one() {
 /// Only what it says of the stores is damaged: a person knows that the state went on in it.
 #[test]
 fn keep_copy_of_one_whose_record_is_damaged() {
-    let it = promoted();
+    let it = Pair::promoted();
     Damage::Cut.befalls(&it.mirror, &STORES);
     assert!(matches!(
         refused(it.lease("ann")),
@@ -318,7 +301,7 @@ fn keep_copy_of_one_of_two_that_are_damaged_below_their_ends() {
 /// A snapshot that is missing, and not only damaged, in a copy that went on alone.
 #[test]
 fn restore_of_a_promoted_copy_whose_snapshot_is_gone() {
-    let it = promoted();
+    let it = Pair::promoted();
     let head = decode_head(&it.mirror.get(&HEAD).unwrap().unwrap()).unwrap();
     it.mirror.delete(&SNAPSHOTS.key(head.snapshot().unwrap())).unwrap();
     it.lease("ann").map(drop).unwrap_err();

@@ -108,6 +108,18 @@ impl Pair {
         }
     }
 
+    /// The mirror has gone on alone after a failover, and the primary store is back.
+    fn promoted() -> Self {
+        let it = Self::new().founded();
+        it.primary.silence(true);
+        let mut lease = it.failover("bob", true).unwrap();
+        lease.append(&[bound("failed over")]).unwrap();
+        it.save(&mut lease);
+        drop(lease);
+        it.primary.silence(false);
+        it
+    }
+
     /// As another process opens it.
     fn store(&self) -> StateStore {
         StateStore::over(self.backend())
@@ -475,12 +487,7 @@ fn keep_copy_of_an_older_mirror_stands_when_the_primary_store_returns() {
 /// However often somebody has said so of one of them: generations are counted where nobody sees the other store.
 #[test]
 fn keep_copy_of_one_store_does_not_outrank_a_promotion_that_it_did_not_see() {
-    let it = Pair::new().founded();
-    it.primary.silence(true);
-    let mut lease = it.failover("bob", true).unwrap();
-    lease.append(&[bound("failed over")]).unwrap();
-    drop(lease);
-    it.primary.silence(false);
+    let it = Pair::promoted();
     it.mirror.silence(true);
     it.store().suspend_mirror("ann", "state mirror suspend shop", 0).unwrap();
     for _ in 0..3 {

@@ -26,20 +26,13 @@ pub fn sends_into<'a>(
     state: &State,
     lost: &BTreeSet<&'a str>,
 ) -> Option<(Address, &'a str)> {
-    let lost_at = lost_at(catalog, stack, state, lost);
-    let wanted = DesiredTopology::new(catalog, stack);
     let recorded = RecordedTopology::new(catalog, state);
-    stack.instances.values().find_map(|instance| {
-        let kind = catalog.get(&instance.resource.kind).filter(|it| it.drain.is_some())?;
-        let targets = wanted.targets(kind, instance);
-        let before = state.records.get(&instance.address);
+    let lost_at = lost_at(catalog, stack, state, lost);
+    first_into(catalog, stack, &lost_at, |kind, address, targets| {
+        let before = state.records.get(address);
         let before = before.map(|it| recorded.targets(kind, it)).unwrap_or_default();
         // From one lost place to another nobody is worse off.
-        if before == targets || before.iter().any(|it| lost_at(it).is_some()) {
-            return None;
-        }
-        let domain = targets.iter().find_map(&lost_at)?;
-        Some((instance.address.clone(), domain))
+        before != targets && !before.iter().any(|it| lost_at(it).is_some())
     })
 }
 
@@ -50,12 +43,23 @@ pub fn leads_into<'a>(
     state: &State,
     lost: &BTreeSet<&'a str>,
 ) -> Option<(Address, &'a str)> {
-    let lost_at = lost_at(catalog, stack, state, lost);
+    first_into(catalog, stack, lost_at(catalog, stack, state, lost), |_, _, _| true)
+}
+
+/// The first name of those that are looked for which leads into what is lost.
+fn first_into<'a>(
+    catalog: &Catalog,
+    stack: &Stack,
+    lost_at: impl Fn(&Address) -> Option<&'a str>,
+    is_wanted: impl Fn(&Kind, &Address, &[Address]) -> bool,
+) -> Option<(Address, &'a str)> {
     let wanted = DesiredTopology::new(catalog, stack);
     stack.instances.values().find_map(|instance| {
         let kind = catalog.get(&instance.resource.kind).filter(|it| it.drain.is_some())?;
-        let domain = wanted.targets(kind, instance).iter().find_map(&lost_at)?;
-        Some((instance.address.clone(), domain))
+        let targets = wanted.targets(kind, instance);
+        let domain = targets.iter().find_map(&lost_at)?;
+        let is_wanted = is_wanted(kind, &instance.address, &targets);
+        is_wanted.then(|| (instance.address.clone(), domain))
     })
 }
 
