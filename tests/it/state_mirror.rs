@@ -200,6 +200,11 @@ fn failover_of_an_encrypted_state_goes_on_in_its_mirror() {
 #[test]
 fn state_migrate_makes_a_promoted_mirror_the_primary_store() {
     in_two_stores(|world, TwoStores { first, second, mirror, third, .. }| {
+        // A workspace that nobody uses again before it is moved.
+        for home in [first, second] {
+            home.overlay("tiny", "drill", DRILL_OVERLAY);
+        }
+        first.run(&["drill", "tiny", "--to", "drill", "--yes"]).code(0).done();
         world.sandbox(&["sandbox", "lose", "aws:eu-west-1", "linode:us-east"]).code(0).done();
         second.run(&["failover", "tiny", "--to", "away", "--yes"]).code(0).done();
         make_table(world, THIRD);
