@@ -262,6 +262,31 @@ fn state_migrate_swaps_the_primary_store_and_its_mirror() {
     });
 }
 
+/// Whoever was killed once the new stores were recorded runs the same command again: word is left then.
+#[test]
+fn state_migrate_that_was_cut_off_goes_on_with_the_same_command() {
+    in_two_stores(|world, TwoStores { first, second, mirror, both, .. }| {
+        let stays = ["state", "migrate", "tiny", "--to", mirror, "--yes"];
+        first.run(&stays).code(0).done();
+        let moved = || {
+            let key = json!({ "state": { "S": "tiny" }, "key": { "S": "/moved.json" } });
+            let asked = json!({ "TableName": TABLE, "Key": key });
+            let found = world.dynamodb(HOME, "GetItem", &asked);
+            if !found["Item"].is_null() {
+                world.dynamodb(HOME, "DeleteItem", &asked);
+            }
+            !found["Item"].is_null()
+        };
+        assert!(moved(), "word was left in the former primary store");
+        // As it was before either was written: the word, and the stack file.
+        first.stack("tiny", both);
+        second.run(&["apply", "tiny", "--yes"]).code(3).says(&["other stores"]).done();
+        first.run(&stays).code(0).done();
+        assert!(moved(), "it is left by the second run");
+        first.run(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
+    });
+}
+
 /// Its table is gone for good, and the state went on without it.
 #[test]
 fn apply_goes_on_in_the_mirror_where_the_former_table_is_missing() {
