@@ -342,13 +342,11 @@ mod tests {
         assert!(!draft.exists(), "nothing is left lying about");
         assert_eq!(store.get(&SNAPSHOT).unwrap().unwrap(), b"of the second");
         // Nor does it get its epoch a second time, where that name is free again.
-        claims.sweep(2).unwrap();
-        assert!(
-            claims
-                .take(&LockRecord { epoch: 1, ..claims.newest().unwrap().unwrap() })
-                .unwrap()
-                .is_none()
-        );
+        files.delete_all(&claims.older(2).unwrap()).unwrap();
+        let claimed = claims.take(&LockRecord { epoch: 1, ..claims.newest().unwrap().unwrap() });
+        drop(claimed.unwrap().expect("the name is free"));
+        assert!(!claims.confirm(1).unwrap());
+        assert!(claims.older(2).unwrap().is_empty(), "nothing is left of it");
     }
 
     #[test]

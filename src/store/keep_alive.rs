@@ -189,6 +189,11 @@ impl LeaseGuard {
         self.is_ours()
     }
 
+    /// Whether nothing has ended it, and the last confirmed heartbeat is younger than half a lease.
+    pub fn is_confirmed(&self) -> bool {
+        self.over().is_none() && self.is_young()
+    }
+
     fn is_young(&self) -> bool {
         self.age() < self.times.call_deadline()
     }
@@ -419,6 +424,13 @@ impl LeaseGuard {
             // What it finds out is kept and told; what it cannot find out it tries again.
             self.beat().ok();
         }
+    }
+}
+
+impl KeepAlive {
+    /// Somebody else has the lease: nothing is said of this one any more.
+    pub fn abandon(self) {
+        *self.pulse.released.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
 }
 

@@ -259,7 +259,7 @@ impl LockRecords {
         Err(io_error("read", &self.backend.place_below(&LEASE))(gone))
     }
 
-    /// Claims an epoch and holds its lock; `None` if another was quicker.
+    /// Claims an epoch and holds its lock; `None` if another was quicker. It is ours once [`LockRecords::confirm`] says so.
     pub fn take(&self, claim: &LockRecord) -> Result<Option<HeldEpoch>, StoreError> {
         self.backend.ensure_prefix(&LEASE)?;
         let key = record_key(claim.epoch, "claim");
@@ -268,12 +268,17 @@ impl LockRecords {
             serde_json::to_vec(&claim).expect("a claim is plain data")
         };
         let ClaimOutcome::Claimed(lock) = self.backend.claim(&key, &text)? else { return Ok(None) };
-        // Who was asleep since it looked may have got an epoch that is long over.
-        if self.look(claim.epoch)?.newest != Some(claim.epoch) {
-            self.backend.delete(&key).ok();
-            return Ok(None);
-        }
         Ok(Some(HeldEpoch { _lock: lock }))
+    }
+
+    /// Whether an epoch that was just claimed is the newest; otherwise the claim goes again. Who was asleep since it looked may have
+    /// got an epoch that is long over.
+    pub fn confirm(&self, epoch: u64) -> Result<bool, StoreError> {
+        let is_newest = self.look(epoch)?.newest == Some(epoch);
+        if !is_newest {
+            self.backend.delete(&record_key(epoch, "claim")).ok();
+        }
+        Ok(is_newest)
     }
 
     /// What can be told of a holder at once.
@@ -349,10 +354,10 @@ impl LockRecords {
         self.read(epoch, "stop")
     }
 
-    /// Removes what belongs to epochs before this one.
-    pub fn sweep(&self, epoch: u64) -> Result<(), StoreError> {
-        let mut older = self.list()?.into_iter().filter(|(it, _, _)| *it < epoch);
-        older.try_for_each(|(_, _, key)| self.backend.delete(&key))
+    /// What belongs to epochs before this one.
+    pub fn older(&self, epoch: u64) -> Result<Vec<StoreKey>, StoreError> {
+        let older = self.list()?.into_iter().filter(|(it, _, _)| *it < epoch);
+        Ok(older.map(|(_, _, key)| key).collect())
     }
 
     fn read<T: for<'a> Deserialize<'a>>(

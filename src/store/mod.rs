@@ -14,6 +14,7 @@ pub mod lease_clock;
 pub mod lock_record;
 pub mod keep_alive;
 pub mod log;
+pub mod new_epoch;
 pub mod file_log;
 pub mod object_writer;
 pub mod object_log;

@@ -57,8 +57,15 @@ impl ObjectLog {
 
     fn attempt(&self) -> Result<ReadAttempt, StoreError> {
         // In this order: what was acknowledged is listed, or removed by then, and the head that covers it is there before that.
-        let mut keys = self.backend.list(&ENTRIES)?;
-        let (head, version) = self.head()?;
+        let keys = self.backend.list(&ENTRIES)?;
+        self.attempt_from(keys, self.head()?)
+    }
+
+    fn attempt_from(
+        &self,
+        mut keys: Vec<StoreKey>,
+        (head, version): (LogHead, Option<ObjectVersion>),
+    ) -> Result<ReadAttempt, StoreError> {
         let mut place = self.backend.place(&HEAD);
         keys.retain(|it| first_of(it).is_some_and(|it| it > head.sequence));
         let key = head.snapshot().map(|name| SNAPSHOTS.key(name));
@@ -175,11 +182,23 @@ impl StateLog for ObjectLog {
         Err(StoreError::Outdated { folder, has, what, told_by })
     }
 
+    /// Nobody else replaces the head any more, so that the entries are listed while it is read.
+    fn read_fenced(&self) -> Result<LoadedState, StoreError> {
+        let (keys, head) = both(&*self.backend, || self.backend.list(&ENTRIES), || self.head());
+        match self.attempt_from(keys?, head?)? {
+            ReadAttempt::Read(loaded) => Ok(*loaded),
+            // Somebody else does, who has a newer epoch.
+            ReadAttempt::Gap(_) => self.read(),
+        }
+    }
+
     /// Puts the epoch into the head: whoever read it before puts nothing in place any more. A damaged head stays as it is, for
     /// whoever reads it to tell.
     fn fence(&self, epoch: u64) -> Result<FenceOutcome, StoreError> {
         for _ in 0..TRIES_MAX {
-            let (head, version) = match self.head() {
+            let (snapshots, head) =
+                both(&*self.backend, || self.backend.list(&SNAPSHOTS), || self.head());
+            let (head, version) = match head {
                 Err(StoreError::Broken { .. }) => return Ok(FenceOutcome::Fenced),
                 head => head?,
             };
@@ -188,7 +207,7 @@ impl StateLog for ObjectLog {
             }
             let bytes = encode_head(&LogHead { epoch, ..head });
             let condition = version.as_ref().map_or(PutCondition::Absent, PutCondition::Version);
-            if version.is_none() && !self.backend.list(&SNAPSHOTS)?.is_empty() {
+            if version.is_none() && !snapshots?.is_empty() {
                 // A head that is missing is told by whoever reads, and an empty one would hide it.
                 return Ok(FenceOutcome::Fenced);
             }

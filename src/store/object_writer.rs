@@ -105,12 +105,16 @@ impl ObjectWriter {
         let state = State { sequence: self.end.sequence, epoch: self.epoch, ..state.clone() };
         let bytes = encode_state(&state);
         let snapshot = format!("{}.{KEPT_SNAPSHOT}", self.unique_name(state.serial));
-        self.put_patiently(&SNAPSHOTS.key(&snapshot), &bytes, PutCondition::Absent)?;
+        let put = || self.put_patiently(&SNAPSHOTS.key(&snapshot), &bytes, PutCondition::Absent);
+        let (listed, put) = both(&*self.backend, || self.listed(), put);
+        put?;
         let mut saved = head.saved.clone();
         if let Some(last) = saved.last_mut() {
             last.snapshot = snapshot;
         }
-        self.put_head(saved, state.serial, &bytes)
+        self.put_head(saved, state.serial, &bytes)?;
+        self.sweep(listed);
+        Ok(())
     }
 
     fn unique_name(&self, serial: u64) -> String {
@@ -128,19 +132,24 @@ impl ObjectWriter {
             // Of what led to this serial nothing is known; that there is one is.
             PreviousState::SetAside => b"",
         };
-        let (put, kept) = both(
-            &*self.backend,
-            || self.put_patiently(&SNAPSHOTS.key(&snapshot), bytes, PutCondition::Absent),
-            || self.put_patiently(&HISTORY.key(&entries), lines, PutCondition::Absent),
-        );
+        let put = || {
+            both(
+                &*self.backend,
+                || self.put_patiently(&SNAPSHOTS.key(&snapshot), bytes, PutCondition::Absent),
+                || self.put_patiently(&HISTORY.key(&entries), lines, PutCondition::Absent),
+            )
+        };
+        let (listed, (put, kept)) = both(&*self.backend, || self.listed(), put);
         put.and(kept)?;
         let mut saved = self.end.head.saved.clone();
         saved.push(SavedRun { serial: state.serial, snapshot, entries });
         saved.drain(..saved.len().saturating_sub(HISTORY_MAX + 1));
-        self.put_head(saved, state.serial, bytes)
+        self.put_head(saved, state.serial, bytes)?;
+        self.sweep(listed);
+        Ok(())
     }
 
-    /// Puts in place what was saved last, which holds all entries, and removes what nothing names any more.
+    /// Puts in place what was saved last, which holds all entries.
     fn put_head(
         &mut self,
         saved: Vec<SavedRun>,
@@ -164,42 +173,47 @@ impl ObjectWriter {
         self.end.head = head;
         self.end.lines.clear();
         self.end.batches = 0;
-        if let Err(why) = self.sweep() {
-            tracing::warn!(%why, "what is no longer needed stays in the store until the next run");
-        }
         Ok(())
     }
 
-    /// Removes what the head covers or no longer names, and what late holders have left.
-    fn sweep(&self) -> Result<(), StoreError> {
-        let head = &self.end.head;
-        let (gone, (snapshots, entries)) = both(
-            &*self.backend,
-            || self.backend.list(&ENTRIES),
-            || {
-                both(
-                    &*self.backend,
-                    || self.backend.list(&SNAPSHOTS),
-                    || self.backend.list(&HISTORY),
-                )
-            },
+    /// What there was before the head was put: all that it may make superfluous.
+    fn listed(&self) -> Result<StoredKeys, StoreError> {
+        let backend = &*self.backend;
+        let (entries, (snapshots, history)) = both(
+            backend,
+            || backend.list(&ENTRIES),
+            || both(backend, || backend.list(&SNAPSHOTS), || backend.list(&HISTORY)),
         );
-        let mut gone = gone?;
-        gone.retain(|it| first_of(it).is_some_and(|it| it <= head.sequence));
-        for (keys, name) in [
-            (snapshots, (|it| &it.snapshot) as fn(&SavedRun) -> &String),
-            (entries, |it| &it.entries),
-        ] {
-            let mut keys = keys?;
-            // What has a higher serial is of a holder that came after us.
-            keys.retain(|key| {
-                serial_of(key).is_some_and(|it| it <= head.serial)
-                    && !head.saved.iter().any(|it| name(it) == key.name())
-            });
-            gone.extend(keys);
-        }
-        self.backend.delete_all(&gone)
+        Ok(StoredKeys { entries: entries?, snapshots: snapshots?, history: history? })
     }
+
+    /// Removes what the head covers or no longer names, and what late holders have left.
+    fn sweep(&self, listed: Result<StoredKeys, StoreError>) {
+        let head = &self.end.head;
+        let is_covered = |it: &StoreKey| first_of(it).is_some_and(|it| it <= head.sequence);
+        // What has a higher serial is of a holder that came after us.
+        let is_unnamed = |key: &StoreKey, name: fn(&SavedRun) -> &String| {
+            serial_of(key).is_some_and(|it| it <= head.serial)
+                && !head.saved.iter().any(|it| name(it) == key.name())
+        };
+        let removed = listed.and_then(|it| {
+            let StoredKeys { mut entries, mut snapshots, mut history } = it;
+            entries.retain(is_covered);
+            snapshots.retain(|key| is_unnamed(key, |it| &it.snapshot));
+            history.retain(|key| is_unnamed(key, |it| &it.entries));
+            self.backend.delete_all(&[entries, snapshots, history].concat())
+        });
+        if let Err(why) = removed {
+            tracing::warn!(%why, "what is no longer needed stays in the store until the next run");
+        }
+    }
+}
+
+/// The keys of a log in objects.
+struct StoredKeys {
+    entries: Vec<StoreKey>,
+    snapshots: Vec<StoreKey>,
+    history: Vec<StoreKey>,
 }
 
 impl LogWriter for ObjectWriter {

@@ -127,7 +127,7 @@ impl StateStore {
             let (after, preempted) = turn.wait_until_free(self, claimant)?;
             let is_silent = preempted.as_ref().is_some_and(|it| !it.has_answered);
             let after = LastEpoch { epoch: after, is_silent };
-            let leased = self.claim(claimant, after, preempted, Self::believed_now)?;
+            let leased = self.claim(claimant, after, preempted, Self::believed_fenced)?;
             if let Some((mut lease, state)) = leased {
                 if state.is_some() && lease.preempted.is_some() {
                     // Who was preempted stands in the journal even if nothing else follows.

@@ -23,6 +23,7 @@ use crate::store::lock_record::{
 };
 use crate::store::log::{FenceOutcome, KeptKind, LoadedState, NewHolder, StateLog};
 use crate::store::moved::check_here;
+use crate::store::new_epoch::{Confirmation, fenced, sweep};
 use crate::store::object_log::ObjectLog;
 use crate::store::reports::Reports;
 
@@ -196,8 +197,37 @@ impl StateStore {
             both(&*self.backend, trusted, known)
         };
         trusted?;
-        let known = known?;
-        let read = match self.log.read() {
+        self.judged(&known?, self.log.read())
+    }
+
+    /// The same for who has fenced: all at once, since nobody else goes on. What seems to be outdated is read again in order: somebody
+    /// may have been late.
+    pub(super) fn believed_fenced(&self) -> Result<Option<LoadedState>, StoreError> {
+        if self.backend.has_mirror() || !self.backend.is_concurrent() {
+            return self.believed_now();
+        }
+        let trusted = || {
+            self.backend.check_trusted()?;
+            check_here(&*self.backend)
+        };
+        let (trusted, (known, read)) = both(&*self.backend, trusted, || {
+            let known = || KnownSerials::of(&self.backend, &self.log);
+            both(&*self.backend, known, || self.log.read_fenced())
+        });
+        trusted?;
+        match self.judged(&known?, read) {
+            Err(StoreError::Outdated { .. }) => self.believed_now(),
+            judged => judged,
+        }
+    }
+
+    /// What was read, if it may be believed beside what is known; `None`: as of [`StateStore::believed_now`].
+    fn judged(
+        &self,
+        known: &KnownSerials,
+        read: Result<LoadedState, StoreError>,
+    ) -> Result<Option<LoadedState>, StoreError> {
+        let read = match read {
             Err(why) if self.is_distrusted(&why) => return Ok(None),
             read => read?,
         };
@@ -323,7 +353,7 @@ impl StateStore {
         for _ in 0..CLAIMS_MAX {
             self.backend.check_fit(permission)?;
             let after = self.free_after(tell)?;
-            if let Some(leased) = self.claim(who, after, None, Self::believed_now)? {
+            if let Some(leased) = self.claim(who, after, None, Self::believed_fenced)? {
                 return Ok(leased);
             }
         }
@@ -393,11 +423,16 @@ impl StateStore {
             let Some(lock) = claims.take(&claim)? else { return Ok(None) };
             let heart =
                 KeepAlive::start(claims.clone(), epoch, self.times, Arc::clone(&self.clock), lock);
-            if !self.backend.begin_epoch(epoch, owner)? {
-                return Ok(None);
-            }
             // In this order: what earlier holders could still put in place goes before anything is read.
-            if let FenceOutcome::Behind(known) = self.log.fence(epoch)? {
+            let fenced = match fenced((&*self.backend, &*self.log, &claims), epoch, owner)? {
+                Confirmation::Outrun => {
+                    heart.abandon();
+                    return Ok(None);
+                }
+                Confirmation::Elsewhere => return Ok(None),
+                Confirmation::Newest(fenced) => fenced,
+            };
+            if let FenceOutcome::Behind(known) = fenced {
                 if claims.look(epoch)?.newest != Some(epoch) {
                     return Ok(None);
                 }
@@ -420,9 +455,6 @@ impl StateStore {
                 self.clock.sleep(within);
             }
             let (sequence, serial) = state.map_or((0, 0), |it| (it.sequence, it.serial));
-            // Before the heartbeats of earlier holders go, which say it as well.
-            heart.pulse.knows(RenewalState { sequence, serial });
-            claims.sweep(epoch)?;
             let preempts = preempted.as_ref().map(ToString::to_string);
             let opening = JournalEntry::Leased {
                 epoch,
@@ -433,7 +465,14 @@ impl StateStore {
             };
             let guard = Arc::clone(&heart.pulse);
             let holder = NewHolder { epoch, guard, opening, read: &loaded };
-            let Some(open) = self.log.open(holder)? else { return Ok(None) };
+            let reached = RenewalState { sequence, serial };
+            let (swept, open) = both(
+                &*self.backend,
+                || sweep((&*self.backend, &claims), &heart.pulse, (epoch, reached)),
+                || self.log.open(holder),
+            );
+            swept?;
+            let Some(open) = open? else { return Ok(None) };
             let backend = Arc::clone(&self.backend);
             let start = Start { backend, epoch, heart, owner, preempted, serial };
             return Ok(Some((Lease::begin(start, open), loaded.state)));
