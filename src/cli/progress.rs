@@ -119,6 +119,8 @@ impl ShownProgress {
                     it
                 }
             }),
+            // Nobody is told of its end.
+            StepOutcome::Withdrawn => None,
             StepOutcome::Removed | StepOutcome::Moved { .. } | StepOutcome::Waited => {
                 let serving = self
                     .serving

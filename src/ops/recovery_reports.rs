@@ -19,7 +19,7 @@ use crate::engine::recovery::user_routes::leads_users;
 use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::retry::Pacing;
 use crate::engine::state::record::SwitchRecord;
-use crate::ops::apply::executor::{limits, provider_of};
+use crate::ops::apply::call_slots::{limits, provider_of};
 use crate::ops::apply::finish::RunResult;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;

@@ -105,12 +105,13 @@ impl Schedule {
         if is_open || self.standing[step] != StepState::Waiting {
             return;
         }
-        let ranked = (Reverse(self.remaining[step]), step);
+        let ranked = self.rank(step);
         self.startable.entry(self.providers[step].clone()).or_default().insert(ranked);
     }
 
-    /// Steps to start now; they count as running from here on.
-    pub fn start(&mut self) -> Vec<usize> {
+    /// Steps to start now; they count as running from here on. `ahead`: how many more of a provider than its limit are begun, which
+    /// wait for their turn then.
+    pub fn start(&mut self, ahead: impl Fn(&str) -> usize) -> Vec<usize> {
         let mut started = Vec::new();
         if self.stopped {
             return started;
@@ -118,6 +119,7 @@ impl Schedule {
         for (provider, ranked) in &mut self.startable {
             let running = self.running.entry(provider.clone()).or_default();
             let limit = self.limits.get(provider).copied().unwrap_or(usize::MAX);
+            let limit = limit.saturating_add(ahead(provider));
             let mut chosen = Vec::new();
             for (rank, step) in ranked.iter() {
                 if *running >= limit {
@@ -193,6 +195,18 @@ impl Schedule {
                 }
             }
         }
+    }
+
+    /// Takes back a running step that did nothing. It does not start again: that happens where the run is to stop.
+    pub fn withdraw(&mut self, step: usize) {
+        assert_eq!(self.standing[step], StepState::Running, "only a running step is withdrawn");
+        *self.running.get_mut(&self.providers[step]).expect("it was counted when it started") -= 1;
+        self.standing[step] = StepState::Waiting;
+    }
+
+    /// Of two steps the one that goes first where there is one place: the longest path behind it, then the order of the plan.
+    pub fn rank(&self, step: usize) -> (Reverse<u64>, usize) {
+        (Reverse(self.remaining[step]), step)
     }
 
     /// Nothing new starts any more.
@@ -300,20 +314,20 @@ mod tests {
     #[test]
     fn start_offers_a_step_as_soon_as_its_quorum_is_reached() {
         let mut schedule = schedule(&with_quorum(2));
-        assert_eq!(schedule.start().len(), 3, "the others are free");
+        assert_eq!(schedule.start(|_| 0).len(), 3, "the others are free");
         schedule.finish(1, false);
         schedule.finish(0, true);
-        assert_eq!(schedule.start(), [0_usize; 0]);
+        assert_eq!(schedule.start(|_| 0), [0_usize; 0]);
         schedule.finish(2, true);
-        assert_eq!(schedule.start(), [3]);
+        assert_eq!(schedule.start(|_| 0), [3]);
         schedule.finish(3, true);
-        assert_eq!(schedule.start(), [4]);
+        assert_eq!(schedule.start(|_| 0), [4]);
     }
 
     #[test]
     fn finish_skips_a_step_whose_quorum_is_out_of_reach() {
         let mut schedule = schedule(&with_quorum(2));
-        schedule.start();
+        schedule.start(|_| 0);
         schedule.finish(0, true);
         schedule.finish(1, false);
         assert_eq!(schedule.standing(3), StepState::Waiting);
@@ -336,9 +350,9 @@ mod tests {
     #[test]
     fn finish_takes_no_quorum_back() {
         let mut schedule = schedule(&with_quorum(1));
-        schedule.start();
+        schedule.start(|_| 0);
         schedule.finish(2, true);
-        assert_eq!(schedule.start(), [3]);
+        assert_eq!(schedule.start(|_| 0), [3]);
         schedule.finish(0, false);
         schedule.finish(1, false);
         assert_eq!(schedule.standing(3), StepState::Running);
@@ -380,7 +394,7 @@ mod tests {
             let mut schedule = schedule(&steps);
             let mut running: Vec<usize> = Vec::new();
             for pick in picks.iter().cycle().take(steps.len() + 1) {
-                let started = schedule.start();
+                let started = schedule.start(|_| 0);
                 running.extend(&started);
                 check_started(&schedule, &steps, &started, &running);
                 if running.is_empty() {
@@ -404,16 +418,16 @@ mod tests {
         #[test]
         fn start_gives_nothing_after_a_stop(steps in steps(), count in 0_usize..8) {
             let mut schedule = schedule(&steps);
-            let mut running = schedule.start();
+            let mut running = schedule.start(|_| 0);
             for _ in 0..count.min(running.len()) {
                 schedule.finish(running.remove(0), true);
             }
             schedule.stop();
-            assert!(schedule.start().is_empty());
+            assert!(schedule.start(|_| 0).is_empty());
             for it in running {
                 schedule.finish(it, true);
             }
-            assert!(schedule.start().is_empty() && !schedule.has_startable());
+            assert!(schedule.start(|_| 0).is_empty() && !schedule.has_startable());
         }
     }
 
@@ -425,6 +439,6 @@ mod tests {
         for it in &mut steps {
             it.weight = 10;
         }
-        assert_eq!(schedule(&steps).start(), [2, 0]);
+        assert_eq!(schedule(&steps).start(|_| 0), [2, 0]);
     }
 }

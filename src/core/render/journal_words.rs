@@ -159,6 +159,7 @@ fn outcome_words(outcome: &StepOutcome) -> String {
         StepOutcome::Failed(why) => failure("failed", why),
         StepOutcome::InDoubt(why) => failure("indeterminate", why),
         StepOutcome::Waited => "the wait is over".into(),
+        StepOutcome::Withdrawn => "withdrawn before its request was sent".into(),
     }
 }
 

@@ -23,37 +23,22 @@ use crate::engine::plan::format::same_as_planned::changed;
 use crate::engine::plan::model::change::{Action, Plan, Step, StepCall};
 use crate::engine::plan::model::step_phase::ttl;
 use crate::engine::recovery::users_moved::{RemainingTraffic, role_of};
-use crate::engine::retry::Pacing;
 use crate::engine::schedule::Schedule;
-use crate::engine::schema::{Catalog, Kind};
+use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::{Record, State};
 use crate::engine::text::diagnostic::{Diagnostic, on_one_line, stops};
 use crate::engine::text::redact::redactor;
 use crate::engine::value::{Attributes, Value};
+use crate::ops::apply::call_slots::provider_of;
 use crate::ops::apply::known_values::{known_values, with_secrets};
 use crate::ops::apply::running_steps::{EndedTask, RunningSteps, ended};
 use crate::ops::apply::step_inputs::{
-    Progress, StepContext, StepDone, StepInputs, StepWait, Times,
+    LookedBehindBegan, Progress, StepContext, StepDone, StepInputs, StepWait, Times,
 };
 use crate::ops::apply::watched_resources::OpenGate;
 use crate::ops::load::session::Session;
 use crate::ops::plan::make::Proposed;
-
-/// Steps at once, by provider: what their drivers say, or what was asked for instead.
-pub fn limits(session: &Session, pace: Pacing) -> BTreeMap<String, usize> {
-    let limit = |own: usize| pace.at_once.unwrap_or(own).max(1);
-    session.provider.at_once().into_iter().map(|(name, own)| (name, limit(own))).collect()
-}
-
-/// The provider of a step's kind; empty for a kind that this version does not know, and for a gate that only waits, perhaps for
-/// steps that need the place it would take.
-pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
-    if matches!(step.call, StepCall::Serving { .. } | StepCall::Drain { .. }) {
-        return String::new();
-    }
-    catalog.get(&step.kind).map(|it| it.provider.clone()).unwrap_or_default()
-}
 
 /// How long calls in flight may take after a signal: less than the 7.5 s after which GitHub Actions follows up with SIGTERM
 /// (<https://docs.github.com/en/actions/reference/workflow-cancellation-reference>). The next run finds out what became of a
@@ -109,7 +94,7 @@ impl<'a> Executor<'a> {
         session: &'a Arc<Session>,
         proposed: &'a Proposed,
         state: State,
-        pace: Pacing,
+        at_once: BTreeMap<String, usize>,
     ) -> Self {
         let plan = &proposed.plan;
         let provider_of = |step: &Step| provider_of(&session.catalog, step);
@@ -159,7 +144,7 @@ impl<'a> Executor<'a> {
                 .filter(|it| it.action == Action::Replace { create_first: true })
                 .map(|it| it.address.clone())
                 .collect(),
-            schedule: Schedule::new(&plan.steps, provider_of, limits(session, pace)),
+            schedule: Schedule::new(&plan.steps, provider_of, at_once),
             last_of,
             outcomes: BTreeMap::new(),
             traffic: RemainingTraffic::new(&session.catalog, plan),
@@ -188,11 +173,14 @@ impl<'a> Executor<'a> {
             let stopped = stopped.or_else(|| hands.pen.broken.load(Relaxed).then(broken));
             if stopped.is_some() {
                 self.schedule.stop();
+                hands.slots.close();
                 self.drain(hands, &mut running).await;
                 self.record_phase(hands).await;
                 return stopped;
             }
-            let started = self.schedule.start();
+            // Only what is journalled may call, and the store may be far away: the next ones are journalled meanwhile.
+            let store = hands.pen.latency.recent();
+            let started = self.schedule.start(|provider| hands.slots.ahead(provider, store));
             let has_started = !started.is_empty();
             for step in started {
                 let started = Some(self.session.clock.now());
@@ -202,6 +190,7 @@ impl<'a> Executor<'a> {
                         step,
                         outcome: StepOutcome::failed(why),
                         entries: Vec::new(),
+                        started: None,
                         arrived: None,
                         output: String::new(),
                     });
@@ -239,6 +228,7 @@ impl<'a> Executor<'a> {
                     step,
                     outcome,
                     entries,
+                    started: None,
                     arrived: None,
                     output: String::new(),
                 }),
@@ -270,14 +260,28 @@ impl<'a> Executor<'a> {
                     }
                 });
                 (hands.tell)(Progress::Ended { step, outcome: outcome.clone() });
-                StepDone { step, outcome, entries, arrived: None, output: String::new() }
+                StepDone {
+                    step,
+                    outcome,
+                    entries,
+                    started: None,
+                    arrived: None,
+                    output: String::new(),
+                }
             }
         };
         self.take_in(done);
     }
 
     fn take_in(&mut self, done: StepDone) {
+        if done.outcome == StepOutcome::Withdrawn {
+            done.entries.iter().for_each(|it| fold(&mut self.state, it));
+            self.times.remove(&done.step);
+            self.schedule.withdraw(done.step);
+            return;
+        }
         let times = self.times.entry(done.step).or_default();
+        times.started = done.started.or(times.started);
         times.ended = Some(self.session.clock.now());
         times.arrived = done.arrived.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
         for entry in &done.entries {
@@ -305,7 +309,8 @@ impl<'a> Executor<'a> {
             StepOutcome::Removed
             | StepOutcome::Waited
             | StepOutcome::Failed(_)
-            | StepOutcome::InDoubt(_) => {}
+            | StepOutcome::InDoubt(_)
+            | StepOutcome::Withdrawn => {}
         }
         let failed = matches!(done.outcome, StepOutcome::Failed(_) | StepOutcome::InDoubt(_));
         if matches!(step.call, StepCall::Create { .. }) && !failed {
@@ -380,6 +385,9 @@ impl<'a> Executor<'a> {
             dns_bound: ttl(&step, role_of(&self.session.catalog, &step, &self.plan.steps)),
             record: record.cloned(),
             kind: kind.clone(),
+            provider: provider_of(&session.catalog, &step),
+            rank: self.schedule.rank(id),
+            looked: LookedBehindBegan::default(),
             step,
             attributes,
             sealed,

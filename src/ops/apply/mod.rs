@@ -2,6 +2,7 @@
 
 pub mod watched_resources;
 pub mod shared_look;
+pub mod call_slots;
 pub mod step_inputs;
 pub mod mutations;
 pub mod waits;

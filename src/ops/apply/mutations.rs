@@ -120,7 +120,11 @@ async fn with_policy(
     };
     let (clock, call) = (&*hands.session.clock, &call);
     with_retry_by(clock, patience(&job.kind, call), (Undone::of_cloud, class), &told, |_| async {
-        hands.fenced().await?;
+        if job.looked.take() {
+            hands.look.still_fenced().await?;
+        } else {
+            hands.fenced().await?;
+        }
         let left = hands.pulse.time_left();
         Ok(in_time(left, &job.kind.kind, attempt(hands, job, call)).await?)
     })

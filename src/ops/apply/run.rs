@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -18,12 +19,13 @@ use crate::engine::state::journal::{JournalEntry, StepOutcome, fold, replay};
 use crate::engine::state::record::{LostDomain, Record, RunRecord, State};
 use crate::engine::value::LineageKey;
 use crate::ops::apply::append_entries::append;
+use crate::ops::apply::call_slots::{CallSlots, limits};
 use crate::ops::apply::executor::Executor;
 use crate::ops::apply::finish::{RunRequest, RunResult, record_metadata_updates};
 use crate::ops::apply::mutations::take_outputs;
 use crate::ops::apply::shared_look::SharedLook;
 use crate::ops::apply::step_inputs::{
-    DurableEntries, JournalWriter, PendingWrite, Progress, StepContext, TaskGround,
+    DurableEntries, JournalWriter, PendingWrite, Progress, StepContext, TaskGround, WriteLatency,
 };
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
@@ -62,10 +64,12 @@ pub async fn apply(
     let stop = stop_with(&pulse, stop);
     let (pen, lease_back) = hold_pen(lease);
     let (session_of, pulse_of) = (Arc::clone(session), Arc::clone(&pulse));
+    let at_once = limits(session, order.pace);
     let hands = StepContext {
         session: session_of,
         pen: pen.clone(),
         look: SharedLook::at(Arc::clone(&pulse_of)),
+        slots: Arc::new(CallSlots::new(&at_once)),
         pulse: pulse_of,
         tell,
         pace: order.pace,
@@ -78,7 +82,7 @@ pub async fn apply(
         },
     };
     let hands = Arc::new(hands);
-    let mut run = Executor::new(session, &proposed, state, order.pace);
+    let mut run = Executor::new(session, &proposed, state, at_once);
     let stopped = run.carry_out(&hands, stop).await;
     if stopped.is_none() {
         run.lift(&hands).await;
@@ -271,6 +275,8 @@ fn hold_pen(mut lease: Lease) -> (JournalWriter, oneshot::Receiver<Lease>) {
     let (give_back, back) = oneshot::channel();
     let durable = DurableEntries::default();
     let known = durable.clone();
+    let latency = WriteLatency::default();
+    let took = latency.clone();
     std::thread::spawn(move || {
         while let Some(first) = queue.blocking_recv() {
             let mut waiting = vec![first];
@@ -279,7 +285,11 @@ fn hold_pen(mut lease: Lease) -> (JournalWriter, oneshot::Receiver<Lease>) {
             }
             let all: Vec<JournalEntry> =
                 waiting.iter().flat_map(|(it, _)| it.iter().cloned()).collect();
+            let began = Instant::now();
             let written = append(&mut lease, &all).map_err(|why| why.to_string());
+            if !all.is_empty() {
+                took.note(began.elapsed());
+            }
             for (entries, done) in waiting {
                 if written.is_ok() {
                     known.note(&entries);
@@ -290,5 +300,5 @@ fn hold_pen(mut lease: Lease) -> (JournalWriter, oneshot::Receiver<Lease>) {
         }
         give_back.send(lease).ok();
     });
-    (JournalWriter { entries, broken: Arc::default(), durable }, back)
+    (JournalWriter { entries, broken: Arc::default(), latency, durable }, back)
 }

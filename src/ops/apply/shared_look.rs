@@ -1,13 +1,18 @@
 //! One look at the lease for all calls that wait for one: with ten calls at once, a store is asked once and not ten times.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex as PlainMutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
 use crate::store::error::LeaseEnd;
 use crate::store::keep_alive::LeaseGuard;
+
+/// How old a look may be when a call leaves. A guess: nobody takes a lease in less than one lease (30 s), so what this delays is how soon
+/// a stop request is heard, which otherwise comes with the next heartbeat (5 s).
+const RECENT: Duration = Duration::from_secs(1);
 
 /// Looks at the lease, one after another.
 #[derive(Debug)]
@@ -16,6 +21,8 @@ pub struct SharedLook {
     /// How many looks have begun.
     begun: AtomicU64,
     last: Mutex<LookResult>,
+    /// When the last look began that told nothing bad, on the clock of the lease.
+    good: PlainMutex<Option<Duration>>,
 }
 
 /// The number of a look, and what it told.
@@ -28,7 +35,8 @@ struct LookResult {
 impl SharedLook {
     pub fn at(guard: Arc<LeaseGuard>) -> Self {
         let last = LookResult { number: 0, seen: Ok(()) };
-        Self { guard, begun: AtomicU64::new(0), last: Mutex::new(last) }
+        let good = PlainMutex::default();
+        Self { guard, begun: AtomicU64::new(0), last: Mutex::new(last), good }
     }
 
     /// Whether a mutating call may leave now: what a look tells that begins after this was asked (law 4), so that whatever is durable
@@ -40,11 +48,28 @@ impl SharedLook {
         if last.number < wanted {
             let number = self.begun.fetch_add(1, SeqCst) + 1;
             let guard = Arc::clone(&self.guard);
+            let began = guard.clock().now();
             let asked = tokio::task::spawn_blocking(move || guard.ensure_fenced()).await;
             let why = || LeaseEnd::Lost { why: "the look at it was given up".into() };
             *last = LookResult { number, seen: asked.unwrap_or_else(|_| Err(why())) };
+            *self.good() = last.seen.is_ok().then_some(began);
         }
         last.seen.clone()
+    }
+
+    /// Whether a mutating call may leave now whose caller has looked since it was journalled: a step that has just got its place does
+    /// not keep it waiting for another look.
+    pub async fn still_fenced(&self) -> Result<(), LeaseEnd> {
+        let good = *self.good();
+        let is_recent = |since| self.guard.clock().now().saturating_sub(since) < RECENT;
+        if good.is_some_and(is_recent) && self.guard.is_confirmed() {
+            return Ok(());
+        }
+        self.fenced().await
+    }
+
+    fn good(&self) -> std::sync::MutexGuard<'_, Option<Duration>> {
+        self.good.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

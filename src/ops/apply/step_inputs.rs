@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome};
 use crate::engine::state::record::{Phase, Record};
 use crate::engine::value::Attributes;
+use crate::ops::apply::call_slots::{CallSlots, Rank};
 use crate::ops::apply::shared_look::SharedLook;
 use crate::ops::apply::watched_resources::{ServingBackends, WatchedResource};
 use crate::ops::load::session::Session;
@@ -28,6 +29,10 @@ use crate::store::keep_alive::LeaseGuard;
 /// Everything one step needs, worked out when it starts.
 pub struct StepInputs {
     pub step: Step,
+    /// Whose places its call takes; empty: it needs none.
+    pub provider: String,
+    pub rank: Rank,
+    pub looked: LookedBehindBegan,
     pub kind: Kind,
     /// Resolved: what the object is to be, secrets in clear.
     pub attributes: Attributes,
@@ -52,6 +57,21 @@ pub struct StepInputs {
     pub slow: Option<Duration>,
     /// It directs users: for how many seconds resolvers may still answer what was before.
     pub dns_bound: Option<u64>,
+}
+
+/// Whether the lease was looked at since a call was journalled that has not left.
+#[derive(Debug, Default)]
+pub struct LookedBehindBegan(AtomicBool);
+
+impl LookedBehindBegan {
+    pub fn note(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// Once: a further attempt is a call of its own.
+    pub fn take(&self) -> bool {
+        self.0.swap(false, Relaxed)
+    }
 }
 
 /// What a step waits for, beside what its kind says of its own object.
@@ -111,7 +131,26 @@ pub struct JournalWriter {
     pub entries: mpsc::UnboundedSender<PendingWrite>,
     /// A write failed: nothing new may start.
     pub broken: Arc<AtomicBool>,
+    /// How long a write takes, of late.
+    pub latency: WriteLatency,
     pub durable: DurableEntries,
+}
+
+/// How long it takes to make entries durable, of late.
+#[derive(Debug, Clone, Default)]
+pub struct WriteLatency(Arc<AtomicU64>);
+
+impl WriteLatency {
+    /// One more write has taken so long.
+    pub fn note(&self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let before = self.0.load(Relaxed);
+        self.0.store(if before == 0 { took } else { (before * 3 + took) / 4 }, Relaxed);
+    }
+
+    pub fn recent(&self) -> Duration {
+        Duration::from_micros(self.0.load(Relaxed))
+    }
 }
 
 /// What is durable of each step that was not taken in yet: a task that ends before it can tell leaves it here.
@@ -170,6 +209,8 @@ pub struct StepDone {
     pub step: usize,
     pub outcome: StepOutcome,
     pub entries: Vec<JournalEntry>,
+    /// When its call was free to leave, or its wait began; `None`: it came to neither, or with its start.
+    pub started: Option<i64>,
     /// How long a written item took to arrive at another member of its group.
     pub arrived: Option<Duration>,
     /// The end of what a task printed, redacted.
@@ -206,6 +247,8 @@ pub struct StepContext {
     pub pulse: Arc<LeaseGuard>,
     /// Says whether a call may still leave.
     pub look: SharedLook,
+    /// Where calls wait for their turn.
+    pub slots: Arc<CallSlots>,
     pub tell: Arc<dyn Fn(Progress) + Send + Sync>,
     pub pace: Pacing,
     pub ground: TaskGround,

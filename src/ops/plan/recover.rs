@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
 use crate::cloud::provider::ReadResult;
 use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
@@ -19,6 +22,9 @@ use crate::ops::load::session::Session;
 /// Linode tells times in whole seconds. More would take a stranger's object for ours, less would miss our own.
 const SKEW_MILLISECONDS: i64 = 5_000;
 
+/// How many are looked for at once: as many as Linode's driver calls at once. With a store far away hundreds may have begun.
+const LOOKS_AT_ONCE: usize = 10;
+
 /// One entry for each step that could be settled; what stays in doubt stays begun, as does what is in a lost fault domain.
 pub async fn recover(
     session: &Session,
@@ -30,19 +36,14 @@ pub async fn recover(
         return entries;
     }
     let domains = FaultDomains::new(&session.catalog, Some(state));
-    for begun in state.pending.values() {
+    let is_readable = |begun: &&PendingOperation| {
         let domain = domains.of_begun(&session.catalog, state, begun);
-        if lost.iter().any(|it| Some(&it.fault_domain) == domain.as_ref()) {
-            continue;
-        }
-        let outcome = if begun.call == MutatingCall::Create {
-            created(session, state, begun).await
-        } else if begun.call == MutatingCall::Delete {
-            deleted(session, state, begun).await
-        } else {
-            // Changes and deletes are safe to repeat: the plan looks at the object anew.
-            StepOutcome::failed("interrupted; read again")
-        };
+        !lost.iter().any(|it| Some(&it.fault_domain) == domain.as_ref())
+    };
+    let looks =
+        state.pending.values().filter(is_readable).map(|begun| became(session, state, begun));
+    let outcomes: Vec<_> = stream::iter(looks).buffered(LOOKS_AT_ONCE).collect().await;
+    for (begun, outcome) in outcomes {
         let (address, step, at) = (begun.address.clone(), begun.step, session.clock.now());
         entries.push(JournalEntry::Ended { address, step, outcome, at });
         let is_lost = |it: &Address| {
@@ -55,6 +56,20 @@ pub async fn recover(
         );
     }
     entries
+}
+
+async fn became<'a>(
+    session: &Session,
+    state: &State,
+    begun: &'a PendingOperation,
+) -> (&'a PendingOperation, StepOutcome) {
+    let outcome = match begun.call {
+        MutatingCall::Create => created(session, state, begun).await,
+        MutatingCall::Delete => deleted(session, state, begun).await,
+        // Changes and deletes are safe to repeat: the plan looks at the object anew.
+        _ => StepOutcome::failed("interrupted; read again"),
+    };
+    (begun, outcome)
 }
 
 async fn created(session: &Session, state: &State, begun: &PendingOperation) -> StepOutcome {

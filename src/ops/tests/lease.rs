@@ -19,7 +19,7 @@ async fn execute_step_sends_no_create_without_the_lease() {
     let (lease, _) = stage.lease();
     stage.lose_lease();
     let done = stage.step_under(&lease, stage.name_step(create()), usize::MAX).await;
-    assert_eq!((end(&done.outcome), stage.log.changes()), ("failed", 0));
+    assert_eq!((end(&done.outcome), stage.log.changes()), ("withdrawn", 0));
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn execute_step_sends_no_update_without_the_lease() {
     let (lease, _) = stage.lease();
     stage.lose_lease();
     let done = stage.step_under(&lease, job, usize::MAX).await;
-    assert_eq!((end(&done.outcome), stage.log.changes()), ("failed", 0));
+    assert_eq!((end(&done.outcome), stage.log.changes()), ("withdrawn", 0));
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn execute_step_sends_no_delete_without_the_lease() {
     let (lease, _) = stage.lease();
     stage.lose_lease();
     let done = stage.step_under(&lease, job, usize::MAX).await;
-    assert_eq!((end(&done.outcome), stage.log.changes()), ("failed", 0));
+    assert_eq!((end(&done.outcome), stage.log.changes()), ("withdrawn", 0));
     assert_eq!(stage.cloud.objects().len(), 1);
 }
 
@@ -131,5 +131,5 @@ async fn update_or_create_makes_nothing_anew_when_the_lease_is_gone() {
     let (session, place) = (Arc::clone(&stage.session), stage.place());
     stage.cloud.before("look", move || take_over(&session, &place));
     let done = stage.step_under(&lease, job, usize::MAX).await;
-    assert_eq!((end(&done.outcome), stage.log.count("create")), ("failed", 0));
+    assert_eq!((end(&done.outcome), stage.log.count("create")), ("withdrawn", 0));
 }

@@ -1,5 +1,7 @@
 //! Laws 2, 5, 6 and 11 over whole runs: a plan is a script, nothing starts behind a broken journal, over means seen.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -8,14 +10,18 @@ use crate::engine::address::Address;
 use crate::engine::plan::model::change::StepCall;
 use crate::engine::recovery::completion::Completion;
 use crate::engine::recovery::users_moved::UsersAre;
-use crate::engine::retry::Pacing;
 use crate::engine::state::record::Phase;
 use crate::engine::value::Value;
+use crate::ops::apply::call_slots::{CallSlots, Stopped};
 use crate::ops::apply::executor::Executor;
 use crate::ops::apply::run::apply;
 use crate::ops::plan::make::plan_on;
 use crate::ops::tests::memory::Fault;
 use crate::ops::tests::stage::{NAME, Stage, ZONE, in_time};
+
+fn one_at_once() -> BTreeMap<String, usize> {
+    BTreeMap::from([("linode".to_owned(), 1)])
+}
 
 #[tokio::test]
 async fn apply_twice_changes_nothing_the_second_time() {
@@ -72,8 +78,7 @@ async fn carry_out_starts_nothing_more_when_the_journal_cannot_be_written() {
     let made = stage.plan().await.unwrap();
     let (lease, _) = stage.lease();
     let hands = stage.hands(&lease, 2);
-    let pace = Pacing { at_once: Some(1), poll: None };
-    let mut run = Executor::new(&stage.session, &made, Stage::empty_state(), pace);
+    let mut run = Executor::new(&stage.session, &made, Stage::empty_state(), one_at_once());
     let (_signal, stop) = watch::channel(None);
     // The third write is the beginning of the second step.
     let stopped = in_time(run.carry_out(&hands, stop)).await;
@@ -157,7 +162,7 @@ async fn carry_out_keeps_as_pending_what_was_cut_off_after_a_signal() {
     let made = stage.plan().await.unwrap();
     let (lease, _) = stage.lease();
     let hands = stage.hands(&lease, usize::MAX);
-    let mut run = Executor::new(&stage.session, &made, Stage::empty_state(), Pacing::default());
+    let mut run = Executor::new(&stage.session, &made, Stage::empty_state(), one_at_once());
     run.grace = std::time::Duration::ZERO;
     let (signal, stop) = watch::channel(None);
     stage.cloud.next("create", Fault::Never);
@@ -169,6 +174,47 @@ async fn carry_out_keeps_as_pending_what_was_cut_off_after_a_signal() {
     assert!(run.state.pending.contains_key(&Address::one("zone")), "it stays begun");
     let report = run.report(stopped);
     assert_eq!((report.in_doubt.len(), report.failed.len()), (1, 0), "{report:?}");
+}
+
+/// With a store far away the next step is journalled while the one before it calls; after a signal it is taken back, and nothing is
+/// to be found out about it.
+#[tokio::test]
+async fn carry_out_withdraws_after_a_signal_what_was_begun_and_has_no_place() {
+    let stage = Stage::new();
+    let zone = |name: &str| {
+        format!(
+            "  {name}: {{ kind: linode.domain, domain: {name}.example, soa_email: a@b.example }}\n"
+        )
+    };
+    let three = ["one", "two", "three"].map(zone).concat();
+    std::fs::write(stage.place().file(), format!("stack: shop\nresources:\n{three}")).unwrap();
+    let made = stage.plan().await.unwrap();
+    let (lease, _) = stage.lease();
+    let mut hands = Arc::into_inner(stage.hands(&lease, usize::MAX)).unwrap();
+    hands.slots = Arc::new(CallSlots::new(&one_at_once()));
+    hands.pen.latency.note(std::time::Duration::from_secs(1));
+    let mut run = Executor::new(&stage.session, &made, Stage::empty_state(), one_at_once());
+    let (signal, stop) = watch::channel(None);
+    hands.ground.stop = stop.clone();
+    let hands = Arc::new(hands);
+    let cloud = Arc::clone(&stage.cloud);
+    stage.cloud.before("create", move || {
+        cloud.before("create", move || {
+            signal.send_replace(Some("SIGINT".into()));
+        });
+    });
+    let stopped = in_time(run.carry_out(&hands, stop)).await;
+    let count = |what| stage.log.count(what);
+    assert_eq!(
+        (count("began create three"), count("create"), count("ended three withdrawn")),
+        (1, 2, 1)
+    );
+    let late = hands.slots.take("linode", (Reverse(1), 3)).await;
+    assert_eq!(late.unwrap_err(), Stopped, "nobody gets a place any more");
+    assert!(run.state.pending.is_empty(), "nothing is to be found out");
+    let report = run.report(stopped);
+    assert_eq!((report.done.len(), report.failed.len()), (2, 0), "{report:?}");
+    assert_eq!(report.not_done.len(), 1, "{report:?}");
 }
 
 /// The change that moves users was in flight when the signal came: once it has ended they have moved, whoever reads the state.

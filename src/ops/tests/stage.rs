@@ -1,5 +1,6 @@
 //! What a test of ops stands on: a folder with one stack, a cloud and a store in memory, and one log of it all.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -22,13 +23,14 @@ use crate::engine::state::journal::{JournalEntry, PendingOperation, StepOutcome}
 use crate::engine::state::record::{Record, State};
 use crate::engine::state::task_record::TaskEnd;
 use crate::engine::value::{Attributes, LineageKey, Value};
+use crate::ops::apply::call_slots::{CallSlots, limits};
 use crate::ops::apply::execute_step::execute_step;
 use crate::ops::apply::finish::{RunRequest, RunResult};
 use crate::ops::apply::run::apply;
 use crate::ops::apply::shared_look::SharedLook;
 use crate::ops::apply::step_inputs::{
-    DurableEntries, JournalWriter, PendingWrite, Progress, StepContext, StepDone, StepInputs,
-    StepWait, TaskGround,
+    DurableEntries, JournalWriter, LookedBehindBegan, PendingWrite, Progress, StepContext,
+    StepDone, StepInputs, StepWait, TaskGround, WriteLatency,
 };
 use crate::ops::error::OpsError;
 use crate::ops::load::session::{CloudTarget, OpenBackend, Session};
@@ -203,7 +205,8 @@ impl Stage {
             stop: watch::channel(None).1,
         };
         let look = SharedLook::at(Arc::clone(&pulse));
-        Arc::new(StepContext { session, pen, pulse, look, tell, pace, ground })
+        let slots = Arc::new(CallSlots::new(&limits(&session, pace)));
+        Arc::new(StepContext { session, pen, pulse, look, slots, tell, pace, ground })
     }
 
     /// What a step of the stack's name needs.
@@ -238,6 +241,9 @@ impl Stage {
             quorums: Vec::new(),
         };
         StepInputs {
+            provider: kind.provider.clone(),
+            rank: (Reverse(1), 0),
+            looked: LookedBehindBegan::default(),
             step,
             mark: kind.mark.is_some().then(|| ownership_tag("shop", "lineage", &address)),
             sealed: attributes.clone(),
@@ -360,7 +366,12 @@ fn journal(log: Log, writes: usize) -> JournalWriter {
             done.send(answer).ok();
         }
     });
-    JournalWriter { entries, broken: Arc::new(AtomicBool::new(false)), durable }
+    JournalWriter {
+        entries,
+        broken: Arc::new(AtomicBool::new(false)),
+        latency: WriteLatency::default(),
+        durable,
+    }
 }
 
 fn line(entry: &JournalEntry) -> String {
@@ -392,5 +403,6 @@ pub(crate) fn end(outcome: &StepOutcome) -> &'static str {
         StepOutcome::Waited => "waited",
         StepOutcome::Failed(_) => "failed",
         StepOutcome::InDoubt(_) => "in doubt",
+        StepOutcome::Withdrawn => "withdrawn",
     }
 }

@@ -173,7 +173,7 @@ fn rehearse(
     let mut now: (u64, Option<usize>) = (0, None);
     let mut done = 0;
     loop {
-        for step in schedule.start() {
+        for step in schedule.start(|_| 0) {
             rehearsal.after[step] = now.1;
             rehearsal.ends[step] = now.0.saturating_add(takes[step]);
             running.push(Reverse((rehearsal.ends[step], step)));

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::engine::address::Address;
-use crate::engine::state::journal::JournalEntry;
+use crate::engine::state::journal::{JournalEntry, StepOutcome};
 use crate::engine::state::record::{Phase, Record, State};
 
 /// The newest version that this program reads. What says nothing new is written as the oldest version that can say it, so
@@ -152,6 +152,7 @@ pub fn encode_entry(sequence: u64, entry: &JournalEntry) -> String {
             | JournalEntry::GateSkipped { .. }
             | JournalEntry::TaskBegan { .. }
             | JournalEntry::TaskEnded { .. }
+            | JournalEntry::Ended { outcome: StepOutcome::Withdrawn, .. }
     );
     let version = if is_new { 2 } else { 1 };
     seal(&json(&EntryLine { version, sequence, entry }))

@@ -201,6 +201,8 @@ pub enum StepOutcome {
     InDoubt(StepFailure),
     /// A wait without a mutation ended well.
     Waited,
+    /// It began, and its call did not leave, since the run was to stop: nothing was done. Since format 2.
+    Withdrawn,
 }
 
 /// Why a step did not end well.
@@ -468,7 +470,7 @@ fn end(state: &mut State, address: &Address, outcome: &StepOutcome) {
             }
         }
         StepOutcome::Failed(_) => tried(state, address),
-        StepOutcome::Waited => {}
+        StepOutcome::Waited | StepOutcome::Withdrawn => {}
         StepOutcome::InDoubt(_) => return,
     }
     state.pending.remove(address);

@@ -267,6 +267,8 @@ enum StepEnd {
     Done,
     Failed,
     Indeterminate,
+    /// As if it had never begun.
+    Withdrawn,
 }
 
 /// What became of a step; one that began and has no end is indeterminate until it has.
@@ -282,6 +284,7 @@ fn step_end(entry: &JournalEntry) -> Option<(usize, StepEnd)> {
                 | StepOutcome::Waited => StepEnd::Done,
                 StepOutcome::Failed(_) => StepEnd::Failed,
                 StepOutcome::InDoubt(_) => StepEnd::Indeterminate,
+                StepOutcome::Withdrawn => StepEnd::Withdrawn,
             };
             Some((*step, end))
         }

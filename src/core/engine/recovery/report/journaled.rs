@@ -166,6 +166,11 @@ impl JournalReading {
         let became = match outcome {
             StepOutcome::Failed(_) => StepResult::Failed,
             StepOutcome::InDoubt(_) => StepResult::InDoubt,
+            StepOutcome::Withdrawn => {
+                // Planned, and never under way.
+                self.steps.remove(&id);
+                return;
+            }
             _ => StepResult::Done,
         };
         if let Some(step) = self.steps.get_mut(&id).filter(|it| it.address == *address) {
