@@ -117,6 +117,9 @@ pub enum CliCommand {
         /// Save the plan to FILE; `lifeboat apply FILE` then runs exactly these steps
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Store the plan beside the state; `lifeboat apply STACK --reviewed` then runs as much of it or less
+        #[arg(long)]
+        store: bool,
         /// Exit with code 2 if there are changes
         #[arg(long)]
         detailed_exitcode: bool,
@@ -153,6 +156,9 @@ pub enum CliCommand {
         /// Allow the apply to change the active overlays to those given with -o
         #[arg(long)]
         switch: bool,
+        /// Apply only what a plan stored with `plan --store` shows, without asking
+        #[arg(long, conflicts_with_all = ["replace", "lost", "planned", "include_pending", "allow_delete", "allow_replace", "revert_drift", "allow_destroys", "allow_absent", "allow_outage"])]
+        reviewed: bool,
     },
     /// Delete every resource recorded in the state, data included
     Destroy {
@@ -250,7 +256,7 @@ pub enum CliCommand {
         /// Fault domain as shown by `lifeboat status`, e.g. `linode:us-east`
         fault_domain: String,
     },
-    /// Let a switch go on that waits for a person (`confirm`)
+    /// Let a task go on that waits for a person, or a stored plan run
     Approve {
         #[command(flatten)]
         state: StateArgs,

@@ -4,8 +4,8 @@ use crate::engine::state::chain::{LogHead, encode_head};
 use crate::store::backend::PutCondition;
 use crate::store::error::StoreError;
 use crate::store::key::{
-    APPROVALS, DISCARDED, ENTRIES, HEAD, HISTORY, JOURNAL, KeyPrefix, MOVED, PREPARED, REPORTS,
-    SNAPSHOT, SNAPSHOTS, StoreKey,
+    APPROVALS, DISCARDED, ENTRIES, HEAD, HISTORY, JOURNAL, KeyPrefix, MOVED, PLANS, PREPARED,
+    REPORTS, SNAPSHOT, SNAPSHOTS, StoreKey,
 };
 use crate::store::state_store::StateStore;
 
@@ -24,7 +24,7 @@ impl StateStore {
             let empty = encode_head(&LogHead::empty(0));
             backend.put(&HEAD, &empty, PutCondition::Version(&version))?;
         }
-        for prefix in [&SNAPSHOTS, &DISCARDED, &REPORTS, &APPROVALS] {
+        for prefix in [&SNAPSHOTS, &DISCARDED, &REPORTS, &APPROVALS, &PLANS] {
             backend.delete_all(&backend.list(prefix)?)?;
         }
         backend.delete(&HEAD)?;

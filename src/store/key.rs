@@ -33,6 +33,9 @@ pub static REPORTS: KeyPrefix = KeyPrefix(Cow::Borrowed("reports"));
 /// What people said of tasks that wait for them.
 pub static APPROVALS: KeyPrefix = KeyPrefix(Cow::Borrowed("approvals"));
 
+/// Plans that are reviewed before they run.
+pub static PLANS: KeyPrefix = KeyPrefix(Cow::Borrowed("plans"));
+
 /// Which stores the state has, and in which of them it goes on: the same for who has no key.
 pub static STORES: StoreKey = StoreKey(Cow::Borrowed("stores"));
 

@@ -20,6 +20,7 @@ pub mod object_writer;
 pub mod object_log;
 pub mod lease;
 pub mod reports;
+pub mod stored_plans;
 pub mod known_serials;
 pub mod moved;
 pub mod mirror;

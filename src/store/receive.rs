@@ -6,7 +6,7 @@ use crate::engine::state::journal::JournalEntry;
 use crate::engine::state::record::State;
 use crate::store::backend::PutCondition;
 use crate::store::error::{HeldBy, StoreError, broken};
-use crate::store::key::{APPROVALS, KeyPrefix, REPORTS, StoreKey};
+use crate::store::key::{APPROVALS, KeyPrefix, PLANS, REPORTS, StoreKey};
 use crate::store::lease::Lease;
 use crate::store::log::LoadedState;
 use crate::store::moved;
@@ -73,10 +73,10 @@ impl StateStore {
         Ok(self.in_force()?.is_some())
     }
 
-    /// Copies reports, approvals and watchers' memories from the store that a state was in.
+    /// Copies reports, approvals, stored plans and watchers' memories from the store that a state was in.
     pub fn receive_beside(&self, from: &Self) -> Result<(), StoreError> {
         let (from, to) = (from.backend(), self.backend());
-        for prefix in [&KeyPrefix::ROOT, &REPORTS, &APPROVALS] {
+        for prefix in [&KeyPrefix::ROOT, &REPORTS, &APPROVALS, &PLANS] {
             let mut keys = from.list(prefix)?;
             keys.retain(|it| *prefix != KeyPrefix::ROOT || is_memory(it));
             if !keys.is_empty() {

@@ -147,6 +147,9 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::StateResolveTask { stack, task: "purge", is_done: true },
         AdvisedCommand::StateResolveTask { stack, task: "purge", is_done: false },
         AdvisedCommand::Approve { stack, task: "purge" },
+        AdvisedCommand::PlanStore { stack },
+        AdvisedCommand::ApplyReviewed { stack },
+        AdvisedCommand::ApprovePlan { stack, digest: "sha256:0123456789abcdef" },
         AdvisedCommand::SandboxShow,
         AdvisedCommand::SandboxLogOn,
         AdvisedCommand::SandboxUnhealthy { label: "web-0" },
@@ -203,6 +206,9 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::StateResolve { .. }
         | AdvisedCommand::StateResolveTask { .. }
         | AdvisedCommand::Approve { .. }
+        | AdvisedCommand::PlanStore { .. }
+        | AdvisedCommand::ApplyReviewed { .. }
+        | AdvisedCommand::ApprovePlan { .. }
         | AdvisedCommand::SandboxShow
         | AdvisedCommand::SandboxLogOn
         | AdvisedCommand::SandboxUnhealthy { .. }

@@ -51,6 +51,7 @@ mod concurrent_switches;
 mod redirected_switches;
 mod step_order;
 mod edited_plans;
+mod reviewed_plans;
 mod encrypted_states;
 mod break_glass;
 mod rebuilds;

@@ -179,12 +179,13 @@ pub struct RebuildArgs {
 /// What is approved, and why.
 #[derive(Debug, Clone, Args)]
 pub struct ApproveArgs {
-    /// Name of the task
+    /// Name of the task that waits, or the digest of a stored plan
+    #[arg(value_name = "TASK|DIGEST")]
     pub task: String,
-    /// Digest of the plan that is approved, or its first characters; refused if the task waits in another one
+    /// Of a task: digest of the plan that is approved, or its first characters; refused if it waits in another one
     #[arg(long, value_name = "DIGEST")]
     pub plan: Option<String>,
-    /// Why; kept in the report
+    /// Why; kept in the report, or beside the plan
     #[arg(long, value_name = "TEXT")]
     pub because: Option<String>,
 }

@@ -76,20 +76,27 @@ pub async fn apply(
     context.note(|it| about(it, &ask.place, &session));
     let (lease, state) = open::lease(&session, &ask.place, &context.command)?;
     context.note(|it| found(it, state.as_ref(), None));
-    if let (Some(asked), Some(state)) = (&ask.overlays, &state) {
-        let asked = overlays_of(Some(asked), None);
-        // What is not there is no switch that somebody did not mean.
-        for name in &asked {
-            overlay_file(&ask.place, name)?;
-        }
-        if asked != state.active && !state.records.is_empty() && !consent.switch {
-            return Err(unasked_switch(&ask.place, state, &asked));
-        }
+    if !consent.switch {
+        is_no_switch(&ask, state.as_ref())?;
     }
     state_is_there(&session, &ask, state.is_some())?;
     let proposed = plan_on(&session, &ask, state).await?;
     let question = "Apply these changes? Only `yes` is accepted:";
     Ok(settled_with(context, &session, lease, proposed, &ask, consent, question).await?.exit)
+}
+
+/// Whether the overlays that are named are the active ones: another command switches.
+pub fn is_no_switch(ask: &PlanRequest, state: Option<&State>) -> Result<(), OpsError> {
+    let (Some(asked), Some(state)) = (&ask.overlays, state) else { return Ok(()) };
+    let asked = overlays_of(Some(asked), None);
+    // What is not there is no switch that somebody did not mean.
+    for name in &asked {
+        overlay_file(&ask.place, name)?;
+    }
+    if asked != state.active && !state.records.is_empty() {
+        return Err(unasked_switch(&ask.place, state, &asked));
+    }
+    Ok(())
 }
 
 /// How a run went, and how far what it was for came.
@@ -342,7 +349,7 @@ fn consents(
 }
 
 /// A runner without the state of its stack would make everything a second time.
-fn state_is_there(session: &Session, ask: &PlanRequest, found: bool) -> Result<(), OpsError> {
+pub fn state_is_there(session: &Session, ask: &PlanRequest, found: bool) -> Result<(), OpsError> {
     let in_ci = std::env::var_os("CI").is_some_and(|it| !it.is_empty());
     if found || !in_ci || session.is_local {
         return Ok(());

@@ -5,10 +5,12 @@ pub mod functions;
 pub mod layers;
 pub mod reports;
 pub mod seen;
+pub mod stored;
 pub mod plan;
 pub mod audit;
 pub mod status;
 pub mod apply;
+pub mod reviewed;
 pub mod loss_consent;
 pub mod switch_retry;
 pub mod switch;
@@ -59,12 +61,25 @@ pub async fn run(
         Command::Schema => Ok(describe::schema()),
         Command::Functions => Ok(functions::functions()),
         Command::Kinds { kind } => describe::kinds(kind.as_deref()),
-        Command::Plan { layers, world, allow, losing, replace, out, detailed_exitcode, shape } => {
-            let wanted = plan::PlanArgs { replace, out, detailed_exitcode, shape };
+        Command::Plan {
+            layers,
+            world,
+            allow,
+            losing,
+            replace,
+            out,
+            store,
+            detailed_exitcode,
+            shape,
+        } => {
+            let wanted = plan::PlanArgs { replace, out, store, detailed_exitcode, shape };
             plan::plan(&context, &layers, &world, &allow, &losing, &wanted).await
         }
         Command::Audit(arguments) => audit::audit(&context, &arguments).await,
         Command::Show { plan, shape } => plan::show(&context, &plan, &shape),
+        Command::Apply { layers, world, reviewed: true, .. } => {
+            reviewed::apply(&context, &layers, &world).await
+        }
         Command::Apply { layers, world, allow, losing, replace, yes, switch, .. } => {
             let consent = apply::Consent { yes, switch, data_loss: false };
             apply::apply(&context, &layers, &world, &allow, &losing, &replace, consent).await

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::{AllowArgs, Format, LayerArgs, LossArgs, ShapeArgs, WorldArgs};
-use crate::cli::commands::reports;
+use crate::cli::commands::{reports, stored};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out, report};
@@ -41,6 +41,7 @@ const PLAN_BYTES_MAX: u64 = 1 << 30;
 pub struct PlanArgs {
     pub replace: Vec<String>,
     pub out: Option<PathBuf>,
+    pub store: bool,
     pub detailed_exitcode: bool,
     pub shape: ShapeArgs,
 }
@@ -74,6 +75,9 @@ pub async fn plan(
     };
     print(&proposed.plan, &envelope, &wanted.shape, context.color);
     note_drill(&ask.place, &proposed.desired.stack);
+    if wanted.store {
+        stored::store(&session, &ask.place, &proposed, &envelope)?;
+    }
     if let Some(file) = &wanted.out {
         let path = context.directory.join(file);
         let text = encode(&proposed.plan, &envelope);

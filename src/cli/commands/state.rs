@@ -5,7 +5,7 @@ use crate::cli::args::{StateArgs, StateCommand};
 use crate::cli::commands::apply::may;
 use crate::cli::commands::recorded::{nothing_there, now, read, store};
 use crate::cli::commands::{
-    bundle, copies, migrate, rebuild, rekey, state_document, state_history, task,
+    bundle, copies, migrate, rebuild, rekey, reviewed, state_document, state_history, task,
 };
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
@@ -86,13 +86,20 @@ pub async fn run(context: &CommandContext, command: StateCommand) -> Result<Exit
     Ok(Exit::Done)
 }
 
-/// `approve`: a task that waits may go on.
+/// `approve`: a task that waits may go on, or a stored plan run. What a task is called comes first.
 pub fn approve(
     context: &CommandContext,
     args: &StateArgs,
     it: ApproveArgs,
 ) -> Result<Exit, OpsError> {
-    task::approve(&store(context, args)?, it, now(context, args)?)
+    let store = store(context, args)?;
+    if it.plan.is_none() && reviewed::is_digest(&it.task) {
+        let state = store.load()?;
+        if state.is_none_or(|state| !state.tasks.contains_key(&it.task)) {
+            return reviewed::approve(&store, &args.stack, &it.task, it.because);
+        }
+    }
+    task::approve(&store, it, now(context, args)?)
 }
 
 fn list(state: &State) {

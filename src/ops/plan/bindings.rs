@@ -10,6 +10,7 @@ use crate::engine::plan::planner::Intent;
 use crate::engine::state::record::State;
 use crate::kinds;
 use crate::ops::load::session::Session;
+use crate::ops::load::stack_ref::StackRef;
 
 /// What must still hold when this plan is applied.
 pub fn bindings(
@@ -52,6 +53,19 @@ pub fn bindings(
         accounts,
         intent,
     }
+}
+
+/// The digest of what a plan is made from, however far the state is: layers and files, variables that are no secrets, this lifeboat
+/// and its kinds. Other commits do not change it.
+pub fn inputs_digest(session: &Session, place: &StackRef, stack: &Stack) -> String {
+    // Without a state no secret has a fingerprint.
+    let read = bindings(session, Intent::Apply, stack, None, BTreeMap::new());
+    let inputs = serde_json::json!({
+        "stack": place.name(),
+        "overlays": stack.overlays,
+        "read": read,
+    });
+    format!("sha256:{}", digest(inputs.to_string().as_bytes()))
 }
 
 fn digest(bytes: &[u8]) -> String {

@@ -8,8 +8,8 @@ use crate::engine::state::copies::CopyRelation;
 use crate::store::backend::{Backend, PutCondition, both};
 use crate::store::error::StoreError;
 use crate::store::key::{
-    APPROVALS, DISCARDED, ENTRIES, HEAD, HISTORY, KeyPrefix, LEASE, MOVED, REPORTS, SNAPSHOTS,
-    STORES, StoreKey,
+    APPROVALS, DISCARDED, ENTRIES, HEAD, HISTORY, KeyPrefix, LEASE, MOVED, PLANS, REPORTS,
+    SNAPSHOTS, STORES, StoreKey,
 };
 use crate::store::lock_record::Heartbeat;
 use crate::store::log::first_of;
@@ -194,9 +194,13 @@ impl CatchUp<'_> {
 /// What stands beside a state, copied where it is missing or differs: reports, approvals, the watcher's memory, what was set aside.
 pub fn copy_beside(from: &dyn Backend, to: &dyn Backend) -> Result<(), StoreError> {
     // What is put once and never changes need not be compared.
-    for (prefix, is_immutable) in
-        [(&KeyPrefix::ROOT, false), (&APPROVALS, false), (&REPORTS, true), (&DISCARDED, true)]
-    {
+    for (prefix, is_immutable) in [
+        (&KeyPrefix::ROOT, false),
+        (&APPROVALS, false),
+        (&PLANS, false),
+        (&REPORTS, true),
+        (&DISCARDED, true),
+    ] {
         let (ours, theirs) = both(from, || from.list(prefix), || to.list(prefix));
         let (mut ours, theirs) = (ours?, theirs?);
         ours.retain(|it| !(is_of_the_store(it) || is_immutable && theirs.contains(it)));

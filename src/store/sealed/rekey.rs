@@ -3,14 +3,14 @@
 use crate::store::backend::Backend as _;
 use crate::store::error::StoreError;
 use crate::store::key::{
-    APPROVALS, DISCARDED, ENTRIES, HEAD, HISTORY, KeyPrefix, MOVED, PREPARED, REPORTS, SNAPSHOTS,
-    StoreKey,
+    APPROVALS, DISCARDED, ENTRIES, HEAD, HISTORY, KeyPrefix, MOVED, PLANS, PREPARED, REPORTS,
+    SNAPSHOTS, StoreKey,
 };
 use crate::store::sealed::backend::{Resealed, SealedBackend};
 
 /// What is encrypted stands below these.
-static SEALED_PREFIXES: [&KeyPrefix; 7] =
-    [&ENTRIES, &SNAPSHOTS, &HISTORY, &DISCARDED, &REPORTS, &APPROVALS, &KeyPrefix::ROOT];
+static SEALED_PREFIXES: [&KeyPrefix; 8] =
+    [&ENTRIES, &SNAPSHOTS, &HISTORY, &DISCARDED, &REPORTS, &APPROVALS, &PLANS, &KeyPrefix::ROOT];
 
 /// What was encrypted anew.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

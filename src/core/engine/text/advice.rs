@@ -194,6 +194,17 @@ pub enum AdvisedCommand<'a> {
         task: &'a str,
         is_done: bool,
     },
+    /// A plan, kept for its review.
+    PlanStore {
+        stack: &'a str,
+    },
+    ApplyReviewed {
+        stack: &'a str,
+    },
+    ApprovePlan {
+        stack: &'a str,
+        digest: &'a str,
+    },
     /// A task that waits for a person may go on.
     Approve {
         stack: &'a str,
@@ -269,6 +280,9 @@ impl AdvisedCommand<'_> {
             Self::Status { stack } => plain(&["status", stack]),
             Self::Reports { stack } => plain(&["reports", stack]),
             Self::Report { stack, report } => plain(&["reports", stack, report]),
+            Self::PlanStore { stack } => plain(&["plan", stack, "--store"]),
+            Self::ApplyReviewed { stack } => plain(&["apply", stack, "--reviewed"]),
+            Self::ApprovePlan { stack, digest } => plain(&["approve", stack, digest]),
             Self::Approve { stack, task } => plain(&["approve", stack, task]),
             Self::SandboxShow => plain(&["sandbox", "show"]),
             Self::SandboxLogOn => plain(&["sandbox", "log", "on"]),

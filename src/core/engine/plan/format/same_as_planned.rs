@@ -269,7 +269,7 @@ pub fn changed<'a>(
 }
 
 /// Open parts and unfingerprinted secrets may be anything.
-fn agrees(planned: &Value, now: &Value) -> bool {
+pub fn agrees(planned: &Value, now: &Value) -> bool {
     match (planned, now) {
         (Value::Open, _) => true,
         (Value::Fingerprint(it), Value::Fingerprint(_)) if it.is_empty() => true,
