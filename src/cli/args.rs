@@ -62,6 +62,25 @@ pub struct Arguments {
     pub command: CliCommand,
 }
 
+/// What `plan` is to do with its result.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// Force replacement of this resource
+    #[arg(long, value_name = "ADDRESS")]
+    pub replace: Vec<String>,
+    /// Save the plan to FILE; `lifeboat apply FILE` then runs exactly these steps
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Store the plan beside the state; `lifeboat apply STACK --reviewed` then runs as much of it or less
+    #[arg(long)]
+    pub store: bool,
+    /// Exit with code 2 if there are changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    #[command(flatten)]
+    pub shape: ShapeArgs,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
     /// Create an example stack, a .gitignore, and a CI workflow
@@ -111,20 +130,8 @@ pub enum CliCommand {
         allow: AllowArgs,
         #[command(flatten)]
         losing: LossArgs,
-        /// Force replacement of this resource
-        #[arg(long, value_name = "ADDRESS")]
-        replace: Vec<String>,
-        /// Save the plan to FILE; `lifeboat apply FILE` then runs exactly these steps
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-        /// Store the plan beside the state; `lifeboat apply STACK --reviewed` then runs as much of it or less
-        #[arg(long)]
-        store: bool,
-        /// Exit with code 2 if there are changes
-        #[arg(long)]
-        detailed_exitcode: bool,
         #[command(flatten)]
-        shape: ShapeArgs,
+        wanted: PlanArgs,
     },
     /// Check whether a failover would work before you need it
     Audit(AuditArgs),

@@ -445,14 +445,8 @@ impl StateStore {
                 epoch = self.behind(known)?;
                 continue;
             }
-            if after.is_silent && state.is_some_and(|it| !it.pending.is_empty()) {
-                // What it had begun is found out by reading, and not before its last call can have ended.
-                let within = self.times.call_deadline();
-                tracing::warn!(
-                    ?within,
-                    "waits for calls of the silent holder that may be in flight"
-                );
-                self.clock.sleep(within);
+            if after.is_silent {
+                self.let_calls_end(state);
             }
             let (sequence, serial) = state.map_or((0, 0), |it| (it.sequence, it.serial));
             let preempts = preempted.as_ref().map(ToString::to_string);
@@ -481,6 +475,15 @@ impl StateStore {
 }
 
 impl StateStore {
+    /// What a silent holder had begun is found out by reading, and not before its last call can have ended.
+    fn let_calls_end(&self, state: Option<&State>) {
+        if state.is_some_and(|it| !it.pending.is_empty()) {
+            let within = self.times.call_deadline();
+            tracing::warn!(?within, "waits for calls of the silent holder that may be in flight");
+            self.clock.sleep(within);
+        }
+    }
+
     /// The epoch after one that came with a state from elsewhere, which has more leases behind it than this store has seen.
     fn behind(&self, known: u64) -> Result<u64, StoreError> {
         known.checked_add(1).ok_or_else(|| StoreError::Integrity {

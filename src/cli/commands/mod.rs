@@ -61,18 +61,7 @@ pub async fn run(
         Command::Schema => Ok(describe::schema()),
         Command::Functions => Ok(functions::functions()),
         Command::Kinds { kind } => describe::kinds(kind.as_deref()),
-        Command::Plan {
-            layers,
-            world,
-            allow,
-            losing,
-            replace,
-            out,
-            store,
-            detailed_exitcode,
-            shape,
-        } => {
-            let wanted = plan::PlanArgs { replace, out, store, detailed_exitcode, shape };
+        Command::Plan { layers, world, allow, losing, wanted } => {
             plan::plan(&context, &layers, &world, &allow, &losing, &wanted).await
         }
         Command::Audit(arguments) => audit::audit(&context, &arguments).await,

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::cli::args::{AllowArgs, Format, LayerArgs, LossArgs, ShapeArgs, WorldArgs};
+use crate::cli::args::{AllowArgs, Format, LayerArgs, LossArgs, PlanArgs, ShapeArgs, WorldArgs};
 use crate::cli::commands::{reports, stored};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
@@ -36,15 +36,6 @@ use crate::store::sealed::seal::is_sealed;
 const HEAD: usize = 64;
 /// The largest plan that is read. A plan of 100,000 resources has 200 MiB, so 1 GiB leaves room for five times as many.
 const PLAN_BYTES_MAX: u64 = 1 << 30;
-
-/// What `plan` is to do with its result.
-pub struct PlanArgs {
-    pub replace: Vec<String>,
-    pub out: Option<PathBuf>,
-    pub store: bool,
-    pub detailed_exitcode: bool,
-    pub shape: ShapeArgs,
-}
 
 pub async fn plan(
     context: &CommandContext,
