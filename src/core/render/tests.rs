@@ -660,12 +660,34 @@ fn status_tells_a_drain_of_this_switch_and_none_of_the_one_before() {
         shut: None,
         backends: None,
     };
-    let drain = |to: &str| {
-        let told = status_of(&state, vec![way(to)]);
-        told.lines().find(|it| it.starts_with("draining: ")).map(str::to_owned)
+    let gone = change("old", "linode.instance", Action::Delete, "it is no longer declared");
+    let deletes = Plan { changes: vec![gone], ..plan() };
+    let told = |state: &State, plan: Option<&Plan>, to: &str| {
+        let told = status::text(&StatusFacts { ways: vec![way(to)], plan, ..status_facts(state) }, 0);
+        let is_old = |it: &&str| it.starts_with("draining: ") || it.starts_with("DNS caches: ");
+        told.lines().find(is_old).map(str::to_owned)
     };
-    insta::assert_snapshot!(drain("standby").unwrap(), @"draining: www: lb, its old target, is kept for another 9 min 10 s, until 1970-01-01T00:10:20Z (twice the TTL), since DNS caches may still send users there");
-    assert_eq!(drain("lb"), None);
+    insta::assert_snapshot!(told(&state, Some(&deletes), "standby").unwrap(), @"draining: www: lb, its old target, is kept for another 9 min 10 s, until 1970-01-01T00:10:20Z (twice the TTL), since DNS caches may still send users there");
+    assert_eq!(told(&state, Some(&deletes), "lb"), None);
+    // Nothing is kept where nothing is to be deleted.
+    insta::assert_snapshot!(told(&state, Some(&plan()), "standby").unwrap(), @"DNS caches: www: some users may still be sent to lb, its old target, for another 9 min 10 s, until 1970-01-01T00:10:20Z (twice the TTL)");
+    // What is lost is not waited for, and users may come all the same; also when the switch is over.
+    let (was, address) = (vec![Address::one("lb")], Address::one("www"));
+    let shift = JournalEntry::directed(&address, was, 0, 300, 20_000);
+    let lost = in_a_switch(&[shift.clone(), ended(60_000)]);
+    assert!(lost.phase.is_settled());
+    insta::assert_snapshot!(told(&lost, Some(&deletes), "standby").unwrap(), @"DNS caches: www: some users may still be sent to lb, its old target, which served nobody when it was left, for another 4 min 10 s, until 1970-01-01T00:05:20Z (the TTL)");
+    assert_eq!(told(&in_a_switch(&[shift, ended(400_000)]), None, "standby"), None);
+}
+
+fn ended(at: i64) -> JournalEntry {
+    JournalEntry::RunEnded {
+        at,
+        complete: true,
+        overlays: vec!["eu".into()],
+        variables: Attributes::new(),
+        outputs: Attributes::new(),
+    }
 }
 
 /// A first apply that failed is no switch, and is told all the same.

@@ -45,6 +45,9 @@ pub struct State {
     /// What users may still be directed to, because others remember it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub draining: Vec<Draining>,
+    /// Likewise, where nobody waits for that: what it named was lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cached: Vec<Draining>,
     /// Non-sensitive variables of the last apply.
     pub variables: BTreeMap<String, Value>,
     /// Those that home had, from the first switch that leaves it until one ends there.
@@ -154,6 +157,14 @@ pub struct RecordedFailure {
 pub struct ShiftRecord {
     pub at: i64,
     pub dns_bound: u64,
+}
+
+impl ShiftRecord {
+    /// When no resolver answers the old value any more, in milliseconds since the Unix epoch.
+    pub fn until(self) -> i64 {
+        let bound = i64::try_from(self.dns_bound.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        self.at.saturating_add(bound)
+    }
 }
 
 /// Overlays that a switch left, with the non-sensitive variables before it.
@@ -465,6 +476,7 @@ impl State {
             is_restored: false,
         }
     }
+            cached: Vec::new(),
 
     /// What is wrong with it; planning on a broken state is refused, writing one never is.
     pub fn integrity(&self) -> Vec<String> {
