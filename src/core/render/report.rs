@@ -6,7 +6,7 @@ use crate::engine::recovery::report::codec::value;
 use crate::engine::recovery::report::phases::ShiftRecord;
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
 use crate::engine::recovery::report::summary::{
-    ObjectiveResult, ObjectiveVerdict, SwitchKind, SwitchReport,
+    BoundBy, ObjectiveResult, ObjectiveVerdict, SwitchKind, SwitchReport,
 };
 use crate::engine::state::record::Phase;
 use crate::engine::text::names::{OverlayNames, StackName};
@@ -53,7 +53,8 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for (phase, milliseconds) in measured.phases.named() {
         let note = match phase {
-            "detection" => "between the last healthy probe and the begin of the switch".to_owned(),
+            "detection" => "from when the site was last seen good, or an earlier switch began, until this one did"
+                .to_owned(),
             "earlier" => "an earlier run of this switch, or a pause between runs".to_owned(),
             "idle" => "the process had died and no other run had taken over".to_owned(),
             "prepare" => format!("making {to} ready"),
@@ -65,6 +66,7 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
                     "keeping {from} for twice the TTL, DNS caches included, until no DNS cache sends users there"
                 )
             }
+            "rest" => "making the remaining changes of the switch".to_owned(),
             "cleanup" if report.kind == SwitchKind::Drill => {
                 "deleting what the drill had created".to_owned()
             }
@@ -106,7 +108,7 @@ fn total(report: &SwitchReport, lines: usize) -> Option<Row> {
 
 /// How long DNS caches may still answer the old value, and what that means for the old target.
 fn caches(report: &SwitchReport, directed: ShiftRecord, has_drained: bool) -> String {
-    let until = directed.at + i64::try_from(directed.dns_bound).unwrap_or(0) * 1_000;
+    let until = directed.until();
     if report.kind == SwitchKind::Drill {
         return "after a real switch some users would come the old way for so long (the TTL)"
             .into();
@@ -146,10 +148,14 @@ fn counted_from(report: &SwitchReport) -> &'static str {
     if is_resumed { " from its first command on" } else { " from the command on" }
 }
 
-/// ` at most (heartbeat of 2026-11-24T12:00:00Z)`: what is behind by a heartbeat is a bound.
+/// ` at most (heartbeat of 2026-11-24T12:00:00Z)`: what is behind by what came last is a bound.
 fn bounded(report: &SwitchReport) -> String {
-    let by = report.behind().filter(|(bound, _)| report.rpo().measured == Some(*bound));
-    by.map(|(_, at)| format!(" at most (heartbeat of {})", moment(at))).unwrap_or_default()
+    let by = report.behind().filter(|it| report.rpo().measured == Some(it.bound));
+    let told = by.map(|it| match it.by {
+        BoundBy::Heartbeat => format!(" at most (heartbeat of {})", moment(it.at)),
+        BoundBy::Gate => format!(" at most (replication was verified at {})", moment(it.at)),
+    });
+    told.unwrap_or_default()
 }
 
 /// `first good answer from outside: after 1 min 5 s`, where somebody saw one.

@@ -102,6 +102,8 @@ impl DrillSpec {
             idle: None,
             arrivals: Vec::new(),
             heartbeats: Vec::new(),
+            declared: None,
+            replicated: Vec::new(),
             unchecked: Vec::new(),
             skipped_gates: Vec::new(),
             open: Vec::new(),

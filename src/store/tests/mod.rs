@@ -113,6 +113,8 @@ pub(crate) fn report(began: i64, ended: i64) -> SwitchReport {
         idle: None,
         arrivals: Vec::new(),
         heartbeats: Vec::new(),
+        declared: None,
+        replicated: Vec::new(),
         unchecked: Vec::new(),
         skipped_gates: Vec::new(),
         open: Vec::new(),

@@ -73,6 +73,8 @@ pub fn report(steps: Vec<StepTiming>, ended: i64) -> SwitchReport {
         idle: None,
         arrivals: Vec::new(),
         heartbeats: Vec::new(),
+        declared: None,
+        replicated: Vec::new(),
         unchecked: Vec::new(),
         skipped_gates: Vec::new(),
         open: Vec::new(),
