@@ -1,6 +1,7 @@
 //! `failover` without a target: what could be switched to, and what fits what is silent.
 
 use crate::harness::Home;
+use crate::two_sites;
 
 const SHOP: &str = "woocommerce";
 const ASK: [&str; 2] = ["failover", SHOP];
@@ -86,4 +87,51 @@ fn failover_without_a_target_names_the_only_overlay_that_covers_what_is_silent()
     home.lose("linode:eu-central");
     let standby = home.sandbox(&ASK).code(64);
     assert!(!standby.stderr.contains("which is made for this"), "{standby}");
+}
+
+/// A failback that was begun, and whose home dies in the middle: no `apply` finishes it. Users are served where they are.
+#[test]
+fn failback_whose_home_dies_is_turned_back_by_the_command_that_status_tells() {
+    let home = two_sites::home();
+    two_sites::lose(&home);
+    two_sites::failover(&home).code(0).done();
+    home.world.heal(None).unwrap();
+    home.world.sicken("duo-us-0").unwrap();
+    home.world.sicken("duo-us-1").unwrap();
+    two_sites::failback(&home).code(1).done();
+    assert_eq!(two_sites::leads(&home), ["eu"]);
+    home.sandbox(&["status", "duo"])
+        .code(0)
+        .shows(&["if home does not answer any more, `lifeboat failover duo --sandbox` to see what to do"])
+        .done();
+    two_sites::lose(&home);
+    let way = "the failback cannot finish while home does not answer; users are still sent to the standby; if what does not answer is lost: `lifeboat failover duo --to eu --sandbox`";
+    let status = home.sandbox(&["status", "duo", "--online"]).code(5);
+    assert!(!status.stdout.contains("lifeboat apply"), "{status}");
+    status.shows(&[way]).done();
+    home.sandbox(&["failover", "duo"])
+        .code(64)
+        .says(&[
+            "the failback cannot finish while home does not answer; users are still sent to the standby; if what does not answer is lost:\n  `lifeboat failover duo --to eu --sandbox`\n",
+        ])
+        .done();
+    two_sites::failover(&home).code(0).done();
+    assert_eq!(two_sites::leads(&home), ["eu"]);
+    two_sites::settled(&home, &["eu"], "turned back");
+}
+
+/// A failover that moved nobody out of an outage, and that a failback turns: users wait since the outage.
+#[test]
+fn failback_that_turns_a_failover_counts_from_the_outage() {
+    let home = two_sites::home();
+    two_sites::lose(&home);
+    home.world.sicken("duo-eu-0").unwrap();
+    home.world.sicken("duo-eu-1").unwrap();
+    two_sites::failover(&home).code(1).done();
+    let began = two_sites::state(&home).switch.unwrap().identity();
+    home.world.heal(None).unwrap();
+    home.sandbox(&["failback", "duo", "--yes"]).code(0).done();
+    let report = home.sandbox(&["reports", "duo", "--format", "json"]).code(0).json();
+    let last = report["reports"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&last["kind"], &last["began_at"]), (&"failback".into(), &began.into()), "{last}");
 }

@@ -9,6 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{open, out, signals};
 use crate::engine::lang::merge::variables::GivenVariable;
 use crate::engine::recovery::user_routes::ways;
+use crate::engine::recovery::ways_out::FirstMove;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::ops::error::OpsError;
@@ -35,7 +36,12 @@ pub async fn status(context: &CommandContext, arguments: &StatusArgs) -> Result<
         return follow(&session, &place, &given, *format).await;
     }
     let online = if *online { online::answers(&session, &place).await? } else { None };
-    let looked = LookedAt { online: online.as_deref(), estimates: &mut RestEstimates::default() };
+    let first = online.as_ref().map(|it| online::first_move(&session, &place, it)).transpose()?;
+    let looked = LookedAt {
+        online: online.as_deref(),
+        first: first.as_ref(),
+        estimates: &mut RestEstimates::default(),
+    };
     out::data(&told(&session, &place, &given, looked, |facts| match format {
         Plain::Text => {
             out::typed_here(&render::status::text(facts, out::terminal_width())).into_owned()
@@ -54,6 +60,7 @@ pub async fn status(context: &CommandContext, arguments: &StatusArgs) -> Result<
 /// What a status is told from beside the state.
 struct LookedAt<'a> {
     online: Option<&'a [(String, OnlineAnswer)]>,
+    first: Option<&'a FirstMove>,
     estimates: &'a mut RestEstimates,
 }
 
@@ -72,7 +79,7 @@ async fn follow(
     loop {
         let stamp = stamp(session, place)?;
         if draws || last.as_ref() != Some(&stamp) {
-            let looked = LookedAt { online: None, estimates: &mut estimates };
+            let looked = LookedAt { online: None, first: None, estimates: &mut estimates };
             let text = told(session, place, given, looked, |facts| match format {
                 Plain::Text => out::typed_here(&render::status::text(facts, out::terminal_width()))
                     .into_owned(),
@@ -110,7 +117,7 @@ fn told(
     looked: LookedAt<'_>,
     tell: impl Fn(&StatusFacts<'_>) -> String,
 ) -> Result<String, OpsError> {
-    let LookedAt { online, estimates } = looked;
+    let LookedAt { online, first, estimates } = looked;
     let Some(status) = status::status(session, place, given, estimates)? else {
         // Who tries it out reads the wrong world once: the flag is easily forgotten.
         let in_sandbox = !session.target.is_sandbox() && place.state(true).is_dir();
@@ -144,6 +151,7 @@ fn told(
         objective: pending.and_then(|(stack, _)| goals(stack).rto),
         estimate: status.estimate,
         online,
+        first,
         typed: &|it| out::typed_here(it).into_owned(),
     };
     Ok(tell(&facts))

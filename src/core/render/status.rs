@@ -124,7 +124,8 @@ fn online(facts: &StatusFacts<'_>, (domain, it): &(String, OnlineAnswer)) -> Str
     let what = match it.health {
         Health::Answers => "answers".to_owned(),
         Health::Denied => format!("denied the request{why}"),
-        other => format!("is {}{why}", other.word()),
+        Health::Silent => format!("is unreachable{why}"),
+        Health::NotAsked => format!("was not asked{why}"),
     };
     let stack = &facts.name;
     if it.is_lost {
@@ -194,7 +195,7 @@ fn users(facts: &StatusFacts<'_>, it: &UserRoute) -> String {
             .flatten()
             .find(|(it, told)| it == at && told.health == Health::Silent)
     });
-    let silent = silent.filter(|_| !it.is_lost).map_or("", |_| ", which is silent now");
+    let silent = silent.filter(|_| !it.is_lost).map_or("", |_| ", which is unreachable now");
     format!(
         "users: {} points to {to} ({}){place}{lost}{silent}{shut}{moves}{backends}",
         escape_control(&it.address.to_string()),

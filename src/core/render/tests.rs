@@ -13,6 +13,7 @@ use crate::engine::plan::model::change::{
 use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
 use crate::engine::plan::tests::sample::{CREATE, REPLACE, any_plan, change, note, plan};
 use crate::engine::recovery::user_routes::UserRoute;
+use crate::engine::recovery::ways_out::{FirstMove, OfferedWay, SwitchMode};
 use crate::engine::schema::Sort;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::{Allowances, Keep, RunRecord, State};
@@ -490,6 +491,7 @@ fn status_wraps_long_lines_and_no_output() {
         objective: None,
         estimate: None,
         online: None,
+        first: None,
     };
     let narrow = status::text(&facts, 40);
     insta::assert_snapshot!(narrow);
@@ -540,6 +542,7 @@ fn status_facts(state: &State) -> StatusFacts<'_> {
         objective: Some(900),
         estimate: None,
         online: None,
+        first: None,
     }
 }
 
@@ -643,6 +646,64 @@ fn status_calls_the_clock_of_a_switch_a_recovery_under_loss_alone() {
         let text = status_of(&state, Vec::new());
         assert!(text.lines().any(|it| it == told), "{text}");
     }
+}
+
+/// A failback, begun at 10 s, after which these were written.
+fn going_home(entries: &[JournalEntry]) -> State {
+    let mut state = State::new("shop", None, "sandbox", "l", LineageKey(vec![1]));
+    state.active = vec!["eu".into()];
+    let began = JournalEntry::Switched {
+        from: vec!["eu".into()],
+        to: Vec::new(),
+        lost: Vec::new(),
+        variables: Attributes::new(),
+        keep: Keep::Data,
+        allowed: Allowances::default(),
+        last_good: None,
+        at: 10_000,
+        who: "ann".into(),
+    };
+    fold(&mut state, &began);
+    entries.iter().for_each(|it| fold(&mut state, it));
+    state
+}
+
+/// Home that died in the middle of a failback: what would be run to resume it cannot finish it.
+#[test]
+fn status_of_a_failback_whose_home_is_gone_names_the_way_back() {
+    let way = || OfferedWay {
+        overlay: "eu".into(),
+        assumes_lost: vec!["a:us".into()],
+        mode: SwitchMode::UnderLoss(Vec::new()),
+    };
+    let told = |state: &State, first: Option<FirstMove>| {
+        let facts = StatusFacts {
+            first: first.as_ref(),
+            online: first.is_some().then_some(&[]),
+            ..status_facts(state)
+        };
+        let told = status::text(&facts, 0);
+        let starts = |it: &&str| {
+            ["phase: ", "switch: ", "recovery: "].iter().any(|start| it.starts_with(start))
+        };
+        told.lines().filter(starts).collect::<Vec<_>>().join("\n")
+    };
+    let begun = going_home(&[]);
+    insta::assert_snapshot!(told(&begun, None), @r#"
+    phase: switching from eu since 1970-01-01T00:00:10Z, 1 min ago by ann; no users have moved; run `lifeboat apply shop` to resume, or, if home does not answer any more, `lifeboat failover shop` to see what to do
+    switch: 1 min of 15 min used
+    "#);
+    let stays = FirstMove::TurnBack { way: way(), stuck: Vec::new() };
+    insta::assert_snapshot!(told(&begun, Some(stays)), @r#"
+    phase: switching from eu since 1970-01-01T00:00:10Z, 1 min ago by ann; no users have moved; the failback cannot finish while home does not answer; users are still sent to the standby; if what does not answer is lost: `lifeboat failover shop --to eu`
+    switch: 1 min of 15 min used
+    "#);
+    let home = going_home(&[shifted("eu_lb"), JournalEntry::UsersMoved { at: 21_000 }]);
+    let stuck = FirstMove::TurnBack { way: way(), stuck: vec!["a:us".into()] };
+    insta::assert_snapshot!(told(&home, Some(stuck)), @r#"
+    phase: degraded: users have moved; the rest of the switch is not finished; the failback cannot finish while home does not answer; users are sent to a:us, which does not answer; if what does not answer is lost: `lifeboat failover shop --to eu` (begun from eu since 1970-01-01T00:00:10Z, 1 min ago by ann)
+    recovery: 50 s since home was last seen good, at 1970-01-01T00:00:20Z, when traffic was shifted to it; objective 15 min
+    "#);
 }
 
 /// What a switch led its users back to is no old target of theirs.

@@ -37,7 +37,10 @@ pub fn situation(facts: &OutageFacts, ways: &WaysOut, stack: &str) -> String {
 pub fn advice(facts: &OutageFacts, ways: &WaysOut, stack: &str) -> String {
     let mut lines = first(facts, ways, stack);
     if !ways.others.is_empty() {
-        let is_more = matches!(ways.first, FirstMove::Switch { .. } | FirstMove::GoOnWithout(_));
+        let is_more = matches!(
+                ways.first,
+                FirstMove::Switch { .. } | FirstMove::GoOnWithout(_) | FirstMove::TurnBack { .. }
+            );
         let which = if is_more { "other overlays" } else { "overlays" };
         lines.push(format!("{which} that move users:"));
         lines.extend(ways.others.iter().flat_map(|it| other(it, stack)));
@@ -85,6 +88,10 @@ fn first(facts: &OutageFacts, ways: &WaysOut, stack: &str) -> Vec<String> {
             );
             typed(why, command(way, stack))
         }
+        FirstMove::TurnBack { way, stuck } => {
+            let why = turned_back(stuck);
+            typed(format!("{why}; if what does not answer is lost:"), command(way, stack))
+        }
         FirstMove::Switch { way, answers } => {
             let also = match answers.as_slice() {
                 [] => String::new(),
@@ -109,7 +116,19 @@ fn first(facts: &OutageFacts, ways: &WaysOut, stack: &str) -> Vec<String> {
     }
 }
 
-fn command<'a>(way: &'a OfferedWay, stack: &'a str) -> AdvisedCommand<'a> {
+/// Why a failback does not go on, and where that leaves users.
+pub fn turned_back(stuck: &[String]) -> String {
+    let users = if stuck.is_empty() {
+        "users are still sent to the standby".to_owned()
+    } else {
+        let verb = if stuck.len() == 1 { "does" } else { "do" };
+        format!("users are sent to {}, which {verb} not answer", listed(stuck))
+    };
+    format!("the failback cannot finish while home does not answer; {users}")
+}
+
+/// What takes users back to where they are served, or keeps them there.
+pub fn command<'a>(way: &'a OfferedWay, stack: &'a str) -> AdvisedCommand<'a> {
     let (planned, lost) = match &way.mode {
         SwitchMode::Planned => (true, Vec::new()),
         SwitchMode::UnderLoss(lost) => (false, lost.iter().map(String::as_str).collect()),

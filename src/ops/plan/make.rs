@@ -302,7 +302,11 @@ fn proposed(
     if diagnostics.iter().any(is_error) && stops(&diagnostics) {
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
-    let (last_good, place) = (ask.last_good, ask.place.clone());
+    // Who turns a switch that had moved nobody out of an outage has its users wait for as long as that one had.
+    let turned = state.as_ref().filter(|it| it.active != plan.overlays);
+    let unserved = turned.and_then(State::unserved_since);
+    let last_good = ask.last_good.into_iter().chain(unserved).min();
+    let place = ask.place.clone();
     Ok(Proposed {
         place,
         desired,

@@ -436,6 +436,16 @@ impl State {
         self.switch.as_ref().filter(|_| self.phase == Phase::Switching)
     }
 
+    /// Since when users wait whom a switch under loss was to move, and has not: when the site was last seen good, else when that
+    /// switch began.
+    pub fn unserved_since(&self) -> Option<i64> {
+        let is_waiting = |it: &&SwitchRecord| {
+            it.under_loss && !it.has_shifted() && self.phase == Phase::Switching
+        };
+        let switch = self.unfinished_switch().filter(is_waiting)?;
+        Some(switch.last_good.map_or(switch.identity(), |it| it.min(switch.identity())))
+    }
+
     /// The switch that began and has not ended, whether or not its users have moved.
     pub fn unfinished_switch(&self) -> Option<&SwitchRecord> {
         self.switch.as_ref().filter(|_| !self.phase.is_settled())
@@ -466,6 +476,7 @@ impl State {
             lost: Vec::new(),
             tasks: BTreeMap::new(),
             draining: Vec::new(),
+            cached: Vec::new(),
             variables: BTreeMap::new(),
             home_variables: None,
             outputs: BTreeMap::new(),
@@ -476,7 +487,6 @@ impl State {
             is_restored: false,
         }
     }
-            cached: Vec::new(),
 
     /// What is wrong with it; planning on a broken state is refused, writing one never is.
     pub fn integrity(&self) -> Vec<String> {
