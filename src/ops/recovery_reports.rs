@@ -1,6 +1,6 @@
 //! The RTO ledger of a stack: which switch a run carries out, its report, and the reports that are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::engine::address::Address;
@@ -47,6 +47,8 @@ pub struct Switching {
     pub last_good: Option<i64>,
     /// When the last of what is lost was declared so, if an earlier run did that.
     pub lost_since: Option<i64>,
+    /// What it declares lost, and answered all the same.
+    pub answering: Vec<String>,
     /// When earlier runs of it directed users.
     pub directed: Vec<ShiftRecord>,
     pub goals: RecoveryObjectives,
@@ -89,6 +91,7 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
         began: before.map(SwitchRecord::identity),
         last_good: before.and_then(|it| it.last_good).or(proposed.last_good),
         lost_since,
+        answering: proposed.answering.clone(),
         directed,
         goals: goals(&proposed.desired.stack),
     })
@@ -159,6 +162,7 @@ pub fn report(
         heartbeats: Vec::new(),
         declared: declared.filter(|it| *it > recorded),
         replicated: if is_lost { replicated(&before, &steps) } else { Vec::new() },
+        answering: answering(&before, &switching.answering),
         unchecked: led,
         skipped_gates: skipped_gates(&before, run),
         open: run.open.iter().map(Unfinished::sentence).collect(),
@@ -166,17 +170,23 @@ pub fn report(
     }
 }
 
+/// What this run and earlier ones of the same switch declared lost though it answered, each once.
+fn answering(before: &[SwitchReport], now: &[String]) -> Vec<String> {
+    let all = before.iter().flat_map(|it| &it.answering).chain(now);
+    all.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// The replication gates that opened.
-fn opened<'a>(
-    steps: impl Iterator<Item = &'a StepTiming>,
-) -> impl Iterator<Item = &'a StepTiming> {
+fn opened<'a>(steps: impl Iterator<Item = &'a StepTiming>) -> impl Iterator<Item = &'a StepTiming> {
     steps.filter(|it| it.role == StepPhase::Replication && it.became == StepResult::Done)
 }
 
 /// What the replication gates of earlier runs of a switch saw: this one does not wait for them again.
 fn arrivals(before: &[SwitchReport]) -> Vec<Arrival> {
     let gates = opened(before.iter().flat_map(|it| &it.steps));
-    gates.map(|it| Arrival { address: it.address.clone(), took: it.arrived.or(it.duration()) }).collect()
+    gates
+        .map(|it| Arrival { address: it.address.clone(), took: it.arrived.or(it.duration()) })
+        .collect()
 }
 
 /// When the gates of all runs of a switch wrote what came to the other member, the latest of each group.

@@ -13,7 +13,7 @@ const ITEMS: usize = 1_000;
 /// Everything that was there before and is not asked about any more.
 fn nothing_lost_was_asked(home: &Home) {
     two_sites::lost_is_left_alone(home);
-    home.requests().with("hung").none();
+    assert!(home.requests().with("hung").len() <= 2, "one look at each");
 }
 
 #[test]
@@ -171,7 +171,7 @@ outputs:";
         .shows(&["switch eu → ap"])
         .done();
     nothing_lost_was_asked(&home);
-    home.requests().to_fault_domain("linode:eu-central").none();
+    home.requests().to_fault_domain("linode:eu-central").one_look();
     assert_eq!(leads(&home), ["ap"]);
     let lost: Vec<String> = state(&home).lost.into_iter().map(|it| it.fault_domain).collect();
     assert_eq!(lost, [AWS, "linode:eu-central", LINODE]);

@@ -60,8 +60,9 @@ fn failover_and_failback_tell_the_story_line_by_line() {
         ])
         .done();
     let asked = home.requests();
-    asked.to_fault_domain(LINODE).none();
-    asked.to_fault_domain(AWS).none();
+    asked.to_fault_domain(LINODE).one_look();
+    asked.to_fault_domain(AWS).one_look();
+    home.log_requests();
     home.sandbox(&["status", SHOP])
         .code(0)
         .shows(&["lost: linode:us-east, declared 20", "stale"])

@@ -135,3 +135,36 @@ fn failback_that_turns_a_failover_counts_from_the_outage() {
     let last = report["reports"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((&last["kind"], &last["began_at"]), (&"failback".into(), &began.into()), "{last}");
 }
+
+/// With `--yes` nobody is asked, and who declares lost what answers is told so all the same: here, in the report, and in its JSON.
+#[test]
+fn failover_under_loss_says_that_what_it_declares_lost_answers() {
+    let home = two_sites::home();
+    two_sites::failover(&home)
+        .code(0)
+        .says(&[
+            "warning: this declares aws:us-east-1 and linode:us-east lost",
+            "BUT aws:us-east-1 and linode:us-east answer now: `lifeboat failover duo --to eu --planned --sandbox`",
+            "\n  declared lost although it answered: aws:us-east-1, linode:us-east\n",
+        ])
+        .done();
+    let reports = home.sandbox(&["reports", "duo", "--format", "json"]).code(0).json();
+    let answering = &reports["reports"][0]["answering"];
+    assert_eq!(*answering, serde_json::json!(["aws:us-east-1", "linode:us-east"]), "{reports}");
+}
+
+#[test]
+fn drill_without_a_target_lists_what_can_be_rehearsed() {
+    let home = Home::woocommerce();
+    home.sandbox(&["drill", SHOP])
+        .code(64)
+        .says(&[
+            "--to was not given; nothing was changed\noverlays that rehearse a failover:\n  `lifeboat drill woocommerce --to drill_eu --sandbox`\n    rehearses failover_eu in woocommerce@drill\n",
+        ])
+        .done();
+    two_sites::home()
+        .sandbox(&["drill", "duo"])
+        .code(64)
+        .says(&["duo has no overlay for a drill; nothing was changed\n"])
+        .done();
+}

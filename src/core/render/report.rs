@@ -257,8 +257,15 @@ pub fn paragraph(report: &SwitchReport) -> String {
     lines.push(format!("  {}", compared(recovery(report), &report.rto(), counted_from(report))));
     lines.extend(answered(report).map(|it| format!("  {it}")));
     lines.push(format!("  {}", compared(data(report), &report.rpo(), &bounded(report))));
+    lines.extend(declared_though_up(report).map(|it| format!("  {it}")));
     lines.extend(unchecked(report, quoted).into_iter().map(|it| format!("  {it}")));
     lines.join("\n")
+}
+
+/// Who declares lost what answers leaves its last writes, and a site that serves.
+fn declared_though_up(report: &SwitchReport) -> Option<String> {
+    let names = escape_control(&report.answering.join(", "));
+    (!names.is_empty()).then(|| format!("declared lost although it answered: {names}"))
 }
 
 /// Everything, for people.
@@ -385,8 +392,13 @@ pub fn markdown(report: &SwitchReport) -> String {
     }
     let open = report.open.iter().map(|it| format!("incomplete: {}", prose(it)));
     let skipped = skipped(report, code, prose);
-    let aside: Vec<String> =
-        unchecked(report, code).into_iter().chain(skipped).chain(open).collect();
+    let aside: Vec<String> = declared_though_up(report)
+        .into_iter()
+        .map(|it| prose(&it))
+        .chain(unchecked(report, code))
+        .chain(skipped)
+        .chain(open)
+        .collect();
     if !aside.is_empty() {
         text.push('\n');
     }

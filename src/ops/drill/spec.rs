@@ -104,6 +104,7 @@ impl DrillSpec {
             heartbeats: Vec::new(),
             declared: None,
             replicated: Vec::new(),
+            answering: Vec::new(),
             unchecked: Vec::new(),
             skipped_gates: Vec::new(),
             open: Vec::new(),

@@ -53,6 +53,8 @@ pub struct Proposed {
     pub is_switch: bool,
     /// When the site was last seen good, as who watched it says.
     pub last_good: Option<i64>,
+    /// What it declares lost, and answered a moment ago all the same.
+    pub answering: Vec<String>,
 }
 
 /// How many levels of containers are adopted, one level at a time: a container, a thing in it, a thing in that, and one spare.
@@ -319,6 +321,7 @@ fn proposed(
         allowed,
         is_switch: options.is_switch(),
         last_good,
+        answering: Vec::new(),
     })
 }
 

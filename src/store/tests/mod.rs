@@ -115,6 +115,7 @@ pub(crate) fn report(began: i64, ended: i64) -> SwitchReport {
         heartbeats: Vec::new(),
         declared: None,
         replicated: Vec::new(),
+        answering: Vec::new(),
         unchecked: Vec::new(),
         skipped_gates: Vec::new(),
         open: Vec::new(),

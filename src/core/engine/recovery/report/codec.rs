@@ -25,6 +25,7 @@
 //!   `written_at` (null: none was found) and after how many seconds the next one was to come, `every`. Then `objectives.rpo.measured` is
 //!   a bound: data of the last so many seconds before the loss may be missing at most. `declared_at`: the loss was declared in the
 //!   middle of the switch; `replicated`: what an earlier replication gate of it had written, which is a bound as well.
+//! - `answering`: fault domains that were declared lost though they answered a moment before.
 //! - `unchecked`: each name that users were directed by without a look at whether they are served, and the `target` that it leads to.
 //! - `open`: what keeps it from being over though each of its steps was done.
 //! - `steps`: every step of the plan; `waits` and `critical_path` name their ids.
@@ -118,6 +119,8 @@ struct ReportJson {
     declared_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replicated: Vec<ReplicatedJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    answering: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unchecked: Vec<UncheckedJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -282,6 +285,7 @@ impl From<&SwitchReport> for ReportJson {
             heartbeats: it.heartbeats.iter().map(Into::into).collect(),
             declared_at: it.declared,
             replicated: it.replicated.iter().map(Into::into).collect(),
+            answering: it.answering.clone(),
             unchecked: it.unchecked.iter().map(Into::into).collect(),
             skipped_gates: it.skipped_gates.clone(),
             open: it.open.clone(),
@@ -419,6 +423,7 @@ impl ReportJson {
             heartbeats: heartbeats.map(heartbeat).collect::<Result<_, _>>()?,
             declared: self.declared_at,
             replicated: replicated.collect::<Result<_, _>>()?,
+            answering: self.answering,
             unchecked: unchecked.map(led).collect::<Result<_, _>>()?,
             skipped_gates: self.skipped_gates,
             open: self.open,

@@ -75,6 +75,7 @@ pub fn report(steps: Vec<StepTiming>, ended: i64) -> SwitchReport {
         heartbeats: Vec::new(),
         declared: None,
         replicated: Vec::new(),
+        answering: Vec::new(),
         unchecked: Vec::new(),
         skipped_gates: Vec::new(),
         open: Vec::new(),

@@ -76,6 +76,8 @@ pub struct SwitchReport {
     /// When an item was written to each group that lost a member later, which then came to the other one: what an earlier gate of the
     /// same switch saw, in milliseconds since the Unix epoch.
     pub replicated: Vec<(Address, i64)>,
+    /// What was declared lost though it answered a moment before.
+    pub answering: Vec<String>,
     /// Where it directed users without a look at whether they are served there, also in earlier runs of it.
     pub unchecked: Vec<Unchecked>,
     /// Gates that it did not wait for, and why.
