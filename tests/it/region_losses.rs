@@ -190,10 +190,19 @@ outputs:";
 fn failback_keeps_frozen_what_is_still_lost() {
     let home = two_sites::home();
     two_sites::lose(&home);
-    failover(&home).code(0).done();
+    let away = failover(&home).code(0);
+    assert!(!away.stdout.contains("lost_dependency"), "the standby has its own copy: {away}");
+    home.sandbox(&["plan", "duo", "-o", "base"])
+        .code(3)
+        .shows(&["loss_stays", "`lifeboat failback duo --sandbox`"])
+        .done();
     home.world.heal(Some(LINODE)).unwrap();
     home.log_requests();
     let back = ["failback", "duo", "--lost", AWS, "--yes"];
+    // Who goes home without its table is told so before.
+    let preview = home.sandbox(&back[..4]).code(64);
+    let needs = "users of `shop` will be sent to `lb`, which needs `table` in";
+    preview.shows(&["lost_dependency", needs]).done();
     home.sandbox(&back).code(0).shows(&["recovered: linode:us-east", "1 frozen"]).done();
     home.requests().to_fault_domain(AWS).none();
     settled(&home, &[], "home without its table");
