@@ -496,7 +496,7 @@ impl DrillObserver for ConsoleObserver<'_> {
     }
 
     fn listener(&self, plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
-        self.part().1.listener(plan, progress::listener(plan))
+        self.part().1.listener(plan, progress::listener(plan, &self.session.clock))
     }
 
     fn ended(&self, report: &RunResult) {

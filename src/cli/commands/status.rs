@@ -21,7 +21,7 @@ use crate::ops::recovery_reports::{RestEstimates, goals};
 use crate::ops::{online, status};
 use crate::render;
 use crate::render::status::{Health, OnlineAnswer, StatusFacts};
-use crate::render::words::count;
+use crate::render::words::{count, moment};
 
 /// How often a followed state is read. A guess: people see a change at once, and a reading of a large state (0.1 s for 10,000
 /// resources) leaves the machine to the run that is followed.
@@ -87,7 +87,9 @@ async fn follow(
             })?;
             match format {
                 Plain::Text if draws => out::redraw(&text),
-                Plain::Text => out::data(&format!("{text}\n")),
+                Plain::Text => {
+                    out::data(&format!("--- {} ---\n{text}\n", moment(session.clock.now())));
+                }
                 Plain::Json => out::data(&text),
             }
             last = Some(stamp);
