@@ -110,7 +110,7 @@ fn total(report: &SwitchReport, lines: usize) -> Option<Row> {
 fn caches(report: &SwitchReport, directed: ShiftRecord, has_drained: bool) -> String {
     let until = directed.until();
     if report.kind == SwitchKind::Drill {
-        return "after a real switch some users would come the old way for so long (the TTL)"
+        return "in a real switch DNS caches would send some users to the old target for this long (the TTL)"
             .into();
     }
     let is_over = until <= report.span.ended;
@@ -128,7 +128,12 @@ fn caches(report: &SwitchReport, directed: ShiftRecord, has_drained: bool) -> St
 /// What is said of the data: under loss some of it may be gone, else what is measured is how late it arrives.
 fn data(report: &SwitchReport) -> &'static str {
     let is_lost = !report.lost.is_empty() && report.kind != SwitchKind::Drill;
-    if is_lost { "possible data loss" } else { "replication delay" }
+    match (is_lost, report.rpo().measured) {
+        (false, _) => "replication delay",
+        (true, Some(_)) => "possible data loss",
+        // What is unknown is not called possible, nor excluded.
+        (true, None) => "data loss",
+    }
 }
 
 /// What the time until the last user has moved is called: nobody waits for a recovery where both sites serve.

@@ -369,8 +369,7 @@ fn failures(facts: &StatusFacts<'_>) -> Vec<String> {
     let of_run = facts.state.last_run.as_ref().map(|it| &it.failures);
     let failures = of_switch.or(of_run).into_iter().flatten();
     let told = failures.map(|(address, it)| {
-        let call =
-            it.call.map_or_else(|| "the condition of ".into(), |it| format!("{} ", it.word()));
+        let call = it.call.map_or_else(|| "waiting for ".into(), |it| format!("{} ", it.word()));
         let address = escape_control(&address.to_string());
         format!("failed: {call}{address}, {}: {}", age(facts, it.at), failed(it))
     });

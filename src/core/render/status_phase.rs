@@ -2,8 +2,8 @@
 
 use crate::engine::plan::model::change::{Change, Plan};
 use crate::engine::recovery::users_moved::{UsersAre, lacks_nothing};
-use crate::engine::state::record::{Phase, RunRecord};
 use crate::engine::recovery::ways_out::FirstMove;
+use crate::engine::state::record::{Phase, RunRecord};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::render::status_facts::{StatusFacts, age, named};
 use crate::render::ways_out::{command, turned_back};
@@ -92,11 +92,11 @@ fn next(facts: &StatusFacts<'_>) -> String {
     match facts.first {
         Some(FirstMove::TurnBack { way, stuck }) => {
             let why = turned_back(stuck);
-            return format!("; {why}; if what does not answer is lost: {}", command(way, stack));
+            return format!("; {why}; if home is lost: {}", command(way, stack));
         }
         Some(FirstMove::GoOnWithout(way)) => {
             return format!(
-                "; it waits for what does not answer; if that is lost, to go on without it: {}",
+                "; it waits for what is unreachable; if that is lost, to resume without it: {}",
                 command(way, stack)
             );
         }
@@ -107,18 +107,17 @@ fn next(facts: &StatusFacts<'_>) -> String {
     }
     let again = facts.state.resume();
     if !facts.state.destroyed.is_empty() {
-        return format!("; a destroy took a part of it away: run {again} to finish that");
+        return format!("; a destroy took a part of it away: run {again} to resume it");
     }
-    let verb = if facts.state.phase == Phase::Degraded { "finish" } else { "resume" };
     // Whether home still answers, state does not know.
     let goes_home = facts.state.active == facts.state.home && facts.online.is_none();
     let else_where = if goes_home {
         let command = AdvisedCommand::FailoverWhere { stack };
-        format!(", or, if home does not answer any more, {command} to see what to do")
+        format!(", or, if home is unreachable, {command} to see what to do")
     } else {
         String::new()
     };
-    format!("; run {again} to {verb}{else_where}")
+    format!("; run {again} to resume{else_where}")
 }
 
 /// How much of the time that a switch may take is used, counted as its report will count it.
@@ -163,7 +162,7 @@ fn stuck(facts: &StatusFacts<'_>) -> Option<String> {
         |it| format!("objective {}", duration(it)),
     );
     Some(format!(
-        "recovery: {used} since home was last seen good, at {}, when traffic was shifted to it; {objective}",
+        "recovery time: {used} since home was last seen good, at {}, when traffic was shifted to it; {objective}",
         moment(since)
     ))
 }

@@ -31,7 +31,7 @@ impl SwitchKind {
 }
 
 /// What is lost is not asked how far its writes had come.
-pub(super) const NOT_ASKED: &str = "writes of the last seconds of the lost site may be missing";
+pub(super) const NOT_ASKED: &str = "writes of the last moments before the loss may be missing";
 
 /// How long a recovery may take, and how much of the latest data may be missing after it, both in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

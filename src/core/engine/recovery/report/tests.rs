@@ -96,7 +96,7 @@ fn measure_under_loss_has_no_drain_but_a_dns_bound() {
     steps[3].waits = vec![2];
     steps[2].waits = vec![0];
     let report = SwitchReport { lost: vec!["linode:us-east".into()], ..report(steps, 73) };
-    insta::assert_snapshot!(told(&report), @"prepare 40 gate 30 traffic 3; directed 73 + 300; path [0, 2, 3]; rto met; rpo not measured, writes of the last seconds of the lost site may be missing; passed true");
+    insta::assert_snapshot!(told(&report), @"prepare 40 gate 30 traffic 3; directed 73 + 300; path [0, 2, 3]; rto met; rpo not measured, writes of the last moments before the loss may be missing; passed true");
 }
 
 #[test]
