@@ -35,7 +35,7 @@ use crate::ops::watch::target::{ExpectedAnswer, Targets};
     version,
     max_term_width = 100,
     arg_required_else_help = true,
-    after_help = "In an outage, start with: lifeboat failover STACK\nIt says what does not answer, and the whole command for the \
+    after_help = "In an outage, start with: lifeboat failover STACK\nIt says what is unreachable, and the whole command for the \
                   overlay that is made for it.\n\nExit codes: 0 done; 1 an error, or a step or gate failed; 2 changes pending;\n3 refused, nothing \
                   was changed; 4 the lease is held; 5 something is unreachable;\n64 usage; 70 a bug; 129, 130, 143 stopped by a signal\n\nThe glossary explains the terms: docs/glossary.md"
 )]
@@ -240,9 +240,9 @@ pub enum CliCommand {
     Drill {
         #[command(flatten)]
         target: TargetArgs,
-        /// Overlay to rehearse; it must set `workspace`
+        /// Overlay of the drill; it sets `workspace` and `rehearses`. If omitted, list those overlays
         #[arg(long, value_name = "OVERLAY", add = ArgValueCompleter::new(complete::overlays))]
-        to: String,
+        to: Option<String>,
         #[command(flatten)]
         losing: LossArgs,
         #[command(flatten)]

@@ -85,7 +85,7 @@ fn users(report: &RunResult) -> Vec<String> {
     };
     let told = [
         names(&[StepResult::Done])
-            .map(|it| format!("users of {it} have moved; some backends may be missing")),
+            .map(|it| format!("users of {it} have moved, once DNS caches have expired; some backends may be missing")),
         names(&[StepResult::InDoubt]).map(|it| {
             format!("users of {it} may have moved: the outcome of the change is unknown, and the next run looks")
         }),
@@ -241,17 +241,30 @@ fn troubles(report: &RunResult) {
     }
     // Several gates of one name are one thing that was not done.
     let mut told = BTreeSet::new();
-    for (address, what) in report.not_done.iter().filter(|it| told.insert(*it)) {
-        talk(&format!("not done: {address}: {what}"));
-    }
+    let undone = report.not_done.iter().filter(|it| told.insert(*it));
+    let undone: Vec<String> = undone.map(|(address, what)| format!("{address}: {what}")).collect();
+    not_done(&undone).iter().for_each(|it| talk(it));
     if let Some(why) = &report.stopped {
         talk(&format!("stopped: {}", escape_control(why)));
     }
 }
 
+/// How many steps that were not done get a line each: with more of them what failed is off the screen. A guess.
+const UNDONE_MAX: usize = 5;
+
+/// A line for each, or one for all of many.
+fn not_done(steps: &[String]) -> Vec<String> {
+    if steps.len() <= UNDONE_MAX {
+        return steps.iter().map(|it| format!("not done: {it}")).collect();
+    }
+    let first = steps[..UNDONE_MAX - 2].join(", ");
+    let (all, more) = (count(steps.len(), "step"), steps.len() - (UNDONE_MAX - 2));
+    vec![format!("not done: {all}: {first}, and {more} more")]
+}
+
 #[cfg(test)]
 mod tests {
-    use super::users;
+    use super::{not_done, users};
     use crate::engine::address::Address;
     use crate::engine::plan::model::step_phase::StepPhase;
     use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
@@ -277,6 +290,17 @@ mod tests {
     }
 
     #[test]
+    fn not_done_is_one_line_for_many() {
+        let steps =
+            |number: usize| (0..number).map(|it| format!("w[{it}]: create")).collect::<Vec<_>>();
+        assert_eq!(not_done(&steps(2)), ["not done: w[0]: create", "not done: w[1]: create"]);
+        assert_eq!(
+            not_done(&steps(18)),
+            ["not done: 18 steps: w[0]: create, w[1]: create, w[2]: create, and 15 more"]
+        );
+    }
+
+    #[test]
     fn users_says_of_each_name_whether_its_users_have_moved() {
         let told = |steps: Vec<StepTiming>| users(&RunResult { steps, ..RunResult::default() });
         let doubt = told(vec![shift("shop", StepResult::InDoubt)]);
@@ -294,7 +318,7 @@ mod tests {
         ];
         let told = told(all.to_vec());
         let begin = [
-            "users of `a` have moved",
+            "users of `a` have moved, once DNS caches have expired",
             "users of `b` may have moved",
             "users of `c`, `d` have NOT moved",
         ];

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::out::{can_move, end_bars, show_bars, talk, told};
+use crate::cloud::clock::Clock;
 use crate::engine::address::Address;
 use crate::engine::plan::model::change::{Plan, Step, StepCall};
 use crate::engine::state::journal::StepOutcome;
@@ -15,7 +16,7 @@ use crate::engine::value::Attributes;
 use crate::ops::apply::step_inputs::Progress;
 use crate::ops::apply::watched_resources::ServingBackends;
 use crate::render::plan::steps::condition;
-use crate::render::words::count;
+use crate::render::words::{count, duration};
 
 /// How often a wait reports that it goes on where there is no terminal. CI systems take a log that is silent for minutes as
 /// hung; more often than this would bury the other lines. A guess.
@@ -26,15 +27,19 @@ const TICK: Duration = Duration::from_millis(120);
 
 struct ShownProgress {
     steps: Vec<Step>,
+    /// The clock of the world: in the sandbox a minute is shorter than elsewhere.
+    clock: Arc<dyn Clock>,
     bars: Option<(MultiProgress, ProgressBar)>,
     running: BTreeMap<usize, (Instant, Option<ProgressBar>)>,
+    /// When each began, in milliseconds since the Unix epoch.
+    began: BTreeMap<usize, i64>,
     reminded: BTreeMap<usize, Instant>,
     /// How many backends serve behind the gates that are open.
     serving: BTreeMap<usize, ServingBackends>,
 }
 
 /// A listener for the progress of this plan.
-pub fn listener(plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
+pub fn listener(plan: &Plan, clock: &Arc<dyn Clock>) -> Arc<dyn Fn(Progress) + Send + Sync> {
     let bars = can_move().then(|| {
         let bars = MultiProgress::new();
         let total = bars.add(ProgressBar::new(plan.steps.len() as u64));
@@ -47,8 +52,10 @@ pub fn listener(plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
     });
     let shown = Mutex::new(ShownProgress {
         steps: plan.steps.clone(),
+        clock: Arc::clone(clock),
         bars,
         running: BTreeMap::new(),
+        began: BTreeMap::new(),
         reminded: BTreeMap::new(),
         serving: BTreeMap::new(),
     });
@@ -74,6 +81,7 @@ impl ShownProgress {
     }
 
     fn started(&mut self, step: usize) {
+        self.began.insert(step, self.clock.now());
         let bar = self.bars.as_ref().map(|(bars, total)| {
             let bar = bars.insert_before(total, ProgressBar::new_spinner());
             bar.set_message(doing(&self.steps[step]));
@@ -99,6 +107,7 @@ impl ShownProgress {
     }
 
     fn ended(&mut self, step: usize, outcome: &StepOutcome) {
+        let took = self.began.remove(&step).and_then(|it| lasted(it, self.clock.now()));
         let text = match outcome {
             // What it saw last and what to do stands at the end of the run, where users are told of as well.
             StepOutcome::Failed(_) if self.steps[step].holds_users_back() => {
@@ -114,19 +123,20 @@ impl ShownProgress {
             )),
             StepOutcome::Recorded(record) => done(&self.steps[step]).map(|it| {
                 if matches!(self.steps[step].call, StepCall::Create { .. }) {
-                    format!("{it} ({})", escape_control(&record.id))
+                    format!("{it} ({}){}", escape_control(&record.id), took.unwrap_or_default())
                 } else {
-                    it
+                    it + &took.unwrap_or_default()
                 }
             }),
             // Nobody is told of its end.
             StepOutcome::Withdrawn => None,
             StepOutcome::Removed | StepOutcome::Moved { .. } | StepOutcome::Waited => {
-                let serving = self
-                    .serving
-                    .get(&step)
-                    .map(|it| format!(" ({} of {} serve)", it.serving, count(it.of, "backend")));
-                done(&self.steps[step]).map(|it| it + &serving.unwrap_or_default())
+                let serving = self.serving.get(&step).map(|it| {
+                    let verb = if it.serving == 1 { "serves" } else { "serve" };
+                    format!(" ({} of {} {verb})", it.serving, count(it.of, "wanted backend"))
+                });
+                let more = serving.unwrap_or_default() + &took.unwrap_or_default();
+                done(&self.steps[step]).map(|it| it + &more)
             }
         };
         let running = self.running.remove(&step);
@@ -151,6 +161,12 @@ impl ShownProgress {
             }
         }
     }
+}
+
+/// `, 31 s`; `None` for less than a second.
+fn lasted(began: i64, ended: i64) -> Option<String> {
+    let seconds = u64::try_from(ended.saturating_sub(began) / 1_000).unwrap_or(0);
+    (seconds > 0).then(|| format!(", {}", duration(seconds)))
 }
 
 /// Whether an update leaves anything of what it changes with a value.
@@ -226,10 +242,16 @@ fn done(step: &Step) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{doing, done};
+    use super::{doing, done, lasted};
     use crate::engine::address::Address;
     use crate::engine::plan::model::change::{Step, StepCall};
     use crate::engine::value::Value;
+
+    #[test]
+    fn lasted_tells_no_part_of_a_second() {
+        assert_eq!(lasted(1_000, 1_999), None);
+        assert_eq!(lasted(1_000, 126_000).as_deref(), Some(", 2 min 5 s"));
+    }
 
     #[test]
     fn doing_and_done_tell_detach_and_attach_as_two_things() {

@@ -1,9 +1,12 @@
 //! Which fault domains answer now: what state cannot say.
 
 use crate::engine::fault_domain::FaultDomains;
+use crate::engine::observed::{UnknownReason, Unreadable};
+use crate::engine::recovery::ways_out::{FirstMove, ways_out};
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
+use crate::ops::outage::{HeardDomains, facts};
 use crate::ops::recovered::{DomainAnswer, PATIENCE, ask};
 use crate::render::status::{Health, OnlineAnswer};
 
@@ -40,4 +43,25 @@ pub async fn answers(
     let mut all: Vec<(String, OnlineAnswer)> = told.collect();
     all.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(Some(all))
+}
+
+/// What to type first after these answers, decided as `failover` without a target decides it.
+pub fn first_move(
+    session: &Session,
+    place: &StackRef,
+    answers: &[(String, OnlineAnswer)],
+) -> Result<FirstMove, OpsError> {
+    let Some(state) = session.store(place).load()? else { return Ok(FirstMove::Apply) };
+    let mut heard = HeardDomains::default();
+    for (domain, it) in answers.iter().filter(|(_, it)| !it.is_lost) {
+        let unread =
+            |reason| (domain.clone(), Unreadable::new(reason, it.why.clone().unwrap_or_default()));
+        match it.health {
+            Health::Answers => heard.answers.push(domain.clone()),
+            Health::Silent => heard.silent.push(unread(UnknownReason::Unreachable)),
+            Health::Denied => heard.unknown.push(unread(UnknownReason::Denied)),
+            Health::NotAsked => {}
+        }
+    }
+    Ok(ways_out(&facts(session, place, &state, heard)).first)
 }

@@ -1,7 +1,9 @@
 //! The RTO ledger of a stack: which switch a run carries out, its report, and the reports that are kept.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::engine::address::Address;
 use crate::engine::lang::model::Stack;
 use crate::engine::plan::model::change::{Plan, SkippedGate, Step};
 use crate::engine::plan::model::forecast::{Forecast, SummedSteps};
@@ -12,6 +14,7 @@ use crate::engine::recovery::completion::Unfinished;
 use crate::engine::recovery::predict::{ConcurrencyLanes, Samples, predict};
 use crate::engine::recovery::report::journaled::{JournaledSwitch, gone_on, runs};
 use crate::engine::recovery::report::phases::{Gap, RunSpan, ShiftRecord, later};
+use crate::engine::recovery::report::step_timing::{Arrival, StepResult, StepTiming};
 use crate::engine::recovery::report::summary::{
     RecoveryObjectives, SwitchKind, SwitchReport, unchecked,
 };
@@ -42,6 +45,10 @@ pub struct Switching {
     pub began: Option<i64>,
     /// When the site was last seen good, where somebody watched it.
     pub last_good: Option<i64>,
+    /// When the last of what is lost was declared so, if an earlier run did that.
+    pub lost_since: Option<i64>,
+    /// What it declares lost, and answered all the same.
+    pub answering: Vec<String>,
     /// When earlier runs of it directed users.
     pub directed: Vec<ShiftRecord>,
     pub goals: RecoveryObjectives,
@@ -72,6 +79,8 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
         (false, false) => SwitchKind::Switch,
     };
     let lost = plan.lost.iter().map(|it| it.fault_domain.clone()).collect();
+    let since = plan.lost.iter().map(|it| it.recorded.as_ref().map(|(since, _)| *since));
+    let lost_since = since.collect::<Option<Vec<_>>>().and_then(|it| it.into_iter().max());
     Some(Switching {
         kind,
         stack: plan.stack.clone(),
@@ -81,6 +90,8 @@ pub fn switching(proposed: &Proposed) -> Option<Switching> {
         since: before.map(|it| it.since),
         began: before.map(SwitchRecord::identity),
         last_good: before.and_then(|it| it.last_good).or(proposed.last_good),
+        lost_since,
+        answering: proposed.answering.clone(),
         directed,
         goals: goals(&proposed.desired.stack),
     })
@@ -106,7 +117,8 @@ pub fn report(
     let recorded = switching.began.unwrap_or(run.began).min(run.began);
     // Time that is not over, or that nobody believes, counts for nothing.
     let began = switching.last_good.map_or(recorded, |it| it.clamp(0, recorded));
-    let before = switching.since.map(|_| runs_before(session, place, began)).unwrap_or_default();
+    let before = switching.since.map(|_| runs_before(session, place, began, &switching.to));
+    let before = before.unwrap_or_default();
     let cut_off = switching.since.and_then(|since| cut_off(session, place, since, run.began));
     let (run_began, idle, steps) = match cut_off {
         Some(it) => {
@@ -124,6 +136,8 @@ pub fn report(
             leads.map(|leads| it.target = leads).is_some()
         });
     }
+    let is_lost = !switching.lost.is_empty();
+    let declared = is_lost.then(|| switching.lost_since.unwrap_or(run.began));
     let earlier = before.iter().flat_map(|it| it.unchecked.iter().cloned());
     let earlier: Vec<_> =
         earlier.filter(|it| led.iter().all(|one| one.address != it.address)).collect();
@@ -144,13 +158,46 @@ pub fn report(
         earlier: switching.directed.iter().copied().reduce(later),
         answered: before.iter().filter_map(|it| it.answered).min(),
         idle,
-        arrivals: Vec::new(),
+        arrivals: arrivals(&before),
         heartbeats: Vec::new(),
+        declared: declared.filter(|it| *it > recorded),
+        replicated: if is_lost { replicated(&before, &steps) } else { Vec::new() },
+        answering: answering(&before, &switching.answering),
         unchecked: led,
         skipped_gates: skipped_gates(&before, run),
         open: run.open.iter().map(Unfinished::sentence).collect(),
         steps,
     }
+}
+
+/// What this run and earlier ones of the same switch declared lost though it answered, each once.
+fn answering(before: &[SwitchReport], now: &[String]) -> Vec<String> {
+    let all = before.iter().flat_map(|it| &it.answering).chain(now);
+    all.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The replication gates that opened.
+fn opened<'a>(steps: impl Iterator<Item = &'a StepTiming>) -> impl Iterator<Item = &'a StepTiming> {
+    steps.filter(|it| it.role == StepPhase::Replication && it.became == StepResult::Done)
+}
+
+/// What the replication gates of earlier runs of a switch saw: this one does not wait for them again.
+fn arrivals(before: &[SwitchReport]) -> Vec<Arrival> {
+    let gates = opened(before.iter().flat_map(|it| &it.steps));
+    gates
+        .map(|it| Arrival { address: it.address.clone(), took: it.arrived.or(it.duration()) })
+        .collect()
+}
+
+/// When the gates of all runs of a switch wrote what came to the other member, the latest of each group.
+fn replicated(before: &[SwitchReport], steps: &[StepTiming]) -> Vec<(Address, i64)> {
+    let gates = opened(before.iter().flat_map(|it| &it.steps).chain(steps));
+    let mut last: BTreeMap<Address, i64> = BTreeMap::new();
+    for (address, at) in gates.filter_map(|it| Some((it.address.clone(), it.started?))) {
+        let known = last.entry(address).or_insert(at);
+        *known = at.max(*known);
+    }
+    last.into_iter().collect()
 }
 
 /// What this run and earlier ones of the same switch did not wait for, each once.
@@ -180,11 +227,17 @@ fn cut_off(
     (begins && !before.is_ended).then_some(before)
 }
 
-/// The reports of earlier runs of the switch that began then.
-fn runs_before(session: &Session, place: &StackRef, began: i64) -> Vec<SwitchReport> {
+/// The reports of earlier runs of the switch that began then; one that it turned may count from the same time.
+fn runs_before(
+    session: &Session,
+    place: &StackRef,
+    began: i64,
+    to: &[String],
+) -> Vec<SwitchReport> {
     // Without them less is known, and nothing else is wrong.
     let (kept, _) = reports(session, place).list().unwrap_or_default();
-    kept.into_iter().map(|it| it.report).filter(|it| it.span.began == began).collect()
+    let is_of_it = |it: &SwitchReport| it.span.began == began && it.to == to;
+    kept.into_iter().map(|it| it.report).filter(is_of_it).collect()
 }
 
 pub fn reports(session: &Session, place: &StackRef) -> Reports {

@@ -111,8 +111,8 @@ fn failover_under_loss_removes_the_lost_record_until_the_failback() {
     home.sandbox(&["failover", "pair", "--to", "aside", "--yes"]).code(0).done();
     assert_eq!(leads(&home), ["eu"]);
     let asked = home.requests();
-    asked.to_fault_domain(LINODE).none();
-    asked.to_fault_domain(AWS).none();
+    asked.to_fault_domain(LINODE).one_look();
+    asked.to_fault_domain(AWS).one_look();
     home.world.heal(None).unwrap();
     home.sandbox(&["failback", "pair", "--yes"]).code(0).done();
     assert_eq!(leads(&home), ["eu", "us"]);

@@ -275,7 +275,7 @@ fn failover_to_an_overlay_that_shifts_no_traffic_has_moved_no_users() {
         .code(0)
         .shows(&[
             &format!("phase: {stayed}; the rest of the switch is not finished"),
-            "switch: not counted, because no traffic was to be shifted",
+            "switch time: not counted, because no traffic was to be shifted",
         ])
         .done();
     let json = home.sandbox(&[&status[..], &["--format", "json"]].concat()).code(0).json();

@@ -270,3 +270,17 @@ fn failover_that_knows_of_a_loss_goes_on_with_the_same_switch() {
     assert_eq!(state(&home).lost.len(), 2);
     settled(&home, &["calm"], "with a loss");
 }
+
+/// What a guard refuses stops nobody before it is refused.
+#[test]
+fn failover_that_is_refused_stops_no_other_run() {
+    let home = home();
+    let drop = "overlay: drop\nresources: { table: null, copy: null, web: { depends_on: [] }, eu: { depends_on: [] }, shop: { target: '${eu_lb.ipv4}' } }\n";
+    home.overlay("duo", "drop", drop);
+    let mut running = at_the_gate(&home, &to("calm"));
+    let refused = home.sandbox(&to("drop")).code(3);
+    assert!(!refused.stderr.contains("asking it to stop"), "{refused}");
+    refused.shows(&["data_loss"]).done();
+    assert!(running.goes_on());
+    running.kill();
+}

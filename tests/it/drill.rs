@@ -44,7 +44,7 @@ fn drill_rehearses_the_switch_and_leaves_the_world_as_it_was() {
     home.log_requests();
     home.sandbox(DRILL)
         .code(0)
-        .shows(&["switch drill_eu → drill_eu + failover_eu", "assumed lost"])
+        .shows(&["switch drill_eu → drill_eu + failover_eu", "declared lost"])
         .says(&["apply: ", "switch: ", "cleanup: 17 steps\n", "no resources remain"])
         .done();
     same(&before, &world(&home), "the world is as it was");
@@ -196,7 +196,7 @@ fn drill_cleans_up_after_a_signal_and_after_a_failure() {
         "  standby: {",
         "  standby: { ready: { tcp: null, http: 'http://${self.ipv4}:22/', expect: 418, within: 30s },",
     );
-    home.sandbox(DRILL).code(1).says(&["was not met", "no resources remain"]).done();
+    home.sandbox(DRILL).code(1).says(&["was not met", "no resources remain", "the drill failed: mend what it shows above, then rehearse it again: `lifeboat drill woocommerce --to drill_eu --sandbox`"]).done();
     same(&before, &world(&home), "failed");
 }
 

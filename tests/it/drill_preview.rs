@@ -48,7 +48,7 @@ fn drill_says_everything_before_the_first_call() {
     let told = home.sandbox(DRILL).code(0);
     assert!(!told.stdout.contains("Estimated: "), "nothing was measured yet: {told}");
     told.shows(&[
-        "Then: woocommerce@drill on sandbox, switch drill_eu → drill_eu + failover_eu, assumed lost: aws:us-east-1, linode:us-east\n\
+        "Then: woocommerce@drill on sandbox, switch drill_eu → drill_eu + failover_eu, declared lost: aws:us-east-1, linode:us-east\n\
          Plan: 2 to create, 1 to update, 0 to replace, 0 to delete; 10 unchanged, 5 frozen\n\
          Finally, in any case: 15 resources of woocommerce@drill to delete, 2 with data, in this order\n   \
          1. lb_node[0], sessions_eu, shop, standby_node[0], standby_node[1]\n   \

@@ -1,5 +1,6 @@
 //! A home of its own for each test: a temporary folder, the binary under a cleared environment, and the sandbox's world.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read};
@@ -314,6 +315,16 @@ impl Requests {
     /// Those that read `PUT /v4/domains/7/records/9 …` or `UpdateTable eu-west-1 shop …` with this in it.
     pub(crate) fn with(&self, part: &str) -> Self {
         self.those(|it| it.to_string().contains(part))
+    }
+
+    /// Nothing was changed there, and at most one thing was read to learn whether it answers, as `failover` does before it declares
+    /// a loss; a read that fails is tried again.
+    #[track_caller]
+    pub(crate) fn one_look(&self) {
+        self.mutating().none();
+        let whole = self.0.iter().map(ToString::to_string);
+        let asked = whole.map(|it| it.split(" [").next().unwrap_or_default().to_owned());
+        assert!(asked.collect::<BTreeSet<_>>().len() <= 1, "{self}");
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -108,7 +108,7 @@ fn failover_under_loss_without_heartbeats_says_that_nothing_was_measured() {
     lose_home(&home);
     failover(&home)
         .says(&[
-            "possible data loss: not measured, writes of the last seconds of the lost site may be missing",
+            "data loss: not measured, writes of the last moments before the loss may be missing",
         ])
         .done();
     let report = report(&home);

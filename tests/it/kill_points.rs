@@ -94,10 +94,9 @@ pub(crate) fn after_each_request(
         let said = format!("{} killed after request {k} of about {least}", command[0]);
         let asked = home.requests();
         assert!(!struck || asked.len() >= *k, "{said}: {asked}");
-        assert!(
-            asked.0.iter().skip(*k).all(|it| it.to_string().ends_with("hung")),
-            "{said}: {asked}"
-        );
+        // What hangs because it is lost hangs before that as well, and is not counted.
+        let answered = asked.0.iter().filter(|it| !it.to_string().ends_with("hung")).count();
+        assert!(answered <= *k, "{said}: {asked}");
         check(&home, &said);
     });
     assert!(is_over.load(SeqCst), "every request was followed by a kill");

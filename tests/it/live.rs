@@ -23,7 +23,7 @@ fn status_tells_how_far_a_running_switch_is() {
             "users: shop points to lb (",
             "2 of 2 backends recorded",
             "phase: switching from base since ",
-            "switch: ",
+            "switch time: ",
             "progress: ",
             " steps ended\nin progress: shop serving gate (waits for a condition), for ",
         ])
@@ -71,9 +71,9 @@ fn status_online_says_which_fault_domains_answer() {
     home.sandbox(&status)
         .code(5)
         .shows(&[
-            "now: linode:us-east is silent: ",
+            "now: linode:us-east is unreachable: ",
             "points to lb (198.18.0.",
-            ") in linode:us-east, which is silent now; 2 of 2 backends recorded, their health was not asked",
+            ") in linode:us-east, which is unreachable now; 2 of 2 backends recorded, their health was not asked",
             "; `lifeboat failover woocommerce --sandbox` says what to do",
             "now: linode:eu-central answers",
             "now: aws:eu-west-1 answers",
@@ -89,7 +89,7 @@ fn status_online_says_which_fault_domains_answer() {
         .code(0)
         .shows(&[
             "now: aws:us-east-1 answers again, though it is declared lost; once linode:us-east answers, too: `lifeboat failback woocommerce --sandbox`",
-            "now: linode:us-east, which is declared lost, is silent: ",
+            "now: linode:us-east, which is declared lost, is unreachable: ",
         ])
         .done();
     let told = home.sandbox(&[&status[..], &["--format", "json"]].concat()).code(0).json();

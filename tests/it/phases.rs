@@ -322,7 +322,7 @@ fn status_after_a_destroy_that_is_incomplete_advises_to_finish_it() {
         .code(0)
         .shows(&[
             "phase: switching from base",
-            "a destroy took a part of it away: run `lifeboat destroy woocommerce --sandbox` to finish that",
+            "a destroy took a part of it away: run `lifeboat destroy woocommerce --sandbox` to resume it",
         ])
         .done();
 }

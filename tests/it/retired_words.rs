@@ -11,7 +11,7 @@ use crate::harness::{Home, files, repository};
 const RETIRED: &[(&str, &str)] = &[
     (r"\bfound again\b", "recovered"),
     (r"lifeboat found\b", "lifeboat recovered"),
-    (r"\b(taken|takes?) for lost\b", "assumed lost"),
+    (r"\b(taken|takes?) for lost\b", "declared lost"),
     (r"\bstate settle\b", "state resolve"),
     (r"\bsettled by hand\b", "resolved by hand"),
     (r"\bin doubt\b", "indeterminate"),

@@ -51,18 +51,20 @@ fn state_log_tells_who_changed_the_state_and_with_what_result() {
         digest.replace_all(&text, "[DIGEST]").into_owned()
     };
     insta::assert_snapshot!(shown(&[]), @"
-    the newest first: the serial of the state that a run saved (– if it saved none), when the run began, and what became of it; below that who ran it, and the command
-    2  [TIME]  saved, `front`: moved from `lb`
-         [WHO], https://ci.example/jobs/7: `state mv tiny lb front --sandbox`, epoch 2
-    1  [TIME]  complete, 1 of 1 step
-         [WHO], https://ci.example/jobs/7: `apply tiny --yes --sandbox`, plan [DIGEST], epoch 1
+    serial  began                 result
+              by, with which command
+         2  [TIME]  saved, `front`: moved from `lb`
+              [WHO], https://ci.example/jobs/7: `state mv tiny lb front --sandbox`, epoch 2
+         1  [TIME]  complete, 1 of 1 step
+              [WHO], https://ci.example/jobs/7: `apply tiny --yes --sandbox`, plan [DIGEST], epoch 1
     ");
     insta::assert_snapshot!(shown(&["-n", "1", "--entries"]), @"
-    the newest first: the serial of the state that a run saved (– if it saved none), when the run began, and what became of it; below that who ran it, and the command
-    2  [TIME]  saved, `front`: moved from `lb`
-         [WHO], https://ci.example/jobs/7: `state mv tiny lb front --sandbox`, epoch 2
-           7  [TIME]  [WHO], https://ci.example/jobs/7 took the lease with epoch 2 for `state mv tiny lb front --sandbox`
-           8  [TIME]  `front`: moved from `lb`
+    serial  began                 result
+              by, with which command
+         2  [TIME]  saved, `front`: moved from `lb`
+              [WHO], https://ci.example/jobs/7: `state mv tiny lb front --sandbox`, epoch 2
+                7  [TIME]  [WHO], https://ci.example/jobs/7 took the lease with epoch 2 for `state mv tiny lb front --sandbox`
+                8  [TIME]  `front`: moved from `lb`
     ");
     let json = log(&home, &["--format", "json"]).json();
     assert_eq!((json["version"].as_u64(), json["stack"].as_str()), (Some(1), Some("tiny")));

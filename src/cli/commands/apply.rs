@@ -485,7 +485,7 @@ async fn carry_out(
         events.began(&context.command, &proposed.plan, switching.as_ref(), forecast.as_ref());
     }
     let observers = SwitchObservers::begin(context, session, &proposed, switching.is_some());
-    let tell = events.listener(&proposed.plan, progress::listener(&proposed.plan));
+    let tell = events.listener(&proposed.plan, progress::listener(&proposed.plan, &session.clock));
     let tell = observers.listener(tell);
     let report =
         crate::ops::apply::run::apply(session, lease, proposed, &order, tell, signals.stop.clone())

@@ -24,7 +24,7 @@ use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::apply::finish::RunResult;
 use crate::ops::apply::step_inputs::Progress;
-use crate::ops::drill::cleanup::clean_up;
+use crate::ops::drill::cleanup::{Cleaned, clean_up};
 use crate::ops::drill::crashed::cut_off;
 use crate::ops::drill::preview::{DrillPreview, foresight};
 use crate::ops::drill::rehearsal::rehearse;
@@ -230,7 +230,23 @@ impl RequestedDrill<'_> {
         observer.finish().await;
         // What a drill is for: an objective that is missed fails it.
         let exit = if exit == Exit::Done && !report.passed() { Exit::Failed } else { exit };
+        if exit != Exit::Done {
+            out::talk(&next(&place.stack, &script.overlay, &rehearsal.cleaned));
+        }
         Ok(signals.number().map_or(exit, Exit::Signal))
+    }
+}
+
+/// What to do after a drill that did not pass.
+fn next(stack: &str, to: &str, cleaned: &Cleaned) -> String {
+    let drill = |cleanup| AdvisedCommand::Drill { stack, to, cleanup };
+    if cleaned.ending() == Completion::Over {
+        format!(
+            "the drill failed: mend what it shows above, then rehearse it again: {}",
+            drill(false)
+        )
+    } else {
+        format!("the drill failed, and something of it is left: {} deletes it", drill(true))
     }
 }
 
@@ -496,7 +512,7 @@ impl DrillObserver for ConsoleObserver<'_> {
     }
 
     fn listener(&self, plan: &Plan) -> Arc<dyn Fn(Progress) + Send + Sync> {
-        self.part().1.listener(plan, progress::listener(plan))
+        self.part().1.listener(plan, progress::listener(plan, &self.session.clock))
     }
 
     fn ended(&self, report: &RunResult) {

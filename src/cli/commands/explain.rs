@@ -11,7 +11,7 @@ use crate::engine::lang::model::Stack;
 use crate::engine::lang::origin;
 use crate::engine::lang::webhook::resolve_webhook;
 use crate::engine::plan::draft::refresh::KnownValues;
-use crate::engine::plan::model::change::{Change, DriftedAttribute, Plan};
+use crate::engine::plan::model::change::{Action, Change, DriftedAttribute, Plan};
 use crate::engine::plan::planner::Intent;
 use crate::engine::schema::Catalog;
 use crate::engine::text::advice::AdvisedCommand;
@@ -122,7 +122,11 @@ fn reason(plan: &Plan, address: &Address, attribute: Option<&str>) -> Result<Str
         );
         return Err(OpsError::input(format!("`{address}` does not exist"), help));
     };
-    let mut text = format!("{address}: {}", change.action.word());
+    let action = match change.action {
+        Action::NoOp => "no changes",
+        action => action.word(),
+    };
+    let mut text = format!("{address}: {action}");
     if !change.reason.is_empty() {
         text.push_str(&format!(", because {}", change.reason));
     }

@@ -24,15 +24,16 @@ pub fn declares(plan: &Plan, place: &StackRef, to: &str, answering: &[String]) -
         .then(|| loss_declared(&named, &answer, known.is_empty().then(|| planned.to_string())))
 }
 
-/// Asks beside everything else whether what a switch declares lost answers all the same: nobody waits for that, and only who is
-/// asked for consent is told.
+/// Asks beside everything else whether what a switch declares lost answers all the same, once for each fault domain and before the
+/// loss is recorded: nobody waits for that.
 pub struct LossQuestion(Option<JoinHandle<Vec<String>>>);
 
 impl LossQuestion {
-    pub fn ask(session: &Arc<Session>, state: &State, domains: &[String], is_wanted: bool) -> Self {
+    pub fn ask(session: &Arc<Session>, state: &State, domains: &[String]) -> Self {
         let (session, state) = (Arc::clone(session), state.clone());
-        let domains: Vec<String> = domains.to_vec();
-        Self(is_wanted.then(|| {
+        let is_new = |it: &&String| state.lost.iter().all(|lost| lost.fault_domain != **it);
+        let domains: Vec<String> = domains.iter().filter(is_new).cloned().collect();
+        Self((!domains.is_empty()).then(|| {
             tokio::spawn(async move {
                 let answers = recovered::ask(&session, &state, &domains, PATIENCE).await;
                 let answers = answers.into_iter().filter(|(_, it)| *it == DomainAnswer::Answers);

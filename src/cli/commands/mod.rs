@@ -101,6 +101,7 @@ pub async fn run(
         }
         Command::Approve { state, approval } => state::approve(&context, &state, approval),
         Command::Drill { target, to, losing, world, cleanup, yes, .. } => {
+            let to = to.ok_or_else(|| where_to::which_drill(&context, &target, cleanup))?;
             let wanted = drill::DrillArgs { to, losing, cleanup, yes };
             drill::drill(&context, &target, &world, &wanted).await
         }

@@ -9,6 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{open, out, signals};
 use crate::engine::lang::merge::variables::GivenVariable;
 use crate::engine::recovery::user_routes::ways;
+use crate::engine::recovery::ways_out::FirstMove;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::names::OverlayNames;
 use crate::ops::error::OpsError;
@@ -20,7 +21,7 @@ use crate::ops::recovery_reports::{RestEstimates, goals};
 use crate::ops::{online, status};
 use crate::render;
 use crate::render::status::{Health, OnlineAnswer, StatusFacts};
-use crate::render::words::count;
+use crate::render::words::{count, moment};
 
 /// How often a followed state is read. A guess: people see a change at once, and a reading of a large state (0.1 s for 10,000
 /// resources) leaves the machine to the run that is followed.
@@ -35,7 +36,12 @@ pub async fn status(context: &CommandContext, arguments: &StatusArgs) -> Result<
         return follow(&session, &place, &given, *format).await;
     }
     let online = if *online { online::answers(&session, &place).await? } else { None };
-    let looked = LookedAt { online: online.as_deref(), estimates: &mut RestEstimates::default() };
+    let first = online.as_ref().map(|it| online::first_move(&session, &place, it)).transpose()?;
+    let looked = LookedAt {
+        online: online.as_deref(),
+        first: first.as_ref(),
+        estimates: &mut RestEstimates::default(),
+    };
     out::data(&told(&session, &place, &given, looked, |facts| match format {
         Plain::Text => {
             out::typed_here(&render::status::text(facts, out::terminal_width())).into_owned()
@@ -54,6 +60,7 @@ pub async fn status(context: &CommandContext, arguments: &StatusArgs) -> Result<
 /// What a status is told from beside the state.
 struct LookedAt<'a> {
     online: Option<&'a [(String, OnlineAnswer)]>,
+    first: Option<&'a FirstMove>,
     estimates: &'a mut RestEstimates,
 }
 
@@ -72,7 +79,7 @@ async fn follow(
     loop {
         let stamp = stamp(session, place)?;
         if draws || last.as_ref() != Some(&stamp) {
-            let looked = LookedAt { online: None, estimates: &mut estimates };
+            let looked = LookedAt { online: None, first: None, estimates: &mut estimates };
             let text = told(session, place, given, looked, |facts| match format {
                 Plain::Text => out::typed_here(&render::status::text(facts, out::terminal_width()))
                     .into_owned(),
@@ -80,7 +87,9 @@ async fn follow(
             })?;
             match format {
                 Plain::Text if draws => out::redraw(&text),
-                Plain::Text => out::data(&format!("{text}\n")),
+                Plain::Text => {
+                    out::data(&format!("--- {} ---\n{text}\n", moment(session.clock.now())));
+                }
                 Plain::Json => out::data(&text),
             }
             last = Some(stamp);
@@ -110,7 +119,7 @@ fn told(
     looked: LookedAt<'_>,
     tell: impl Fn(&StatusFacts<'_>) -> String,
 ) -> Result<String, OpsError> {
-    let LookedAt { online, estimates } = looked;
+    let LookedAt { online, first, estimates } = looked;
     let Some(status) = status::status(session, place, given, estimates)? else {
         // Who tries it out reads the wrong world once: the flag is easily forgotten.
         let in_sandbox = !session.target.is_sandbox() && place.state(true).is_dir();
@@ -144,6 +153,7 @@ fn told(
         objective: pending.and_then(|(stack, _)| goals(stack).rto),
         estimate: status.estimate,
         online,
+        first,
         typed: &|it| out::typed_here(it).into_owned(),
     };
     Ok(tell(&facts))

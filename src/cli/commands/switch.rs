@@ -97,8 +97,11 @@ pub async fn failover(
     if is_unasked(wanted.yes) {
         return previewed(context, &session, &ask, known).await;
     }
+    if lost.is_empty() {
+        refuse_before_stopping(context, &session, &ask, &known).await?;
+    }
     let asks = !wanted.yes;
-    let is_there = LossQuestion::ask(&session, &known, &lost, asks);
+    let is_there = LossQuestion::ask(&session, &known, &lost);
     let aim = ask.overlays.clone().unwrap_or_default();
     let going = Going { to: &aim, lost: &lost, asks, promotes: wanted.promotes };
     let BegunSwitch::Open { lease, state } = take(context, &session, &ask, &known, going)? else {
@@ -108,10 +111,15 @@ pub async fn failover(
     if losing.lost.is_empty() && !losing.planned {
         assume_on_the_way(&mut ask, &state, to)?;
     }
-    let proposed = plan_on(&session, &ask, Some(*state)).await?;
+    let mut proposed = plan_on(&session, &ask, Some(*state)).await?;
+    proposed.answering = is_there.answering().await;
+    context.note(|it| it.answering.clone_from(&proposed.answering));
     let mut question = format!("Fail over to {to}? Only `yes` is accepted:");
-    match declares(&proposed.plan, &ask.place, to, &is_there.answering().await) {
-        Some(told) if wanted.yes => out::talk(&told),
+    match declares(&proposed.plan, &ask.place, to, &proposed.answering) {
+        Some(told) if wanted.yes => {
+            let word = if proposed.answering.is_empty() { "" } else { "warning: " };
+            out::talk(&format!("{word}{told}"));
+        }
         Some(told) => question = format!("{told}\n{question}"),
         None => {}
     }
@@ -144,6 +152,7 @@ pub async fn failback(
     if is_unasked(wanted.yes) {
         return previewed(context, &session, &ask, known).await;
     }
+    refuse_before_stopping(context, &session, &ask, &known).await?;
     let asks = !wanted.yes;
     let aim = ask.overlays.clone().unwrap_or_default();
     let going = Going { to: &aim, lost: &lost, asks, promotes: wanted.promotes };
@@ -228,6 +237,26 @@ fn without(
     }
     let without = AdvisedCommand::Failback { stack: &ask.place.name(), lost };
     Ok(format!(", or leave it untouched for now: {without}"))
+}
+
+/// A switch that would stop another run, and that a guard refuses all the same, is refused before it stops that. Under loss users
+/// wait, and nobody looks twice.
+async fn refuse_before_stopping(
+    context: &CommandContext,
+    session: &Session,
+    ask: &PlanRequest,
+    known: &State,
+) -> Result<(), OpsError> {
+    // Who makes the same switch is waited for, and not stopped.
+    let held = session.store(&ask.place).lease_status()?;
+    if held.filter(|it| it.is_alive && it.to != ask.overlays).is_none() {
+        return Ok(());
+    }
+    let proposed = plan_on(session, ask, Some(known.clone())).await?;
+    if proposed.plan.refusals().next().is_some() {
+        proposes(context, session, &proposed, ask)?;
+    }
+    Ok(())
 }
 
 /// Where nobody can be asked: the plan as the switch would carry it out, and why it does not. Nobody is disturbed by it.

@@ -1,10 +1,12 @@
-//! `failover` without a target: what is wrong now, and what to type.
+//! `failover` and `drill` without a target: what is wrong now, and what to type.
 
 use crate::cli::args::{TargetArgs, WorldArgs};
 use crate::cli::context::CommandContext;
 use crate::cli::open;
 use crate::engine::recovery::ways_out::ways_out;
+use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::error::OpsError;
+use crate::ops::load::layers;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::outage::outage;
 use crate::render::ways_out::{advice, situation};
@@ -23,4 +25,33 @@ pub async fn where_to(
         what: format!("{}; nothing was changed", situation(&facts, &ways, &name)),
         help: advice(&facts, &ways, &name),
     })
+}
+
+/// The same for `drill`: its overlays, and what each rehearses.
+pub fn which_drill(context: &CommandContext, target: &TargetArgs, cleanup: bool) -> OpsError {
+    let place = match StackRef::find(&target.stack, &context.directory) {
+        Ok(place) => place,
+        Err(why) => return why,
+    };
+    let stack = &place.stack;
+    let drill = |to: String| {
+        let overlay = layers::instance_of(&place, &to).ok()?;
+        let workspace = overlay.instance.filter(|_| !overlay.rehearses.is_empty())?;
+        let rehearsed: Vec<&str> = overlay.rehearses.iter().map(|(it, _)| it.as_str()).collect();
+        let command = AdvisedCommand::Drill { stack, to: &to, cleanup };
+        let what = format!("rehearses {} in {stack}@{workspace}", rehearsed.join(" + "));
+        Some(format!("  {command}\n    {what}"))
+    };
+    let drills: Vec<String> = layers::overlays(&place).into_iter().filter_map(drill).collect();
+    let help = if drills.is_empty() {
+        "add an overlay that sets `workspace` and `rehearses`".to_owned()
+    } else {
+        format!("overlays that rehearse a failover:\n{}", drills.join("\n"))
+    };
+    let what = if drills.is_empty() {
+        format!("{stack} has no overlay for a drill; nothing was changed")
+    } else {
+        "--to was not given; nothing was changed".to_owned()
+    };
+    OpsError::Unsaid { what, help }
 }

@@ -12,6 +12,7 @@ pub mod copies;
 pub mod plan;
 pub mod audit;
 pub mod sarif;
+pub mod ways_out;
 mod status_facts;
 mod status_phase;
 pub mod status;
@@ -21,7 +22,6 @@ pub mod run;
 pub mod journal_words;
 pub mod state_log;
 pub mod validation;
-pub mod ways_out;
 pub mod watch;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use crate::engine::recovery::report::codec::value;
 use crate::engine::recovery::report::phases::ShiftRecord;
 use crate::engine::recovery::report::step_timing::{StepResult, StepTiming};
 use crate::engine::recovery::report::summary::{
-    ObjectiveResult, ObjectiveVerdict, SwitchKind, SwitchReport,
+    BoundBy, ObjectiveResult, ObjectiveVerdict, SwitchKind, SwitchReport,
 };
 use crate::engine::state::record::Phase;
 use crate::engine::text::names::{OverlayNames, StackName};
@@ -53,7 +53,8 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for (phase, milliseconds) in measured.phases.named() {
         let note = match phase {
-            "detection" => "between the last healthy probe and the begin of the switch".to_owned(),
+            "detection" => "from when the site was last seen good, or an earlier switch began, until this one did"
+                .to_owned(),
             "earlier" => "an earlier run of this switch, or a pause between runs".to_owned(),
             "idle" => "the process had died and no other run had taken over".to_owned(),
             "prepare" => format!("making {to} ready"),
@@ -65,6 +66,7 @@ fn rows(report: &SwitchReport) -> Vec<Row> {
                     "keeping {from} for twice the TTL, DNS caches included, until no DNS cache sends users there"
                 )
             }
+            "rest" => "making the remaining changes of the switch".to_owned(),
             "cleanup" if report.kind == SwitchKind::Drill => {
                 "deleting what the drill had created".to_owned()
             }
@@ -106,9 +108,9 @@ fn total(report: &SwitchReport, lines: usize) -> Option<Row> {
 
 /// How long DNS caches may still answer the old value, and what that means for the old target.
 fn caches(report: &SwitchReport, directed: ShiftRecord, has_drained: bool) -> String {
-    let until = directed.at + i64::try_from(directed.dns_bound).unwrap_or(0) * 1_000;
+    let until = directed.until();
     if report.kind == SwitchKind::Drill {
-        return "after a real switch some users would come the old way for so long (the TTL)"
+        return "in a real switch DNS caches would send some users to the old target for this long (the TTL)"
             .into();
     }
     let is_over = until <= report.span.ended;
@@ -126,7 +128,12 @@ fn caches(report: &SwitchReport, directed: ShiftRecord, has_drained: bool) -> St
 /// What is said of the data: under loss some of it may be gone, else what is measured is how late it arrives.
 fn data(report: &SwitchReport) -> &'static str {
     let is_lost = !report.lost.is_empty() && report.kind != SwitchKind::Drill;
-    if is_lost { "possible data loss" } else { "replication delay" }
+    match (is_lost, report.rpo().measured) {
+        (false, _) => "replication delay",
+        (true, Some(_)) => "possible data loss",
+        // What is unknown is not called possible, nor excluded.
+        (true, None) => "data loss",
+    }
 }
 
 /// What the time until the last user has moved is called: nobody waits for a recovery where both sites serve.
@@ -146,10 +153,14 @@ fn counted_from(report: &SwitchReport) -> &'static str {
     if is_resumed { " from its first command on" } else { " from the command on" }
 }
 
-/// ` at most (heartbeat of 2026-11-24T12:00:00Z)`: what is behind by a heartbeat is a bound.
+/// ` at most (heartbeat of 2026-11-24T12:00:00Z)`: what is behind by what came last is a bound.
 fn bounded(report: &SwitchReport) -> String {
-    let by = report.behind().filter(|(bound, _)| report.rpo().measured == Some(*bound));
-    by.map(|(_, at)| format!(" at most (heartbeat of {})", moment(at))).unwrap_or_default()
+    let by = report.behind().filter(|it| report.rpo().measured == Some(it.bound));
+    let told = by.map(|it| match it.by {
+        BoundBy::Heartbeat => format!(" at most (heartbeat of {})", moment(it.at)),
+        BoundBy::Gate => format!(" at most (replication was verified at {})", moment(it.at)),
+    });
+    told.unwrap_or_default()
 }
 
 /// `first good answer from outside: after 1 min 5 s`, where somebody saw one.
@@ -251,8 +262,15 @@ pub fn paragraph(report: &SwitchReport) -> String {
     lines.push(format!("  {}", compared(recovery(report), &report.rto(), counted_from(report))));
     lines.extend(answered(report).map(|it| format!("  {it}")));
     lines.push(format!("  {}", compared(data(report), &report.rpo(), &bounded(report))));
+    lines.extend(declared_though_up(report).map(|it| format!("  {it}")));
     lines.extend(unchecked(report, quoted).into_iter().map(|it| format!("  {it}")));
     lines.join("\n")
+}
+
+/// Who declares lost what answers leaves its last writes, and a site that serves.
+fn declared_though_up(report: &SwitchReport) -> Option<String> {
+    let names = escape_control(&report.answering.join(", "));
+    (!names.is_empty()).then(|| format!("declared lost although it answered: {names}"))
 }
 
 /// Everything, for people.
@@ -379,8 +397,13 @@ pub fn markdown(report: &SwitchReport) -> String {
     }
     let open = report.open.iter().map(|it| format!("incomplete: {}", prose(it)));
     let skipped = skipped(report, code, prose);
-    let aside: Vec<String> =
-        unchecked(report, code).into_iter().chain(skipped).chain(open).collect();
+    let aside: Vec<String> = declared_though_up(report)
+        .into_iter()
+        .map(|it| prose(&it))
+        .chain(unchecked(report, code))
+        .chain(skipped)
+        .chain(open)
+        .collect();
     if !aside.is_empty() {
         text.push('\n');
     }

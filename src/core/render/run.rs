@@ -28,6 +28,8 @@ pub struct RunFacts {
     /// The overlays that a switch leads from and to.
     pub switch: Option<(Vec<String>, Vec<String>)>,
     pub lost: Vec<String>,
+    /// What a failover declares lost, and answered a moment before.
+    pub answering: Vec<String>,
     /// Of the last plan that was shown.
     pub plan: Option<String>,
     pub phase: Option<Phase>,
@@ -153,6 +155,7 @@ pub fn json(facts: &RunFacts, ending: &CommandEnding) -> String {
         "target": facts.target,
         "switch": facts.switch.as_ref().map(|(from, to)| json!({ "from": from, "to": to })),
         "lost": facts.lost,
+        "answering": facts.answering,
         "plan": facts.plan,
         "phase": facts.phase.map(Phase::word),
         "users": facts.users.map(UsersAre::word),
@@ -230,6 +233,7 @@ mod tests {
             ]
           },
           "lost": [],
+          "answering": [],
           "plan": null,
           "phase": "degraded",
           "users": "moved",

@@ -26,11 +26,16 @@ pub struct LogView {
     pub live: Option<u64>,
 }
 
-/// Two lines for each run: when it was and what became of it; who did it, and with which command.
+/// Two lines for each run, the newest first: the serial of the state that it saved, when it was and what became of it; who did it,
+/// and with which command.
 pub fn state_log_text(runs: &[LoggedRun], view: LogView) -> String {
     let serial = |it: &LoggedRun| it.serial.map_or_else(|| "–".to_owned(), |it| it.to_string());
     let width = runs.iter().map(|it| serial(it).chars().count()).max().unwrap_or(0);
-    let mut lines = vec![HEADER.to_owned()];
+    let width = width.max("serial".len());
+    let mut lines = vec![
+        format!("{:>width$}  {:<20}  result", "serial", "began"),
+        format!("{:width$}    by, with which command", ""),
+    ];
     for run in runs {
         let at = run.at.map_or_else(|| "–".to_owned(), moment);
         let (serial, result) = (serial(run), result(run, view.live));
@@ -43,9 +48,6 @@ pub fn state_log_text(runs: &[LoggedRun], view: LogView) -> String {
     }
     lines.join("\n")
 }
-
-/// What stands on the lines below.
-const HEADER: &str = "the newest first: the serial of the state that a run saved (– if it saved none), when the run began, and what became of it; below that who ran it, and the command";
 
 fn parts(run: &LoggedRun) -> Vec<String> {
     let who = run.who.as_deref().map_or_else(|| "–".to_owned(), person);
@@ -218,24 +220,26 @@ mod tests {
     fn state_log_text_has_a_line_for_each_run() {
         let view = LogView { entries: false, live: Some(6) };
         insta::assert_snapshot!(state_log_text(&runs(), view), @r#"
-        the newest first: the serial of the state that a run saved (– if it saved none), when the run began, and what became of it; below that who ran it, and the command
-         –  2026-11-18T11:06:40Z  running, 4 of 4 steps
-              ann@laptop, https://ci.example/runs/9: `apply shop --yes`, plan sha256:12ab34cd56ef, epoch 6
-         –  2026-11-18T11:06:40Z  cut off, 4 of 4 steps
-              ann@laptop, https://ci.example/runs/9: `apply shop --yes`, plan sha256:12ab34cd56ef, epoch 4
-        12  2026-11-18T11:06:40Z  saved, `front`: moved from `lb`
-              ann@laptop, https://ci.example/runs/9: `state mv shop lb front`, epoch 4
-         9  2026-11-18T11:06:40Z  switch from base to eu, lost linode:us-east, incomplete, degraded, 3 of 5 steps, 1 failed, 1 indeterminate
-              ann@laptop, https://ci.example/runs/9: `failover shop --to eu`, because "the page is \u{1b}green", plan sha256:12ab34cd56ef, epoch 4
-         8  –  complete, 4 of 4 steps
-              –, plan sha256:12ab34cd56ef
+        serial  began                 result
+                  by, with which command
+             –  2026-11-18T11:06:40Z  running, 4 of 4 steps
+                  ann@laptop, https://ci.example/runs/9: `apply shop --yes`, plan sha256:12ab34cd56ef, epoch 6
+             –  2026-11-18T11:06:40Z  cut off, 4 of 4 steps
+                  ann@laptop, https://ci.example/runs/9: `apply shop --yes`, plan sha256:12ab34cd56ef, epoch 4
+            12  2026-11-18T11:06:40Z  saved, `front`: moved from `lb`
+                  ann@laptop, https://ci.example/runs/9: `state mv shop lb front`, epoch 4
+             9  2026-11-18T11:06:40Z  switch from base to eu, lost linode:us-east, incomplete, degraded, 3 of 5 steps, 1 failed, 1 indeterminate
+                  ann@laptop, https://ci.example/runs/9: `failover shop --to eu`, because "the page is \u{1b}green", plan sha256:12ab34cd56ef, epoch 4
+             8  –  complete, 4 of 4 steps
+                  –, plan sha256:12ab34cd56ef
         "#);
         let one = &runs()[2..3];
-        insta::assert_snapshot!(state_log_text(one, LogView { entries: true, ..view }), @"
-        the newest first: the serial of the state that a run saved (– if it saved none), when the run began, and what became of it; below that who ran it, and the command
-        12  2026-11-18T11:06:40Z  saved, `front`: moved from `lb`
-              ann@laptop, https://ci.example/runs/9: `state mv shop lb front`, epoch 4
-                31  2026-11-18T11:06:40Z  `front`: moved from `lb`
+        insta::assert_snapshot!(state_log_text(one, LogView { entries: true, ..view }), @r"
+        serial  began                 result
+                  by, with which command
+            12  2026-11-18T11:06:40Z  saved, `front`: moved from `lb`
+                  ann@laptop, https://ci.example/runs/9: `state mv shop lb front`, epoch 4
+                    31  2026-11-18T11:06:40Z  `front`: moved from `lb`
         ");
     }
 

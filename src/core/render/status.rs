@@ -1,8 +1,9 @@
 //! Where a stack stands, for people.
 
 use crate::engine::plan::model::change::{Action, Change, Plan};
+use crate::engine::recovery::old_targets::{OldTarget, OldTargetFate, old_targets};
 use crate::engine::recovery::user_routes::UserRoute;
-use crate::engine::state::record::{Draining, State, SwitchRecord};
+use crate::engine::state::record::{State, SwitchRecord};
 use crate::engine::state::task_record::{TaskAttempt, TaskRecord};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::plain::listed;
@@ -43,17 +44,7 @@ pub fn text(facts: &StatusFacts<'_>, width: usize) -> String {
             person(&it.by)
         ));
     }
-    for it in draining(facts) {
-        let left = u64::try_from((it.until - facts.now) / 1_000).unwrap_or(0);
-        let was: Vec<String> = it.was.iter().map(|it| escape_control(&it.to_string())).collect();
-        lines.push(format!(
-            "draining: {}: {}, its old target, is kept for another {}, until {} (twice the TTL), since DNS caches may still send users there",
-            escape_control(&it.address.to_string()),
-            if was.is_empty() { "what was there".to_owned() } else { was.join(", ") },
-            duration(left),
-            moment(it.until)
-        ));
-    }
+    lines.extend(old(facts).into_iter().map(|it| old_target(facts, it)));
     lines.extend(tasks(facts));
     lines.extend(changes(facts));
     lines.push(match &state.last_run {
@@ -101,24 +92,40 @@ fn variables(state: &State) -> Option<String> {
     })
 }
 
-/// What users may still reach by a name that leads elsewhere now. What a later switch led them back to is no old target any more.
-pub(super) fn draining<'a>(facts: &'a StatusFacts<'_>) -> impl Iterator<Item = &'a Draining> {
-    let leads_there = |it: &Draining| {
-        let way = facts.ways.iter().find(|way| way.address == it.address);
-        way.is_some_and(|way| it.was.iter().all(|was| way.to.contains(was)))
-    };
-    let draining = facts.state.draining.iter();
-    draining.filter(move |it| it.until > facts.now && !leads_there(it))
+/// What DNS caches may still answer.
+pub(super) fn old<'a>(facts: &StatusFacts<'a>) -> Vec<OldTarget<'a>> {
+    old_targets(facts.state, &facts.ways, facts.plan, facts.now)
 }
 
-/// `now: linode:us-east is silent: …`. Only silence can mean a loss.
+fn old_target(facts: &StatusFacts<'_>, it: OldTarget<'_>) -> String {
+    let OldTarget { route, becomes } = it;
+    let left = duration(u64::try_from((route.until - facts.now) / 1_000).unwrap_or(0));
+    let name = escape_control(&route.address.to_string());
+    let was: Vec<String> = route.was.iter().map(|it| escape_control(&it.to_string())).collect();
+    let was = if was.is_empty() { "what was there".to_owned() } else { was.join(", ") };
+    let until = moment(route.until);
+    match becomes {
+        OldTargetFate::Kept => format!(
+            "draining: {name}: {was}, its old target, is kept for another {left}, until {until} (twice the TTL), since DNS caches may still send users there"
+        ),
+        OldTargetFate::Stands => format!(
+            "DNS caches: {name}: some users may still be sent to {was}, its old target, for another {left}, until {until} (twice the TTL)"
+        ),
+        OldTargetFate::Lost => format!(
+            "DNS caches: {name}: some users may still be sent to {was}, its old target, which served nobody when it was left, for another {left}, until {until} (the TTL)"
+        ),
+    }
+}
+
+/// `now: linode:us-east is unreachable: …`. Only that can mean a loss.
 fn online(facts: &StatusFacts<'_>, (domain, it): &(String, OnlineAnswer)) -> String {
     let domain = escape_control(domain);
     let why = it.why.as_deref().map_or_else(String::new, |it| format!(": {}", escape_control(it)));
     let what = match it.health {
         Health::Answers => "answers".to_owned(),
         Health::Denied => format!("denied the request{why}"),
-        other => format!("is {}{why}", other.word()),
+        Health::Silent => format!("is unreachable{why}"),
+        Health::NotAsked => format!("was not asked{why}"),
     };
     let stack = &facts.name;
     if it.is_lost {
@@ -188,7 +195,7 @@ fn users(facts: &StatusFacts<'_>, it: &UserRoute) -> String {
             .flatten()
             .find(|(it, told)| it == at && told.health == Health::Silent)
     });
-    let silent = silent.filter(|_| !it.is_lost).map_or("", |_| ", which is silent now");
+    let silent = silent.filter(|_| !it.is_lost).map_or("", |_| ", which is unreachable now");
     format!(
         "users: {} points to {to} ({}){place}{lost}{silent}{shut}{moves}{backends}",
         escape_control(&it.address.to_string()),
@@ -362,8 +369,7 @@ fn failures(facts: &StatusFacts<'_>) -> Vec<String> {
     let of_run = facts.state.last_run.as_ref().map(|it| &it.failures);
     let failures = of_switch.or(of_run).into_iter().flatten();
     let told = failures.map(|(address, it)| {
-        let call =
-            it.call.map_or_else(|| "the condition of ".into(), |it| format!("{} ", it.word()));
+        let call = it.call.map_or_else(|| "waiting for ".into(), |it| format!("{} ", it.word()));
         let address = escape_control(&address.to_string());
         format!("failed: {call}{address}, {}: {}", age(facts, it.at), failed(it))
     });

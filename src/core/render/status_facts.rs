@@ -3,6 +3,7 @@
 use crate::engine::plan::model::change::Plan;
 use crate::engine::recovery::report::journaled::JournaledSwitch;
 use crate::engine::recovery::user_routes::UserRoute;
+use crate::engine::recovery::ways_out::FirstMove;
 use crate::engine::state::record::State;
 use crate::engine::text::names::OverlayNames;
 use crate::render::words::{duration, escape_control, moment};
@@ -32,6 +33,8 @@ pub struct StatusFacts<'a> {
     pub estimate: Option<u64>,
     /// What each fault domain answers now; `None`: nobody asked.
     pub online: Option<&'a [(String, OnlineAnswer)]>,
+    /// What to type first, as far as fault domains were asked.
+    pub first: Option<&'a FirstMove>,
     /// A command as it is to be typed here.
     pub typed: &'a dyn Fn(&str) -> String,
 }

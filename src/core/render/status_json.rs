@@ -4,13 +4,14 @@ use serde_json::{Value as Json, json};
 
 use crate::engine::address::Address;
 use crate::engine::plan::model::change::Change;
+use crate::engine::recovery::old_targets::OldTargetFate;
 use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::state::record::{MutatingCall, RecordedFailure, State};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::value::Value;
 use crate::render::status::{
-    OnlineAnswer, StatusFacts, TaskInForce, WayBack, draining, is_of_switch, is_pending,
-    nothing_is_applied, open_tasks, questions, tasks_in_force,
+    OnlineAnswer, StatusFacts, TaskInForce, WayBack, is_of_switch, is_pending, nothing_is_applied,
+    old, open_tasks, questions, tasks_in_force,
 };
 use crate::render::status_phase::used;
 
@@ -58,7 +59,8 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         })).collect::<Vec<_>>(),
         "online": facts.online.map(answers),
         "lost": state.lost.iter().map(|it| json!({ "fault_domain": it.fault_domain, "since": it.since, "by": it.by })).collect::<Vec<_>>(),
-        "draining": draining(facts).map(|it| json!({ "address": it.address.to_string(), "was": it.was.iter().map(ToString::to_string).collect::<Vec<_>>(), "until": it.until })).collect::<Vec<_>>(),
+        "draining": olds(facts, false),
+        "cached": olds(facts, true),
         "questions": asked(facts),
         "tasks_in_force": in_force(facts),
         "tasks": unknown_tasks(facts),
@@ -90,6 +92,16 @@ fn value(facts: &StatusFacts<'_>) -> Json {
         "resources": state.records.len(),
         "outputs": outputs(facts),
     })
+}
+
+/// What DNS caches may still answer; `lost`: of what served nobody when it was left, else of what stands.
+fn olds(facts: &StatusFacts<'_>, lost: bool) -> Vec<Json> {
+    let olds = old(facts).into_iter();
+    let told = olds.filter(|it| (it.becomes == OldTargetFate::Lost) == lost).map(|it| {
+        let was = it.route.was.iter().map(ToString::to_string).collect::<Vec<_>>();
+        json!({ "address": it.route.address.to_string(), "was": was, "until": it.route.until })
+    });
+    told.collect()
 }
 
 /// The switch that goes on, and why steps of it failed; null: there is none.

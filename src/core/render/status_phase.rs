@@ -2,9 +2,11 @@
 
 use crate::engine::plan::model::change::{Change, Plan};
 use crate::engine::recovery::users_moved::{UsersAre, lacks_nothing};
+use crate::engine::recovery::ways_out::FirstMove;
 use crate::engine::state::record::{Phase, RunRecord};
 use crate::engine::text::advice::AdvisedCommand;
 use crate::render::status_facts::{StatusFacts, age, named};
+use crate::render::ways_out::{command, turned_back};
 use crate::render::words::{clock_of, count, duration, moment, person, users_are};
 
 /// Overlays are active from the moment that a switch to them is recorded, wherever users are.
@@ -86,15 +88,36 @@ pub(super) fn unfinished<'a>(facts: &StatusFacts<'a>) -> Option<&'a RunRecord> {
 
 /// What a person does next, unless a run is at it.
 fn next(facts: &StatusFacts<'_>) -> String {
+    let stack = &facts.name;
+    match facts.first {
+        Some(FirstMove::TurnBack { way, stuck }) => {
+            let why = turned_back(stuck);
+            return format!("; {why}; if home is lost: {}", command(way, stack));
+        }
+        Some(FirstMove::GoOnWithout(way)) => {
+            return format!(
+                "; it waits for what is unreachable; if that is lost, to resume without it: {}",
+                command(way, stack)
+            );
+        }
+        _ => {}
+    }
     if facts.run.is_some() {
         return String::new();
     }
     let again = facts.state.resume();
     if !facts.state.destroyed.is_empty() {
-        return format!("; a destroy took a part of it away: run {again} to finish that");
+        return format!("; a destroy took a part of it away: run {again} to resume it");
     }
-    let verb = if facts.state.phase == Phase::Degraded { "finish" } else { "resume" };
-    format!("; run {again} to {verb}")
+    // Whether home still answers, state does not know.
+    let goes_home = facts.state.active == facts.state.home && facts.online.is_none();
+    let else_where = if goes_home {
+        let command = AdvisedCommand::FailoverWhere { stack };
+        format!(", or, if home is unreachable, {command} to see what to do")
+    } else {
+        String::new()
+    };
+    format!("; run {again} to resume{else_where}")
 }
 
 /// How much of the time that a switch may take is used, counted as its report will count it.
@@ -112,6 +135,9 @@ pub(super) fn clock(facts: &StatusFacts<'_>) -> Option<String> {
     if UsersAre::of(facts.state) == Some(UsersAre::Stayed) {
         return Some(format!("{what}: not counted, because no traffic was to be shifted{rest}"));
     }
+    if let Some(told) = stuck(facts) {
+        return Some(told);
+    }
     let time = used(facts)?;
     let (used, objective) = (duration(time.used), facts.objective.map(duration));
     Some(match (time.has_moved, objective) {
@@ -123,6 +149,22 @@ pub(super) fn clock(facts: &StatusFacts<'_>) -> Option<String> {
         (false, Some(objective)) => format!("{what}: {used} of {objective} used{rest}"),
         (false, None) => format!("{what}: {used} so far; the stack sets no objective{rest}"),
     })
+}
+
+/// Users who were led to a site that does not answer wait since it was last seen good: when they were led there.
+fn stuck(facts: &StatusFacts<'_>) -> Option<String> {
+    let Some(FirstMove::TurnBack { stuck, .. }) = facts.first else { return None };
+    let shifted = facts.state.unfinished_switch()?.directed.iter().map(|it| it.at).max();
+    let since = shifted.filter(|_| !stuck.is_empty())?;
+    let used = duration(u64::try_from(facts.now.saturating_sub(since) / 1_000).unwrap_or(0));
+    let objective = facts.objective.map_or_else(
+        || "the stack sets no objective".to_owned(),
+        |it| format!("objective {}", duration(it)),
+    );
+    Some(format!(
+        "recovery time: {used} since home was last seen good, at {}, when traffic was shifted to it; {objective}",
+        moment(since)
+    ))
 }
 
 /// The time of a switch that has not ended and that has, or had, users to move, in seconds.

@@ -13,6 +13,7 @@ use crate::engine::plan::model::change::{
 use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
 use crate::engine::plan::tests::sample::{CREATE, REPLACE, any_plan, change, note, plan};
 use crate::engine::recovery::user_routes::UserRoute;
+use crate::engine::recovery::ways_out::{FirstMove, OfferedWay, SwitchMode};
 use crate::engine::schema::Sort;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::{Allowances, Keep, RunRecord, State};
@@ -443,9 +444,9 @@ fn text_says_how_long_a_switch_takes_and_how_sure_that_is() {
         let text = text(ShownPlan { plan: &plan, forecast: Some(&forecast) }, &options);
         text.lines().find(|it| it.starts_with("Estimated: ")).unwrap().to_owned()
     };
-    insta::assert_snapshot!(lines(FORECAST), @"Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); this command ends after 13 min 20 s; from 12 measurements of 8 of the 10 steps that it depends on; if each takes as long as its slowest so far, traffic is shifted after 3 min");
+    insta::assert_snapshot!(lines(FORECAST), @"Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); this command ends after 13 min 20 s; this time depends on 10 steps: 8 measured before (12 times in all), 2 are guesses; if each takes as long as its slowest so far, traffic is shifted after 3 min");
     insta::assert_snapshot!(lines(Forecast { measured: 0, samples: 0, ..FORECAST }), @"Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); this command ends after 13 min 20 s; these are built-in defaults: nothing was measured yet");
-    insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Estimated: this command ends after 13 min 20 s; from 1 measurement of 1 of the 1 step that it depends on; if each takes as long as its slowest so far, it ends after 3 min");
+    insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Estimated: this command ends after 13 min 20 s; this time depends on 1 step: 1 measured before (once); if each takes as long as its slowest so far, it ends after 3 min");
     let shown = ShownPlan { plan: &plan, forecast: Some(&FORECAST) };
     let sentence = lines(FORECAST);
     assert!(markdown(shown, None).contains(&sentence));
@@ -490,6 +491,7 @@ fn status_wraps_long_lines_and_no_output() {
         objective: None,
         estimate: None,
         online: None,
+        first: None,
     };
     let narrow = status::text(&facts, 40);
     insta::assert_snapshot!(narrow);
@@ -540,6 +542,7 @@ fn status_facts(state: &State) -> StatusFacts<'_> {
         objective: Some(900),
         estimate: None,
         online: None,
+        first: None,
     }
 }
 
@@ -553,21 +556,21 @@ fn shifted(was: &str) -> JournalEntry {
 fn status_has_users_moved_only_where_a_shift_was_observed() {
     let phase = |entries: &[JournalEntry]| {
         let told = status_of(&in_a_switch(entries), Vec::new());
-        let starts = |it: &&str| it.starts_with("phase: ") || it.starts_with("switch: ");
+        let starts = |it: &&str| it.starts_with("phase: ") || it.starts_with("switch time: ");
         told.lines().filter(starts).collect::<Vec<_>>().join("\n")
     };
     let moved = JournalEntry::UsersMoved { at: 20_000 };
     insta::assert_snapshot!(phase(&[]), @r#"
     phase: switching from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop; no users have moved; run `lifeboat apply shop` to resume
-    switch: 1 min of 15 min used
+    switch time: 1 min of 15 min used
     "#);
     insta::assert_snapshot!(phase(&[shifted("lb"), moved.clone()]), @r#"
-    phase: degraded: users have moved; the rest of the switch is not finished; run `lifeboat apply shop` to finish (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
-    switch: traffic was shifted after 10 s, DNS caches included 5 min 10 s; objective 15 min
+    phase: degraded: users have moved; the rest of the switch is not finished; run `lifeboat apply shop` to resume (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
+    switch time: traffic was shifted after 10 s, DNS caches included 5 min 10 s; objective 15 min
     "#);
     insta::assert_snapshot!(phase(&[moved]), @r#"
-    phase: degraded: no traffic was to be shifted, so users are sent where they were; the rest of the switch is not finished; run `lifeboat apply shop` to finish (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
-    switch: not counted, because no traffic was to be shifted
+    phase: degraded: no traffic was to be shifted, so users are sent where they were; the rest of the switch is not finished; run `lifeboat apply shop` to resume (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
+    switch time: not counted, because no traffic was to be shifted
     "#);
 }
 
@@ -581,15 +584,15 @@ fn status_of_a_switch_that_lacks_nothing_says_what_it_waits_for() {
         let state = in_a_switch(&[shifted("lb"), JournalEntry::UsersMoved { at: 65_000 }]);
         let facts = StatusFacts { plan: Some(plan), ..status_facts(&state) };
         let told = status::text(&facts, 0);
-        let starts = |it: &&str| it.starts_with("phase: ") || it.starts_with("switch: ");
+        let starts = |it: &&str| it.starts_with("phase: ") || it.starts_with("switch time: ");
         told.lines().filter(starts).collect::<Vec<_>>().join("\n")
     };
     let changes = vec![gone.address.clone()];
     plan.rest = Some(SwitchRest { from: Vec::new(), changes, failures: BTreeMap::new() });
     plan.changes = vec![gone.clone()];
     insta::assert_snapshot!(told(&plan), @r#"
-phase: degraded: users have moved; nothing is missing where they are; left: the wait for DNS caches until 1970-01-01T00:10:20Z, then 1 deletion; run `lifeboat apply shop` to finish (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
-switch: traffic was shifted after 10 s, DNS caches included 5 min 10 s; objective 15 min
+phase: degraded: users have moved; nothing is missing where they are; left: the wait for DNS caches until 1970-01-01T00:10:20Z, then 1 deletion; run `lifeboat apply shop` to resume (begun from base since 1970-01-01T00:00:10Z, 1 min ago by ann@laptop)
+switch time: traffic was shifted after 10 s, DNS caches included 5 min 10 s; objective 15 min
 "#);
     gone.action = Action::Create;
     plan.changes = vec![gone];
@@ -629,20 +632,83 @@ fn status_counts_a_recovery_from_the_first_command_of_its_switch() {
         who: "ann".into(),
     };
     fold(&mut state, &again);
-    assert!(status_of(&state, Vec::new()).contains("switch: 1 min of 15 min used"));
+    assert!(status_of(&state, Vec::new()).contains("switch time: 1 min of 15 min used"));
 }
 
 /// Whoever plans a switch has nothing to recover from.
 #[test]
 fn status_calls_the_clock_of_a_switch_a_recovery_under_loss_alone() {
     let mut state = in_a_switch(&[]);
-    for (under_loss, told) in
-        [(false, "switch: 1 min of 15 min used"), (true, "recovery: 1 min of 15 min used")]
-    {
+    for (under_loss, told) in [
+        (false, "switch time: 1 min of 15 min used"),
+        (true, "recovery time: 1 min of 15 min used"),
+    ] {
         state.switch.as_mut().unwrap().under_loss = under_loss;
         let text = status_of(&state, Vec::new());
         assert!(text.lines().any(|it| it == told), "{text}");
     }
+}
+
+/// A failback, begun at 10 s, after which these were written.
+fn going_home(entries: &[JournalEntry]) -> State {
+    let mut state = State::new("shop", None, "sandbox", "l", LineageKey(vec![1]));
+    state.active = vec!["eu".into()];
+    let began = JournalEntry::Switched {
+        from: vec!["eu".into()],
+        to: Vec::new(),
+        lost: Vec::new(),
+        variables: Attributes::new(),
+        keep: Keep::Data,
+        allowed: Allowances::default(),
+        last_good: None,
+        at: 10_000,
+        who: "ann".into(),
+    };
+    fold(&mut state, &began);
+    for it in entries {
+        fold(&mut state, it);
+    }
+    state
+}
+
+/// Home that died in the middle of a failback: what would be run to resume it cannot finish it.
+#[test]
+fn status_of_a_failback_whose_home_is_gone_names_the_way_back() {
+    let way = || OfferedWay {
+        overlay: "eu".into(),
+        assumes_lost: vec!["a:us".into()],
+        mode: SwitchMode::UnderLoss(Vec::new()),
+    };
+    let told = |state: &State, first: Option<FirstMove>| {
+        let facts = StatusFacts {
+            first: first.as_ref(),
+            online: first.is_some().then_some(&[]),
+            ..status_facts(state)
+        };
+        let told = status::text(&facts, 0);
+        let starts = |it: &&str| {
+            ["phase: ", "switch time: ", "recovery time: "]
+                .iter()
+                .any(|start| it.starts_with(start))
+        };
+        told.lines().filter(starts).collect::<Vec<_>>().join("\n")
+    };
+    let begun = going_home(&[]);
+    insta::assert_snapshot!(told(&begun, None), @r#"
+    phase: switching from eu since 1970-01-01T00:00:10Z, 1 min ago by ann; no users have moved; run `lifeboat apply shop` to resume, or, if home is unreachable, `lifeboat failover shop` to see what to do
+    switch time: 1 min of 15 min used
+    "#);
+    let stays = FirstMove::TurnBack { way: way(), stuck: Vec::new() };
+    insta::assert_snapshot!(told(&begun, Some(stays)), @r#"
+    phase: switching from eu since 1970-01-01T00:00:10Z, 1 min ago by ann; no users have moved; the failback cannot finish while home is unreachable; users are still sent to the standby; if home is lost: `lifeboat failover shop --to eu`
+    switch time: 1 min of 15 min used
+    "#);
+    let home = going_home(&[shifted("eu_lb"), JournalEntry::UsersMoved { at: 21_000 }]);
+    let stuck = FirstMove::TurnBack { way: way(), stuck: vec!["a:us".into()] };
+    insta::assert_snapshot!(told(&home, Some(stuck)), @r#"
+    phase: degraded: users have moved; the rest of the switch is not finished; the failback cannot finish while home is unreachable; users are sent to a:us, which is unreachable; if home is lost: `lifeboat failover shop --to eu` (begun from eu since 1970-01-01T00:00:10Z, 1 min ago by ann)
+    recovery time: 50 s since home was last seen good, at 1970-01-01T00:00:20Z, when traffic was shifted to it; objective 15 min
+    "#);
 }
 
 /// What a switch led its users back to is no old target of theirs.
@@ -660,12 +726,35 @@ fn status_tells_a_drain_of_this_switch_and_none_of_the_one_before() {
         shut: None,
         backends: None,
     };
-    let drain = |to: &str| {
-        let told = status_of(&state, vec![way(to)]);
-        told.lines().find(|it| it.starts_with("draining: ")).map(str::to_owned)
+    let gone = change("old", "linode.instance", Action::Delete, "it is no longer declared");
+    let deletes = Plan { changes: vec![gone], ..plan() };
+    let told = |state: &State, plan: Option<&Plan>, to: &str| {
+        let told =
+            status::text(&StatusFacts { ways: vec![way(to)], plan, ..status_facts(state) }, 0);
+        let is_old = |it: &&str| it.starts_with("draining: ") || it.starts_with("DNS caches: ");
+        told.lines().find(is_old).map(str::to_owned)
     };
-    insta::assert_snapshot!(drain("standby").unwrap(), @"draining: www: lb, its old target, is kept for another 9 min 10 s, until 1970-01-01T00:10:20Z (twice the TTL), since DNS caches may still send users there");
-    assert_eq!(drain("lb"), None);
+    insta::assert_snapshot!(told(&state, Some(&deletes), "standby").unwrap(), @"draining: www: lb, its old target, is kept for another 9 min 10 s, until 1970-01-01T00:10:20Z (twice the TTL), since DNS caches may still send users there");
+    assert_eq!(told(&state, Some(&deletes), "lb"), None);
+    // Nothing is kept where nothing is to be deleted.
+    insta::assert_snapshot!(told(&state, Some(&plan()), "standby").unwrap(), @"DNS caches: www: some users may still be sent to lb, its old target, for another 9 min 10 s, until 1970-01-01T00:10:20Z (twice the TTL)");
+    // What is lost is not waited for, and users may come all the same; also when the switch is over.
+    let (was, address) = (vec![Address::one("lb")], Address::one("www"));
+    let shift = JournalEntry::directed(&address, was, 0, 300, 20_000);
+    let lost = in_a_switch(&[shift.clone(), ended(60_000)]);
+    assert!(lost.phase.is_settled());
+    insta::assert_snapshot!(told(&lost, Some(&deletes), "standby").unwrap(), @"DNS caches: www: some users may still be sent to lb, its old target, which served nobody when it was left, for another 4 min 10 s, until 1970-01-01T00:05:20Z (the TTL)");
+    assert_eq!(told(&in_a_switch(&[shift, ended(400_000)]), None, "standby"), None);
+}
+
+fn ended(at: i64) -> JournalEntry {
+    JournalEntry::RunEnded {
+        at,
+        complete: true,
+        overlays: vec!["eu".into()],
+        variables: Attributes::new(),
+        outputs: Attributes::new(),
+    }
 }
 
 /// A first apply that failed is no switch, and is told all the same.
@@ -707,7 +796,7 @@ fn status_tells_why_the_last_run_failed_and_how_it_goes_on() {
     };
     insta::assert_snapshot!(told(&state), @r#"
     phase: settled (no switch is unfinished), but the last run did not finish: run `lifeboat apply shop` to resume
-    failed: the condition of web, 1970-01-01T00:00:09Z, 1 min 1 s ago: no
+    failed: waiting for web, 1970-01-01T00:00:09Z, 1 min 1 s ago: no
     last run: began 1970-01-01T00:00:08Z, 1 min 2 s ago by ann@laptop, https://ci.example/runs/9: `apply shop --yes`, incomplete after 1 s
     "#);
     for entry in [began, run(true)] {

@@ -167,7 +167,7 @@ fn switched(about: &About, milliseconds: i64, users: UsersAre, degraded: Option<
     };
     match degraded {
         Some(why) => format!(
-            "{told}; the rest of the switch is not finished ({why}): run {} to finish",
+            "{told}; the rest of the switch is not finished ({why}): run {} to resume",
             AdvisedCommand::Apply { stack: &about.stack }
         ),
         None => told,

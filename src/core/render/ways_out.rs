@@ -20,8 +20,8 @@ pub fn situation(facts: &OutageFacts, ways: &WaysOut, stack: &str) -> String {
     };
     let mut told = Vec::new();
     if !facts.silent.is_empty() {
-        let verb = if facts.silent.len() == 1 { "does" } else { "do" };
-        told.push(format!("{} {verb} not answer", names(&facts.silent)));
+        let verb = if facts.silent.len() == 1 { "is" } else { "are" };
+        told.push(format!("{} {verb} unreachable", names(&facts.silent)));
     }
     if !state.lost.is_empty() {
         let verb = if state.lost.len() == 1 { "is" } else { "are" };
@@ -37,7 +37,10 @@ pub fn situation(facts: &OutageFacts, ways: &WaysOut, stack: &str) -> String {
 pub fn advice(facts: &OutageFacts, ways: &WaysOut, stack: &str) -> String {
     let mut lines = first(facts, ways, stack);
     if !ways.others.is_empty() {
-        let is_more = matches!(ways.first, FirstMove::Switch { .. } | FirstMove::GoOnWithout(_));
+        let is_more = matches!(
+            ways.first,
+            FirstMove::Switch { .. } | FirstMove::GoOnWithout(_) | FirstMove::TurnBack { .. }
+        );
         let which = if is_more { "other overlays" } else { "overlays" };
         lines.push(format!("{which} that move users:"));
         lines.extend(ways.others.iter().flat_map(|it| other(it, stack)));
@@ -71,19 +74,23 @@ fn first(facts: &OutageFacts, ways: &WaysOut, stack: &str) -> Vec<String> {
             let why = match users {
                 UsersAre::NotMoved => {
                     format!(
-                        "the switch to {to} has begun, and its users have not all moved; to go on:"
+                        "the switch to {to} has begun, and its users have not all moved; to resume it:"
                     )
                 }
-                it => format!("{}; to finish the switch to {to}:", users_are(*it)),
+                it => format!("{}; to resume the switch to {to}:", users_are(*it)),
             };
             typed(why, AdvisedCommand::Apply { stack })
         }
         FirstMove::GoOnWithout(way) => {
             let why = format!(
-                "the switch to {} has begun and waits for what does not answer; if that is lost, to go on without it:",
+                "the switch to {} has begun and waits for what is unreachable; if that is lost, to resume without it:",
                 way.overlay
             );
             typed(why, command(way, stack))
+        }
+        FirstMove::TurnBack { way, stuck } => {
+            let why = turned_back(stuck);
+            typed(format!("{why}; if home is lost:"), command(way, stack))
         }
         FirstMove::Switch { way, answers } => {
             let also = match answers.as_slice() {
@@ -109,7 +116,19 @@ fn first(facts: &OutageFacts, ways: &WaysOut, stack: &str) -> Vec<String> {
     }
 }
 
-fn command<'a>(way: &'a OfferedWay, stack: &'a str) -> AdvisedCommand<'a> {
+/// Why a failback does not go on, and where that leaves users.
+pub fn turned_back(stuck: &[String]) -> String {
+    let users = if stuck.is_empty() {
+        "users are still sent to the standby".to_owned()
+    } else {
+        let verb = if stuck.len() == 1 { "is" } else { "are" };
+        format!("users are sent to {}, which {verb} unreachable", listed(stuck))
+    };
+    format!("the failback cannot finish while home is unreachable; {users}")
+}
+
+/// What takes users back to where they are served, or keeps them there.
+pub fn command<'a>(way: &'a OfferedWay, stack: &'a str) -> AdvisedCommand<'a> {
     let (planned, lost) = match &way.mode {
         SwitchMode::Planned => (true, Vec::new()),
         SwitchMode::UnderLoss(lost) => (false, lost.iter().map(String::as_str).collect()),

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::engine::plan::model::change::Action;
+use crate::engine::plan::model::forecast::Forecast;
 use crate::engine::recovery::users_moved::UsersAre;
 use crate::engine::schema::Sort;
 use crate::engine::state::record::RecordedFailure;
@@ -107,9 +108,21 @@ pub fn gate_closed(why: &str, stack: &str, address: &str, is_there: bool) -> Str
     )
 }
 
+/// How sure an estimate is: `8 measured before (12 times in all), 2 are guesses`.
+pub fn measured(it: &Forecast) -> String {
+    let times =
+        if it.samples == 1 { "once".into() } else { format!("{} times in all", it.samples) };
+    let known = format!("{} measured before ({times})", it.measured);
+    match it.steps.saturating_sub(it.measured) {
+        0 => known,
+        1 => format!("{known}, 1 is a guess"),
+        more => format!("{known}, {more} are guesses"),
+    }
+}
+
 /// What the clock of a switch counts, before the time itself: whoever plans a switch has nothing to recover from.
 pub fn clock_of(under_loss: bool) -> &'static str {
-    if under_loss { "recovery" } else { "switch" }
+    if under_loss { "recovery time" } else { "switch time" }
 }
 
 /// What a danger is called, before its own words.

@@ -15,8 +15,10 @@ use crate::engine::plan::steps::verify::{Checked, OF_SERVING, verify};
 use crate::engine::schema::Catalog;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::{State, SwitchRecord};
+use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Severity, stops};
+use crate::engine::text::plain::listed;
 use crate::ops::error::OpsError;
 use crate::ops::load::layers::{self, DesiredStack};
 use crate::ops::load::session::Session;
@@ -53,6 +55,8 @@ pub struct Proposed {
     pub is_switch: bool,
     /// When the site was last seen good, as who watched it says.
     pub last_good: Option<i64>,
+    /// What it declares lost, and answered a moment ago all the same.
+    pub answering: Vec<String>,
 }
 
 /// How many levels of containers are adopted, one level at a time: a container, a thing in it, a thing in that, and one spare.
@@ -302,7 +306,11 @@ fn proposed(
     if diagnostics.iter().any(is_error) && stops(&diagnostics) {
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
-    let (last_good, place) = (ask.last_good, ask.place.clone());
+    // Who turns a switch that had moved nobody out of an outage has its users wait for as long as that one had.
+    let turned = state.as_ref().filter(|it| it.active != plan.overlays);
+    let unserved = turned.and_then(State::unserved_since);
+    let last_good = ask.last_good.into_iter().chain(unserved).min();
+    let place = ask.place.clone();
     Ok(Proposed {
         place,
         desired,
@@ -315,6 +323,7 @@ fn proposed(
         allowed,
         is_switch: options.is_switch(),
         last_good,
+        answering: Vec::new(),
     })
 }
 
@@ -332,7 +341,25 @@ fn told_beside(
     let (plan, stack, state) = made;
     let mut told = wrong_tasks(session, ask, made)?;
     told.extend(reverting(stack, state, plan));
+    told.extend(loss_stays(ask, made));
     Ok(told)
+}
+
+/// The layers of home, planned while something is lost, are no failback: that looks at what is lost again, and repairs it.
+fn loss_stays(
+    ask: &PlanRequest,
+    (plan, stack, state): (&Plan, &Stack, Option<&State>),
+) -> Option<Diagnostic> {
+    state.filter(|it| it.active != it.home && stack.overlays == it.home)?;
+    if plan.lost.is_empty() || ask.only_switch || ask.intent != Intent::Apply {
+        return None;
+    }
+    let lost = listed(plan.lost.iter().map(|it| it.fault_domain.as_str()));
+    let name = ask.place.name();
+    let home = AdvisedCommand::Failback { stack: &name, lost: Vec::new() };
+    let text = format!("this is not the plan of a failback: {lost} would stay declared lost");
+    let help = format!("{home} looks at it again, shows its plan, and asks before it begins");
+    Some(Diagnostic::warning(DiagnosticCode::LossStays, text).help(help))
 }
 
 /// A switch that sets a variable back, which nobody asked for on this command line: a release may go with it.

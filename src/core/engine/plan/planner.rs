@@ -6,6 +6,7 @@ use crate::engine::address::Address;
 use crate::engine::fault_domain::FaultDomains;
 use crate::engine::lang::model::Stack;
 use crate::engine::plan::checks::foreign;
+use crate::engine::plan::checks::lost_needs::lost_needs;
 use crate::engine::plan::checks::silent_site::silent_site;
 use crate::engine::plan::checks::unknown::unseen;
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
@@ -120,6 +121,7 @@ fn guarded(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Stray
         it.diagnostics.extend(it.groups.split(&name));
         it.diagnostics.extend(silent_site(it));
         it.diagnostics.extend(lost_targets(it, directions));
+        it.diagnostics.extend(lost_needs(it));
         it.diagnostics.extend(blind(it, directions));
         it.diagnostics.extend(uncounted(it, directions));
         strays = it.strays();

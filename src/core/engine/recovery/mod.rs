@@ -3,6 +3,7 @@
 pub mod completion;
 pub mod users_moved;
 pub mod user_routes;
+pub mod old_targets;
 pub mod ways_out;
 pub mod report;
 pub mod audit;

@@ -31,6 +31,10 @@ pub struct AppliedFacts {
     pub active: Vec<String>,
     /// Of a switch that goes on, where its users are.
     pub users: Option<UsersAre>,
+    /// The overlays that this switch left.
+    pub from: Vec<String>,
+    /// Fault domains of what users are sent to now.
+    pub users_in: BTreeSet<String>,
     /// Declared lost.
     pub lost: Vec<String>,
     /// What leads users, and which of the fault domains it is in.
@@ -50,6 +54,9 @@ pub enum FirstMove {
     Resume { overlays: Vec<String>, users: UsersAre },
     /// A switch goes on, and waits for what is silent: it is made under loss.
     GoOnWithout(OfferedWay),
+    /// A failback goes on, and what it leads to is silent: users go, or stay, where they are served. `stuck`: where users are sent
+    /// though nothing answers there; empty: they are still where they were before it.
+    TurnBack { way: OfferedWay, stuck: Vec<String> },
     /// This overlay is made for what is silent; of what it assumes lost this answers.
     Switch { way: OfferedWay, answers: Vec<String> },
     /// Users are away, and nothing is silent.
@@ -98,7 +105,9 @@ impl OutageFacts {
 pub fn ways_out(facts: &OutageFacts) -> WaysOut {
     let first = first(facts);
     let named = match &first {
-        FirstMove::Switch { way, .. } | FirstMove::GoOnWithout(way) => Some(way.overlay.as_str()),
+        FirstMove::Switch { way, .. }
+        | FirstMove::GoOnWithout(way)
+        | FirstMove::TurnBack { way, .. } => Some(way.overlay.as_str()),
         _ => None,
     };
     let active = facts.applied.as_ref().map(|it| it.active.as_slice()).unwrap_or_default();
@@ -133,6 +142,9 @@ fn first(facts: &OutageFacts) -> FirstMove {
             names: held.iter().map(|it| it.0.clone()).collect(),
         };
     }
+    if let Some(turn) = turn_back(facts, state, &silent) {
+        return turn;
+    }
     if let Some(users) = state.users {
         let goes_to = facts.ways.iter().find(|it| state.active.last() == Some(&it.overlay));
         let waits = users == UsersAre::NotMoved && !silent.is_empty();
@@ -157,6 +169,31 @@ fn first(facts: &OutageFacts) -> FirstMove {
         }
         None => FirstMove::Choose,
     }
+}
+
+/// A failback cannot end while its home is silent. Users who have not left the standby are served there, and stay; those who were
+/// led home already are served nowhere.
+fn turn_back(
+    facts: &OutageFacts,
+    state: &AppliedFacts,
+    silent: &BTreeSet<&str>,
+) -> Option<FirstMove> {
+    if state.active != state.home || silent.is_empty() {
+        return None;
+    }
+    let stuck = state.users_in.iter().filter(|it| silent.contains(it.as_str()));
+    let stuck: Vec<String> = stuck.cloned().collect();
+    let left = || facts.ways.iter().find(|it| state.from.last() == Some(&it.overlay));
+    let way = match state.users? {
+        UsersAre::NotMoved if stuck.is_empty() => left(),
+        UsersAre::Moved | UsersAre::PartlyMoved if !stuck.is_empty() => {
+            let lost = state.lost.iter().map(String::as_str);
+            let gone = lost.chain(silent.iter().copied()).collect();
+            fitting(facts.ways.iter(), &gone).or_else(left)
+        }
+        _ => None,
+    };
+    way.map(|way| FirstMove::TurnBack { way: without(way, facts, state), stuck })
 }
 
 /// While all answers that an overlay assumes lost, the switch is a planned one. What is declared lost stays so, and what is silent
@@ -255,6 +292,9 @@ mod tests {
             }
             FirstMove::Resume { overlays, users } => format!("resume {overlays:?}, {users:?}"),
             FirstMove::GoOnWithout(it) => format!("go on to {} {}", it.overlay, mode(&it.mode)),
+            FirstMove::TurnBack { way, stuck } => {
+                format!("turn back to {} {}, stuck {stuck:?}", way.overlay, mode(&way.mode))
+            }
             FirstMove::Switch { way, answers } => {
                 format!("switch to {} {}, answers {answers:?}", way.overlay, mode(&way.mode))
             }
@@ -279,8 +319,13 @@ mod tests {
         let mut denied = facts(&[]);
         refused(&mut denied);
         let moving = Some(UsersAre::NotMoved);
-        let mut back = away(&[US], moving, &[]);
-        back.applied.as_mut().unwrap().active = Vec::new();
+        let back = |silent: &[&str], users, at: &str| {
+            let mut back = away(silent, Some(users), &[]);
+            let state = back.applied.as_mut().unwrap();
+            state.from = std::mem::take(&mut state.active);
+            state.users_in = [at.to_owned()].into();
+            back
+        };
         let cases = [
             ("never applied", never),
             ("nothing answers", facts(&[US, EU, DNS])),
@@ -296,7 +341,12 @@ mod tests {
             ("switching, home and another are silent", away(&[US, EU], moving, &[])),
             ("switching under loss", away(&[], moving, &[US])),
             ("switching, the names are silent", away(&[DNS], moving, &[US])),
-            ("going home, home is silent", back),
+            ("going home, home is silent", back(&[US], UsersAre::NotMoved, EU)),
+            ("going home, the standby is silent", back(&[EU], UsersAre::NotMoved, EU)),
+            ("going home, all answers", back(&[], UsersAre::NotMoved, EU)),
+            ("home again, and home is silent", back(&[US], UsersAre::Moved, US)),
+            ("home again, and the standby is silent", back(&[EU], UsersAre::Moved, US)),
+            ("partly home, and home is silent", back(&[US], UsersAre::PartlyMoved, US)),
             ("degraded, the names are silent", away(&[DNS], Some(UsersAre::Moved), &[US])),
             ("settled away, all answers", away(&[], None, &[])),
             ("settled away under loss", away(&[], None, &[US])),
@@ -318,7 +368,12 @@ mod tests {
         switching, home and another are silent: go on to eu under loss["linode:eu-central", "linode:us-east"]; others: other under loss["linode:us-east", "linode:eu-central"]; unmoving: none
         switching under loss: resume ["eu"], NotMoved; others: other under loss["linode:us-east"]; unmoving: none
         switching, the names are silent: wait for linode:global: shop; others: none; unmoving: none
-        going home, home is silent: resume [], NotMoved; others: eu under loss[], other under loss["linode:us-east"]; unmoving: none
+        going home, home is silent: turn back to eu under loss[], stuck []; others: other under loss["linode:us-east"]; unmoving: none
+        going home, the standby is silent: resume [], NotMoved; others: eu planned, other under loss["linode:eu-central"]; unmoving: none
+        going home, all answers: resume [], NotMoved; others: eu planned, other planned; unmoving: none
+        home again, and home is silent: turn back to eu under loss[], stuck ["linode:us-east"]; others: other under loss["linode:us-east"]; unmoving: none
+        home again, and the standby is silent: resume [], Moved; others: eu planned, other under loss["linode:eu-central"]; unmoving: none
+        partly home, and home is silent: turn back to eu under loss[], stuck ["linode:us-east"]; others: other under loss["linode:us-east"]; unmoving: none
         degraded, the names are silent: resume ["eu"], Moved; others: other under loss["linode:us-east", "linode:global"]; unmoving: none
         settled away, all answers: home from ["eu"]; others: other planned; unmoving: none
         settled away under loss: home from ["eu"]; others: other under loss["linode:us-east"]; unmoving: none

@@ -277,12 +277,7 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
         JournalEntry::Recovered { fault_domain, .. } => {
             state.lost.retain(|it| it.fault_domain != *fault_domain);
         }
-        JournalEntry::Directed { address, was, until, directed } => {
-            if let Some(until) = *until {
-                drains(state, Draining { address: address.clone(), was: was.clone(), until });
-            }
-            state.switch.iter_mut().for_each(|it| it.directed.push(*directed));
-        }
+        JournalEntry::Directed { .. } => direct(state, entry),
         JournalEntry::UsersMoved { at } => {
             let is_switching = state.phase == Phase::Switching;
             if let Some(switch) = state.switch.as_mut().filter(|_| is_switching) {
@@ -322,12 +317,27 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
                 state.home_variables.take_if(|_| state.active == state.home);
             }
             state.draining.retain(|it| it.until > *at);
+            state.cached.retain(|it| it.until > *at);
             if state.records.is_empty() {
                 state.destroyed.clear();
             }
             state.serial += 1;
         }
     }
+}
+
+/// What was left, by a name that others remember, is known until they have forgotten it.
+fn direct(state: &mut State, entry: &JournalEntry) {
+    let JournalEntry::Directed { address, was, until, directed } = entry else { return };
+    let (address, was, bound) = (address.clone(), was.clone(), directed.until());
+    match *until {
+        Some(until) => remembers(&mut state.draining, Draining { address, was, until }),
+        None if directed.dns_bound > 0 => {
+            remembers(&mut state.cached, Draining { address, was, until: bound });
+        }
+        None => {}
+    }
+    state.switch.iter_mut().for_each(|it| it.directed.push(*directed));
 }
 
 fn switch(state: &mut State, entry: &JournalEntry) {
@@ -411,9 +421,9 @@ fn task(state: &mut State, entry: &JournalEntry) {
 }
 
 /// Who was directed away before, from elsewhere, may still come that way: a switch that turns does this.
-fn drains(state: &mut State, new: Draining) {
-    state.draining.retain(|it| (&it.address, &it.was) != (&new.address, &new.was));
-    state.draining.push(new);
+fn remembers(all: &mut Vec<Draining>, new: Draining) {
+    all.retain(|it| (&it.address, &it.was) != (&new.address, &new.was));
+    all.push(new);
 }
 
 /// What is tried again has not failed.

@@ -45,6 +45,9 @@ pub struct State {
     /// What users may still be directed to, because others remember it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub draining: Vec<Draining>,
+    /// Likewise, where nobody waits for that: what it named was lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cached: Vec<Draining>,
     /// Non-sensitive variables of the last apply.
     pub variables: BTreeMap<String, Value>,
     /// Those that home had, from the first switch that leaves it until one ends there.
@@ -154,6 +157,14 @@ pub struct RecordedFailure {
 pub struct ShiftRecord {
     pub at: i64,
     pub dns_bound: u64,
+}
+
+impl ShiftRecord {
+    /// When no resolver answers the old value any more, in milliseconds since the Unix epoch.
+    pub fn until(self) -> i64 {
+        let bound = i64::try_from(self.dns_bound.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        self.at.saturating_add(bound)
+    }
 }
 
 /// Overlays that a switch left, with the non-sensitive variables before it.
@@ -425,6 +436,16 @@ impl State {
         self.switch.as_ref().filter(|_| self.phase == Phase::Switching)
     }
 
+    /// Since when users wait whom a switch under loss was to move, and has not: when the site was last seen good, else when that
+    /// switch began.
+    pub fn unserved_since(&self) -> Option<i64> {
+        let is_waiting = |it: &&SwitchRecord| {
+            it.under_loss && !it.has_shifted() && self.phase == Phase::Switching
+        };
+        let switch = self.unfinished_switch().filter(is_waiting)?;
+        Some(switch.last_good.map_or(switch.identity(), |it| it.min(switch.identity())))
+    }
+
     /// The switch that began and has not ended, whether or not its users have moved.
     pub fn unfinished_switch(&self) -> Option<&SwitchRecord> {
         self.switch.as_ref().filter(|_| !self.phase.is_settled())
@@ -455,6 +476,7 @@ impl State {
             lost: Vec::new(),
             tasks: BTreeMap::new(),
             draining: Vec::new(),
+            cached: Vec::new(),
             variables: BTreeMap::new(),
             home_variables: None,
             outputs: BTreeMap::new(),

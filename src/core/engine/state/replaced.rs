@@ -99,6 +99,8 @@ impl State {
                 state.draining.push(it.clone());
             }
         }
+        let news = self.cached.iter().filter(|it| !older.cached.contains(it));
+        state.cached.extend(news.cloned());
         // What was made since is known by its tags, and by standing where it was to stand.
         state.is_restored = true;
         state.serial = self.serial;

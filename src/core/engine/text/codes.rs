@@ -75,6 +75,8 @@ codes! {
     LeadingZero = "leading_zero",
     LeadsIntoLost = "leads_into_lost",
     LiveValue = "live_value",
+    LossStays = "loss_stays",
+    LostDependency = "lost_dependency",
     LostTarget = "lost_target",
     Malformed = "malformed",
     ManyAbsent = "many_absent",

@@ -18,7 +18,9 @@ use crate::render::plan::fold;
 use crate::render::plan::steps::{gates, step, steps};
 use crate::render::plan::tasks::{count_running, tasks};
 use crate::render::plan::variables::given;
-use crate::render::words::{count, duration, escape_control, failed, inline, key, moment, symbol};
+use crate::render::words::{
+    count, duration, escape_control, failed, inline, key, measured, moment, symbol,
+};
 
 /// A plan, and how long it is expected to take, if that was asked.
 #[derive(Debug, Clone, Copy)]
@@ -249,7 +251,7 @@ fn header(plan: &Plan) -> String {
         let chosen = plan.lost.iter().filter(|it| it.recorded.is_none() == assumed);
         chosen.map(|it| escape_control(&it.fault_domain)).collect()
     };
-    for (words, lost) in [("lost", losses(false)), ("assumed lost", losses(true))] {
+    for (words, lost) in [("lost", losses(false)), ("declared lost", losses(true))] {
         if !lost.is_empty() {
             header.push_str(&format!(", {words}: {}", lost.join(", ")));
         }
@@ -349,10 +351,9 @@ fn forecast(it: &Forecast) -> String {
         text.push_str("; these are built-in defaults: nothing was measured yet");
     } else if it.steps > 0 {
         text.push_str(&format!(
-            "; from {} of {} of the {} that it depends on; if each takes as long as its slowest so far, {} {}",
-            count(it.samples, "measurement"),
-            it.measured,
+            "; this time depends on {}: {}; if each takes as long as its slowest so far, {} {}",
             count(it.steps, "step"),
+            measured(it),
             // The bound is of what was estimated first, and of nothing after it.
             if it.directed.is_some() { "traffic is shifted after" } else { "it ends after" },
             duration(it.longest)

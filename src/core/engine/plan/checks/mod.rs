@@ -3,6 +3,7 @@
 pub mod foreign;
 pub mod unknown;
 pub mod silent_site;
+pub mod lost_needs;
 pub mod offers;
 pub mod grants;
 pub mod unrecorded;

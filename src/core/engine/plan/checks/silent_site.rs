@@ -155,7 +155,7 @@ fn takes_way_out(it: &PlanBuilder<'_>, routes: &[Route<'_>]) -> Option<Diagnosti
     };
     let (code, why, domain) = match dead {
         DeadSite::Silent(domain) => {
-            (DiagnosticCode::SilentSite, format!("{domain} does not answer"), domain)
+            (DiagnosticCode::SilentSite, format!("{domain} is unreachable"), domain)
         }
         DeadSite::Lost(_) if it.options.allowed.outage => return None,
         DeadSite::Lost(domain) => (DiagnosticCode::LostTarget, format!("{domain} is lost"), domain),
@@ -190,8 +190,8 @@ fn under_loss<'a>(stack: &'a str, to: &'a str, silent: &BTreeSet<&'a str>) -> Ad
 }
 
 fn unanswered(silent: &BTreeSet<&str>) -> String {
-    let verb = if silent.len() == 1 { "does" } else { "do" };
-    format!("{} {verb} not answer", listed(silent.iter().copied()))
+    let verb = if silent.len() == 1 { "is" } else { "are" };
+    format!("{} {verb} unreachable", listed(silent.iter().copied()))
 }
 
 fn answered(silent: &BTreeSet<&str>) -> String {

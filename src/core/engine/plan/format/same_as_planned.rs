@@ -197,7 +197,7 @@ pub fn differences(saved: &Plan, now: &Plan) -> Vec<String> {
         ("the changes made outside of lifeboat", saved.drift == now.drift),
         ("the switch", saved.switch == now.switch),
         (
-            "the fault domains assumed lost",
+            "the fault domains declared lost",
             (&saved.lost, &saved.recovered) == (&now.lost, &now.recovered),
         ),
         ("its stale values", saved.stale == now.stale),

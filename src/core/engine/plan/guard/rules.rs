@@ -28,7 +28,7 @@ pub fn guard(
 ) -> Vec<Diagnostic> {
     let mut refusals = Vec::new();
     for it in planned {
-        refusals.extend(protected(it, whose));
+        refusals.extend(protected(it, options.intent, whose));
         refusals.extend(drifted(it, options, whose.name));
         refusals.extend(slow(it));
         if options.intent == Intent::Apply {
@@ -72,7 +72,7 @@ fn lifted(address: &Address, declared: bool, whose: Whose<'_>) -> String {
 }
 
 /// `prevent_destroy`, remembered or declared, and the cloud's own protection.
-fn protected(it: &PlannedChange<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
+fn protected(it: &PlannedChange<'_>, intent: Intent, whose: Whose<'_>) -> Vec<Diagnostic> {
     if !it.change.action.destroys() {
         return Vec::new();
     }
@@ -97,8 +97,16 @@ fn protected(it: &PlannedChange<'_>, whose: Whose<'_>) -> Vec<Diagnostic> {
         if on {
             let text =
                 format!("`{address}` has `{name}: true`, so the cloud will refuse to {verb} it");
-            let refusal = Diagnostic::refusal(DiagnosticCode::CloudProtection, text)
-                .help(switched_off(it.instance, name, whose));
+            // A destroy declares nothing, whatever the layers say.
+            let is_dropped = it.instance.is_none() && intent == Intent::Apply;
+            let help = if is_dropped {
+                format!(
+                    "it is no longer declared: declare it again with `{name}: false`, apply that, and then remove it"
+                )
+            } else {
+                switched_off(it.instance, name, whose)
+            };
+            let refusal = Diagnostic::refusal(DiagnosticCode::CloudProtection, text).help(help);
             let given = it.instance.and_then(|it| it.resource.attributes.get(name));
             refusals.push(match given {
                 Some(given) => refusal.at(given.key, "protected here"),

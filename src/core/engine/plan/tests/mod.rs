@@ -497,6 +497,19 @@ fn plan_remembers_protection_whose_block_is_gone() {
     1: gone t after [0]
     refusal cloud_protection
     ");
+    let help = |case: &PlanCase<'_>| {
+        let plan = plan(case);
+        let refusal = plan.refusals().find(|it| it.code == "cloud_protection").unwrap();
+        refusal.help.clone().unwrap()
+    };
+    assert_eq!(help(&case), "set `deletion_protection: false` for it and apply that first");
+    // What no layer declares has no place for that.
+    let none = "  zone: { kind: linode.domain, domain: example.com, soa_email: a@example.com }";
+    let case = PlanCase { intent: Intent::Apply, after: none, ..case };
+    assert_eq!(
+        help(&case),
+        "it is no longer declared: declare it again with `deletion_protection: false`, apply that, and then remove it"
+    );
 }
 
 #[test]

@@ -420,10 +420,10 @@ fn plan_refuses_a_planned_switch_while_one_of_the_sites_says_nothing() {
     let ways = eu_way();
     let case = SwitchCase { change: &*home, ways: &ways, ..SwitchCase::default() };
     let (text, help) = refusal(&case).unwrap();
-    insta::assert_snapshot!(text, @"silent_site: both sites have to answer for a planned switch, but linode:us-east does not answer");
+    insta::assert_snapshot!(text, @"silent_site: both sites have to answer for a planned switch, but linode:us-east is unreachable");
     insta::assert_snapshot!(help, @"if it is lost: `lifeboat failover t --to x --lost linode:us-east`; otherwise run the same command again once linode:us-east answers");
     let (text, help) = refusal(&SwitchCase { change: &*standby, ..case.clone() }).unwrap();
-    insta::assert_snapshot!(text, @"silent_site: both sites have to answer for a planned switch, but linode:eu-central does not answer");
+    insta::assert_snapshot!(text, @"silent_site: both sites have to answer for a planned switch, but linode:eu-central is unreachable");
     insta::assert_snapshot!(help, @"users stay where they are; run the same command again once linode:eu-central answers");
     // Under a declared loss the switch does what it can.
     let lost = SwitchCase { lost: &["linode:us-east"], change: &*standby, ..case.clone() };
@@ -440,7 +440,7 @@ fn plan_refuses_the_way_home_while_home_says_nothing() {
     let back =
         SwitchCase { active: Some(FAILOVER), to: None, ways: &ways, ..SwitchCase::default() };
     let (text, help) = refusal(&SwitchCase { change: &*home, ..back.clone() }).unwrap();
-    insta::assert_snapshot!(text, @"silent_site: this switch would lead users of `shop` to `lb`, but linode:us-east does not answer, and nobody declared that lost");
+    insta::assert_snapshot!(text, @"silent_site: this switch would lead users of `shop` to `lb`, but linode:us-east is unreachable, and nobody declared that lost");
     insta::assert_snapshot!(help, @"users stay where they are; run the same command again once linode:us-east answers");
     // Users leave a standby that says nothing.
     assert_eq!(refusal(&SwitchCase { change: &*standby, ..back.clone() }), None);
@@ -474,7 +474,7 @@ fn plan_refuses_to_delete_the_standby_while_users_are_sent_to_a_dead_home() {
     let back =
         SwitchCase { active: Some(FAILOVER), to: None, ways: &ways, ..SwitchCase::default() };
     let (text, help) = refusal(&SwitchCase { change: &unheard, ..back.clone() }).unwrap();
-    insta::assert_snapshot!(text, @"silent_site: this switch would lead users of `shop` to `lb`, but linode:us-east does not answer, and nobody declared that lost");
+    insta::assert_snapshot!(text, @"silent_site: this switch would lead users of `shop` to `lb`, but linode:us-east is unreachable, and nobody declared that lost");
     insta::assert_snapshot!(help, @"users are sent there now; to move them to a site that answers: `lifeboat failover t --to x --lost linode:us-east`; to go on with this, run the same command again once linode:us-east answers");
     let lost = SwitchCase { lost: &["linode:us-east"], change: &still_home, ..back.clone() };
     let (text, help) = refusal(&lost).unwrap();
@@ -489,5 +489,5 @@ fn plan_refuses_to_delete_the_standby_while_users_are_sent_to_a_dead_home() {
         state.phase = Phase::Switching;
     };
     let (text, _) = refusal(&SwitchCase { change: &goes_on, ..back.clone() }).unwrap();
-    insta::assert_snapshot!(text, @"silent_site: this would delete `eu[1]` and 1 more, while `shop` sends users to `lb`, and linode:us-east does not answer");
+    insta::assert_snapshot!(text, @"silent_site: this would delete `eu[1]` and 1 more, while `shop` sends users to `lb`, and linode:us-east is unreachable");
 }

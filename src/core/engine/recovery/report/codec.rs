@@ -7,6 +7,8 @@
 //! - `kind`: `failover`, `failback`, `drill`, or `switch` for other overlays that direct nobody anew; `planned`: nothing was lost; `from` and `to` are lists of overlays, empty for the base.
 //! - `began_at`: the site was last seen good, where somebody watched it, else `recorded_at`: the switch was recorded (absent where
 //!   these are the same). `run_began_at`: this run began, later where it went on with a switch that stood still.
+//! - `phases.rest` is, of a drill, the rest of its switch after users had moved, and `phases.cleanup` what deleted it again; of a real
+//!   switch all of the rest is `phases.cleanup`.
 //! - `phases` add up to `ended_at - began_at`. `dns_bound` is no phase, since nobody waits for it: it is how long after `shifted`
 //!   resolvers may still answer the old value. `recovery` = `shifted` + `dns_bound`, counted from `began_at`, or null.
 //! - `objectives.rto` and `.rpo`: `objective` and `measured` in seconds or null, `verdict`: `met`, `missed`, or, with a `why`, `not
@@ -21,7 +23,9 @@
 //! - `arrivals`: what a rehearsal measured beside its steps: how long a written item took to another member of its group.
 //! - `heartbeats`: of each group with a replication gate that lost a member, the newest heartbeat of `watch` that had come to another:
 //!   `written_at` (null: none was found) and after how many seconds the next one was to come, `every`. Then `objectives.rpo.measured` is
-//!   a bound: data of the last so many seconds before the loss may be missing at most.
+//!   a bound: data of the last so many seconds before the loss may be missing at most. `declared_at`: the loss was declared in the
+//!   middle of the switch; `replicated`: what an earlier replication gate of it had written, which is a bound as well.
+//! - `answering`: fault domains that were declared lost though they answered a moment before.
 //! - `unchecked`: each name that users were directed by without a look at whether they are served, and the `target` that it leads to.
 //! - `open`: what keeps it from being over though each of its steps was done.
 //! - `steps`: every step of the plan; `waits` and `critical_path` name their ids.
@@ -111,6 +115,12 @@ struct ReportJson {
     arrivals: Vec<ArrivalJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     heartbeats: Vec<HeartbeatJson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    declared_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replicated: Vec<ReplicatedJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    answering: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unchecked: Vec<UncheckedJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -167,6 +177,13 @@ struct HeartbeatJson {
     address: String,
     written_at: Option<i64>,
     every: u64,
+}
+
+/// What a replication gate wrote, and saw arrive.
+#[derive(Serialize, Deserialize)]
+struct ReplicatedJson {
+    address: String,
+    written_at: i64,
 }
 
 /// `target` is null where it is not known.
@@ -266,6 +283,9 @@ impl From<&SwitchReport> for ReportJson {
             idle: it.idle.map(|it| IdleJson { from_at: it.from, to_at: it.to }),
             arrivals: it.arrivals.iter().map(Into::into).collect(),
             heartbeats: it.heartbeats.iter().map(Into::into).collect(),
+            declared_at: it.declared,
+            replicated: it.replicated.iter().map(Into::into).collect(),
+            answering: it.answering.clone(),
             unchecked: it.unchecked.iter().map(Into::into).collect(),
             skipped_gates: it.skipped_gates.clone(),
             open: it.open.clone(),
@@ -301,6 +321,12 @@ impl From<&Arrival> for ArrivalJson {
 impl From<&SeenHeartbeat> for HeartbeatJson {
     fn from(it: &SeenHeartbeat) -> Self {
         Self { address: it.address.to_string(), written_at: it.at, every: it.every }
+    }
+}
+
+impl From<&(Address, i64)> for ReplicatedJson {
+    fn from((address, at): &(Address, i64)) -> Self {
+        Self { address: address.to_string(), written_at: *at }
     }
 }
 
@@ -360,6 +386,8 @@ impl ReportJson {
             let (at, every) = (it.written_at, it.every);
             Ok(SeenHeartbeat { address: address(&it.address)?, at, every })
         };
+        let replicated = self.replicated.into_iter();
+        let replicated = replicated.map(|it| Ok((address(&it.address)?, it.written_at)));
         let unchecked = self.unchecked.into_iter();
         let led = |it: UncheckedJson| {
             let target = it.target.unwrap_or_default();
@@ -393,6 +421,9 @@ impl ReportJson {
             idle: self.idle.map(|it| Gap { from: it.from_at, to: it.to_at }),
             arrivals: arrivals.map(arrival).collect::<Result<_, _>>()?,
             heartbeats: heartbeats.map(heartbeat).collect::<Result<_, _>>()?,
+            declared: self.declared_at,
+            replicated: replicated.collect::<Result<_, _>>()?,
+            answering: self.answering,
             unchecked: unchecked.map(led).collect::<Result<_, _>>()?,
             skipped_gates: self.skipped_gates,
             open: self.open,

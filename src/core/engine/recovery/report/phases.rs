@@ -50,13 +50,15 @@ pub struct Phases {
     pub traffic: u64,
     /// After the traffic: nobody may come the old way any more.
     pub drain: u64,
-    /// After the traffic: everything else.
+    /// Of a rehearsal, after the traffic: everything else of its switch.
+    pub rest: u64,
+    /// After the traffic: everything else; of a rehearsal what it took to delete again what it had made.
     pub cleanup: u64,
 }
 
 impl Phases {
     /// With their names, in their order.
-    pub fn named(&self) -> [(&'static str, u64); 9] {
+    pub fn named(&self) -> [(&'static str, u64); 10] {
         [
             ("detection", self.detection),
             ("earlier", self.earlier),
@@ -66,6 +68,7 @@ impl Phases {
             ("gate", self.gate),
             ("traffic", self.traffic),
             ("drain", self.drain),
+            ("rest", self.rest),
             ("cleanup", self.cleanup),
         ]
     }
@@ -132,16 +135,11 @@ fn directed(steps: &[StepTiming]) -> Option<ShiftRecord> {
 /// The later of two, with the bound of whoever comes the old way last.
 pub fn later(one: ShiftRecord, other: ShiftRecord) -> ShiftRecord {
     let at = one.at.max(other.at);
-    let bound = |it: ShiftRecord| it.at.saturating_add(milliseconds(it.dns_bound));
-    let until = bound(one).max(bound(other));
+    let until = one.until().max(other.until());
     ShiftRecord {
         at,
         dns_bound: u64::try_from(until.saturating_sub(at)).unwrap_or(0).div_ceil(1_000),
     }
-}
-
-fn milliseconds(seconds: u64) -> i64 {
-    i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX)
 }
 
 fn started(steps: &[StepTiming], role: StepPhase) -> Option<i64> {
@@ -181,11 +179,18 @@ fn phases(
         now = now.max(until);
     }
     phases.prepare += length(now, turn);
-    for (from, to) in drained(span, steps) {
-        let (from, to) = (from.max(turn), to.min(ended));
-        phases.drain += length(from, to);
-    }
-    phases.cleanup = length(turn, ended).saturating_sub(phases.drain);
+    // A rehearsal is over, and its cleanup begins, when the last step of its switch is.
+    let of_switch = steps.iter().filter(|it| it.role != StepPhase::Cleanup);
+    let is_rehearsal = steps.len() > of_switch.clone().count();
+    let rehearsed = of_switch.filter_map(|it| it.until(span.ended)).max().unwrap_or(turn);
+    let over = if is_rehearsal { rehearsed.clamp(turn, ended) } else { turn };
+    let of_drain = |from: i64, to: i64| -> u64 {
+        let times = drained(span, steps).into_iter();
+        times.map(|it| length(it.0.max(from), it.1.min(to))).sum()
+    };
+    phases.drain = of_drain(turn, ended);
+    phases.rest = length(turn, over).saturating_sub(of_drain(turn, over));
+    phases.cleanup = length(over, ended).saturating_sub(of_drain(over, ended));
     phases
 }
 

@@ -31,7 +31,7 @@ impl SwitchKind {
 }
 
 /// What is lost is not asked how far its writes had come.
-const NOT_ASKED: &str = "writes of the last seconds of the lost site may be missing";
+pub(super) const NOT_ASKED: &str = "writes of the last moments before the loss may be missing";
 
 /// How long a recovery may take, and how much of the latest data may be missing after it, both in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,6 +71,13 @@ pub struct SwitchReport {
     pub arrivals: Vec<Arrival>,
     /// How far the data of each group with a replication gate is known to go that has lost a member: what `watch` wrote there.
     pub heartbeats: Vec<SeenHeartbeat>,
+    /// When a loss was declared that was none when the switch began, in milliseconds since the Unix epoch; `None`: it began with it.
+    pub declared: Option<i64>,
+    /// When an item was written to each group that lost a member later, which then came to the other one: what an earlier gate of the
+    /// same switch saw, in milliseconds since the Unix epoch.
+    pub replicated: Vec<(Address, i64)>,
+    /// What was declared lost though it answered a moment before.
+    pub answering: Vec<String>,
     /// Where it directed users without a look at whether they are served there, also in earlier runs of it.
     pub unchecked: Vec<Unchecked>,
     /// Gates that it did not wait for, and why.
@@ -88,6 +95,22 @@ pub struct SeenHeartbeat {
     pub at: Option<i64>,
     /// After how many seconds the next one was to come.
     pub every: u64,
+}
+
+/// Data of the last so many milliseconds before the loss may be missing at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataBound {
+    pub bound: u64,
+    /// When that was written which is known to have come, in milliseconds since the Unix epoch.
+    pub at: i64,
+    pub by: BoundBy,
+}
+
+/// Who wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundBy {
+    Heartbeat,
+    Gate,
 }
 
 /// A name that users were directed by, and what it leads to; empty where that is not known.
@@ -217,7 +240,10 @@ impl SwitchReport {
     /// The slowest replication gate beside the objective.
     pub fn rpo(&self) -> ObjectiveResult {
         let objective = self.goals.rpo;
-        let (measured, verdict) = match (self.replication(), objective) {
+        // What came before a group lost a member says nothing of what was written after it.
+        let is_at_risk = !self.heartbeats.is_empty();
+        let replication = self.replication().filter(|_| !is_at_risk);
+        let (measured, verdict) = match (replication, objective) {
             (Some((it, true)), Some(objective)) => (Some(it), judged(it, objective)),
             (Some((it, true)), None) => (Some(it), ObjectiveVerdict::Met),
             (Some((it, false)), Some(objective))
@@ -234,36 +260,50 @@ impl SwitchReport {
             (None, objective) => match (self.behind(), objective) {
                 (None, _) => (None, ObjectiveVerdict::NotMeasured(NOT_ASKED)),
                 // It is a bound: that more is missing than it says is excluded, and that less is missing is not.
-                (Some((bound, _)), Some(objective))
-                    if judged(bound, objective) == ObjectiveVerdict::Missed =>
+                (Some(it), Some(objective))
+                    if judged(it.bound, objective) == ObjectiveVerdict::Missed =>
                 {
-                    (Some(bound), ObjectiveVerdict::Unknown(LONGER))
+                    (Some(it.bound), ObjectiveVerdict::Unknown(LONGER))
                 }
-                (Some((bound, _)), _) => (Some(bound), ObjectiveVerdict::Met),
+                (Some(it), _) => (Some(it.bound), ObjectiveVerdict::Met),
             },
         };
         ObjectiveResult { objective, measured, verdict }
     }
 
-    /// How long before the loss data may be missing at most, in milliseconds, and the time of the heartbeat that says so: that of the
-    /// group that is furthest behind. `None`: of one group nothing is known, or none was asked.
-    pub fn behind(&self) -> Option<(u64, i64)> {
-        let all = self.heartbeats.iter().map(|it| Some((self.behind_by(it)?, it.at?)));
-        all.collect::<Option<Vec<_>>>()?.into_iter().max()
+    /// How long before the loss data may be missing at most, and what says so: of the group that is furthest behind. `None`: of one
+    /// group nothing is known, or none was asked.
+    pub fn behind(&self) -> Option<DataBound> {
+        let all = self.heartbeats.iter().map(|it| {
+            let gates = self.replicated.iter().filter(|(address, _)| *address == it.address);
+            let gates = gates.map(|(_, at)| self.behind_gate(*at));
+            self.behind_by(it).into_iter().chain(gates).min_by_key(|it| it.bound)
+        });
+        all.collect::<Option<Vec<_>>>()?.into_iter().max_by_key(|it| it.bound)
+    }
+
+    /// When the loss was declared that this switch lives with.
+    fn lost_at(&self) -> i64 {
+        self.declared.unwrap_or(self.span.recorded)
     }
 
     /// What was written before a heartbeat that has come is taken to have come as well. The site was lost after it was last seen good
-    /// and before the next look or the next heartbeat, or, where nobody watched, before the switch at the latest.
-    fn behind_by(&self, it: &SeenHeartbeat) -> Option<u64> {
+    /// and before the next look or the next heartbeat, or, where nobody watched, before the loss was declared at the latest.
+    fn behind_by(&self, it: &SeenHeartbeat) -> Option<DataBound> {
         let at = it.at?;
-        let count = |time: i64| u64::try_from(time).unwrap_or(0);
         let every = it.every.saturating_mul(1_000);
         // A heartbeat of after the switch, by whatever clock, says that it was not lost yet.
-        let until_switch =
-            if at < self.span.recorded { count(self.span.recorded - at) } else { every };
+        let lost = self.lost_at();
+        let until_lost = if at < lost { count(lost - at) } else { every };
         let is_watched = self.span.began < self.span.recorded;
         let until_bad = count(self.span.began.saturating_sub(at)).saturating_add(every);
-        Some(if is_watched { until_bad.min(until_switch) } else { until_switch })
+        let bound = if is_watched { until_bad.min(until_lost) } else { until_lost };
+        Some(DataBound { bound, at, by: BoundBy::Heartbeat })
+    }
+
+    /// The same of what a replication gate wrote then: nothing says that the site was lost before the loss was declared.
+    fn behind_gate(&self, at: i64) -> DataBound {
+        DataBound { bound: count(self.lost_at().saturating_sub(at)), at, by: BoundBy::Gate }
     }
 
     /// The slowest written item, and whether all of them arrived.
@@ -284,6 +324,11 @@ const LONGER: &str = "the bound is longer";
 
 /// Why nobody knows whether users were served in time.
 const UNCHECKED: &str = "nothing verified that users are served";
+
+/// Milliseconds between two times; none where the later one comes first.
+fn count(time: i64) -> u64 {
+    u64::try_from(time).unwrap_or(0)
+}
 
 fn judged(milliseconds: u64, objective: u64) -> ObjectiveVerdict {
     if milliseconds <= objective.saturating_mul(1_000) {
