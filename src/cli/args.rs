@@ -10,7 +10,7 @@ pub mod watch;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};

@@ -243,7 +243,9 @@ fn troubles(report: &RunResult) {
     let mut told = BTreeSet::new();
     let undone = report.not_done.iter().filter(|it| told.insert(*it));
     let undone: Vec<String> = undone.map(|(address, what)| format!("{address}: {what}")).collect();
-    not_done(&undone).iter().for_each(|it| talk(it));
+    for line in not_done(&undone) {
+        talk(&line);
+    }
     if let Some(why) = &report.stopped {
         talk(&format!("stopped: {}", escape_control(why)));
     }

@@ -31,6 +31,7 @@ use crate::ops::plan::make::{plan_on, state_is_missing};
 use crate::ops::plan::refresh;
 use crate::ops::recovered;
 use crate::store::lease::Lease;
+use crate::store::state_store::LeaseStatus;
 
 /// What every switch is given.
 pub struct SwitchArgs {
@@ -249,7 +250,8 @@ async fn refuse_before_stopping(
 ) -> Result<(), OpsError> {
     // Who makes the same switch is waited for, and not stopped.
     let held = session.store(&ask.place).lease_status()?;
-    if held.filter(|it| it.is_alive && it.to != ask.overlays).is_none() {
+    let stops = |it: LeaseStatus| it.is_alive && it.to != ask.overlays;
+    if !held.is_some_and(stops) {
         return Ok(());
     }
     let proposed = plan_on(session, ask, Some(known.clone())).await?;

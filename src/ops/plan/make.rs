@@ -306,10 +306,7 @@ fn proposed(
     if diagnostics.iter().any(is_error) && stops(&diagnostics) {
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
-    // Who turns a switch that had moved nobody out of an outage has its users wait for as long as that one had.
-    let turned = state.as_ref().filter(|it| it.active != plan.overlays);
-    let unserved = turned.and_then(State::unserved_since);
-    let last_good = ask.last_good.into_iter().chain(unserved).min();
+    let last_good = last_good(ask, state.as_ref(), &plan);
     let place = ask.place.clone();
     Ok(Proposed {
         place,
@@ -325,6 +322,13 @@ fn proposed(
         last_good,
         answering: Vec::new(),
     })
+}
+
+/// When the users of a switch were last served, as far as that is known.
+fn last_good(ask: &PlanRequest, state: Option<&State>, plan: &Plan) -> Option<i64> {
+    // Who turns a switch that had moved nobody out of an outage has its users wait for as long as that one had.
+    let turned = state.filter(|it| it.active != plan.overlays);
+    ask.last_good.into_iter().chain(turned.and_then(State::unserved_since)).min()
 }
 
 /// What a failback leaves standing, as it is asked now or was when it began.
