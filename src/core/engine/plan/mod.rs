@@ -11,6 +11,7 @@ pub mod traffic;
 pub mod steps;
 pub mod planner;
 pub mod users_wait;
+pub mod ranking;
 pub mod simulate;
 pub mod format;
 #[cfg(test)]

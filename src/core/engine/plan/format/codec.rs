@@ -163,6 +163,18 @@ pub fn plan_digest(plan: &Plan) -> String {
     digest(&escaped(&json))
 }
 
+/// `sha256:` of what a plan was made from but for the state: layers, files, variables, kinds, the program, and what is asked.
+/// Plans of different commits agree in it if nothing differs that the stack reads.
+pub fn inputs_digest(plan: &Plan) -> String {
+    let it = &plan.bindings;
+    let inputs = (
+        (&plan.stack, &plan.instance, &plan.overlays),
+        (&it.version, &it.kinds, &it.files, &it.variables),
+        (&it.target, it.intent, &plan.replace, &plan.allowed, plan.include_pending),
+    );
+    digest(&serde_json::to_string(&inputs).expect("plain data serialises"))
+}
+
 fn digest(text: &str) -> String {
     format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes())))
 }

@@ -3,6 +3,7 @@
 mod shapes;
 pub mod step;
 pub mod planned_task;
+pub mod replacement;
 pub mod change;
 pub mod asked_options;
 pub mod step_phase;
