@@ -238,7 +238,7 @@ async fn previewed(
     known: State,
 ) -> Result<Exit, OpsError> {
     let proposed = plan_on(session, ask, Some(known)).await?;
-    if let Some(went) = proposes(context, session, &proposed, ask)? {
+    if let Some(went) = proposes(context, session, &proposed, ask).await? {
         return Ok(went.exit);
     }
     let nobody = Consent { yes: false, switch: true, data_loss: false };

@@ -365,7 +365,8 @@ fn markdown_names_the_dangers_of_sixty_changes_in_its_first_lines() {
     plan.allowed.destroys = Some(14);
     assert_eq!(plan.changes.len(), 60);
     plan.bindings.files = [("stacks/shop/stack.yaml".into(), "sha256:12ab".into())].into();
-    let page = markdown(ShownPlan { plan: &plan, forecast: Some(&FORECAST) }, Some(65_536));
+    let page =
+        markdown(ShownPlan { forecast: Some(&FORECAST), ..ShownPlan::from(&plan) }, Some(65_536));
     let head: Vec<&str> = page.lines().take(15).collect();
     insta::assert_snapshot!(head.join("\n"));
     let end: Vec<&str> = page.lines().rev().take(6).collect();
@@ -443,7 +444,7 @@ proptest! {
     #[test]
     fn markdown_keeps_its_budget(plan in any_plan(), over in 0..4000_usize) {
         let budget = MIN_BYTES + over;
-        let shown = ShownPlan { plan: &plan, forecast: Some(&FORECAST) };
+        let shown = ShownPlan { forecast: Some(&FORECAST), ..ShownPlan::from(&plan) };
         let cut = markdown(shown, Some(budget));
         prop_assert!(cut.len() <= budget, "{} of {budget}", cut.len());
         prop_assert!(tells_destroys(&plan, &cut));
@@ -496,13 +497,14 @@ fn text_says_how_long_a_switch_takes_and_how_sure_that_is() {
     let plan = empty();
     let lines = |forecast: Forecast| {
         let options = TextOptions { color: false, width: 0, verbose: false };
-        let text = text(ShownPlan { plan: &plan, forecast: Some(&forecast) }, &options);
+        let text =
+            text(ShownPlan { forecast: Some(&forecast), ..ShownPlan::from(&plan) }, &options);
         text.lines().find(|it| it.starts_with("Estimated: ")).unwrap().to_owned()
     };
     insta::assert_snapshot!(lines(FORECAST), @"Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); this command ends after 13 min 20 s; from 12 measurements of 8 of the 10 steps that it depends on; if each takes as long as its slowest so far, traffic is shifted after 3 min");
     insta::assert_snapshot!(lines(Forecast { measured: 0, samples: 0, ..FORECAST }), @"Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); this command ends after 13 min 20 s; these are built-in defaults: nothing was measured yet");
     insta::assert_snapshot!(lines(Forecast { directed: None, samples: 1, steps: 1, measured: 1, ..FORECAST }), @"Estimated: this command ends after 13 min 20 s; from 1 measurement of 1 of the 1 step that it depends on; if each takes as long as its slowest so far, it ends after 3 min");
-    let shown = ShownPlan { plan: &plan, forecast: Some(&FORECAST) };
+    let shown = ShownPlan { forecast: Some(&FORECAST), ..ShownPlan::from(&plan) };
     let sentence = lines(FORECAST);
     assert!(markdown(shown, None).contains(&sentence));
     assert!(html::html(shown).contains(&format!("<p>{sentence}</p>")));

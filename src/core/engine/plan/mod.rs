@@ -13,6 +13,7 @@ pub mod planner;
 pub mod users_wait;
 pub mod ranking;
 pub mod simulate;
+pub mod cost;
 pub mod format;
 #[cfg(test)]
 pub mod tests;

@@ -73,6 +73,9 @@ fn body(outline: &Outline) -> String {
     if let Some(forecast) = &outline.forecast {
         body.push_str(&format!("<p>{}</p>\n", escape::html(forecast)));
     }
+    if let Some(cost) = &outline.cost {
+        body.push_str(&format!("<p>{}</p>\n", escape::html(cost)));
+    }
     if let Some(verdict) = &outline.verdict {
         body.push_str(&format!("<p class=\"verdict\">{}</p>\n", escape::html(verdict)));
     }

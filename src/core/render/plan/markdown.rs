@@ -19,6 +19,8 @@ const NOTICE_BYTES: usize = 800;
 const CONCERNS_BYTES: usize = 3000;
 /// How many characters tell what is switched and lost: room for the names of a dozen fault domains.
 const SWITCH_MAX: usize = 300;
+/// How many characters tell what it costs: what is known, and four reasons why the rest is not.
+const COST_MAX: usize = 700;
 /// How many characters of one sentence or address the heading has: most titles are shown on one line up to there. A guess.
 const HEADING_MAX: usize = 60;
 
@@ -71,6 +73,9 @@ fn head(plan: &Plan, outline: &Outline) -> String {
     }
     if let Some(forecast) = &outline.forecast {
         head.push_str(&format!("{}\n\n", prose(&cut(forecast, 8 * HEADING_MAX))));
+    }
+    if let Some(cost) = &outline.cost {
+        head.push_str(&format!("{}\n\n", prose(&cut(cost, COST_MAX))));
     }
     if let Some(verdict) = &outline.verdict {
         head.push_str(&format!("> ⛔ **{}**\n\n", prose(verdict)));

@@ -7,6 +7,7 @@ pub mod steps;
 pub mod tasks;
 pub mod variables;
 pub mod summary;
+pub mod cost;
 pub mod outline;
 pub mod text;
 pub mod markdown;

@@ -7,12 +7,14 @@ use crate::engine::plan::model::change::{
     Action, AttributeChange, Change, DeferReason, Drift, Intent, Note, Plan, StepCall,
 };
 use crate::engine::plan::model::forecast::Forecast;
+use crate::engine::plan::model::plan_cost::PlanCost;
 use crate::engine::plan::ranking::{Rank, Ranking};
 use crate::engine::state::record::Phase;
 use crate::engine::text::diagnostic::Severity;
 use crate::engine::text::names::StackName;
 use crate::render::lines::{LineLimits, RenderedLine, Sign, attribute, difference, is_short};
 use crate::render::plan::concerns::{RenderedConcern, concerns, heading, listed};
+use crate::render::plan::cost::cost;
 use crate::render::plan::entry::{RenderedEntry, RenderedSection};
 use crate::render::plan::fold;
 use crate::render::plan::steps::{gates, step, steps};
@@ -21,16 +23,17 @@ use crate::render::plan::tasks::tasks;
 use crate::render::plan::variables::given;
 use crate::render::words::{count, escape_control, failed, inline, key, moment, symbol};
 
-/// A plan, and how long it is expected to take, if that was asked.
+/// A plan, how long it is expected to take, and what it costs, where that was asked.
 #[derive(Debug, Clone, Copy)]
 pub struct ShownPlan<'a> {
     pub plan: &'a Plan,
     pub forecast: Option<&'a Forecast>,
+    pub cost: Option<&'a PlanCost>,
 }
 
 impl<'a> From<&'a Plan> for ShownPlan<'a> {
     fn from(plan: &'a Plan) -> Self {
-        Self { plan, forecast: None }
+        Self { plan, forecast: None, cost: None }
     }
 }
 
@@ -49,6 +52,8 @@ pub struct Outline {
     pub concerns: Vec<RenderedConcern>,
     /// How long a switch is expected to take, and how sure that is.
     pub forecast: Option<String>,
+    /// What its changes cost.
+    pub cost: Option<String>,
     /// Why nothing of it will be applied.
     pub verdict: Option<String>,
     pub notices: Vec<Notice>,
@@ -163,6 +168,7 @@ pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
         heading: heading(&ranking).map(|(text, is_danger)| Heading { text, is_danger }),
         concerns: listed(&ranking),
         forecast: shown.forecast.map(forecast),
+        cost: shown.cost.map(cost),
         verdict: verdict(plan),
         notices: notices(plan),
         sections,

@@ -48,6 +48,9 @@ impl TextPage {
         if let Some(forecast) = &outline.forecast {
             self.paragraph(forecast, "", None);
         }
+        if let Some(cost) = &outline.cost {
+            self.paragraph(cost, "  ", None);
+        }
         if let Some(verdict) = &outline.verdict {
             self.paragraph(verdict, "", Some(RED));
         }

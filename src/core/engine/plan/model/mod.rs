@@ -8,5 +8,6 @@ pub mod change;
 pub mod asked_options;
 pub mod step_phase;
 pub mod forecast;
+pub mod plan_cost;
 pub mod options;
 pub mod planned_change;
