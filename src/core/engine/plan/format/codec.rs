@@ -169,7 +169,7 @@ pub fn plan_digest(plan: &Plan) -> String {
 
 /// `sha256:` of what a plan was made from but for the state: layers, files, variables, kinds, the program, and what is asked.
 /// Plans of different commits agree in it if nothing differs that the stack reads.
-pub fn inputs_digest(plan: &Plan) -> String {
+pub fn made_from_digest(plan: &Plan) -> String {
     let it = &plan.bindings;
     let inputs = (
         (&plan.stack, &plan.instance, &plan.overlays),
