@@ -22,6 +22,7 @@ use lifeboat::engine::lang::model::Stack;
 use lifeboat::engine::lang::resolve::resolve;
 use lifeboat::engine::observed::Observation;
 use lifeboat::engine::plan::draft::refresh::{KnownValues, read_requests};
+use lifeboat::engine::plan::model::change::Action;
 use lifeboat::engine::plan::planner::{Intent, Keep, PlanInputs, PlanOptions, plan_changes};
 use lifeboat::engine::retry::Pacing;
 use lifeboat::engine::schema::Catalog;
@@ -36,6 +37,7 @@ use lifeboat::ops::load::sides::PlanRequest;
 use lifeboat::ops::load::stack_ref::StackRef;
 use lifeboat::ops::load::switch_target::Losses;
 use lifeboat::ops::plan::make::{plan, plan_on};
+use lifeboat::render::plan::markdown::markdown;
 use lifeboat::render::plan::text::{TextOptions, text};
 use lifeboat::sandbox;
 use lifeboat::sandbox::faults::state::LostHow;
@@ -76,6 +78,7 @@ fn main() {
     }
     row("sandbox", 1_000, "apply");
     row("lost", TABLES + 200, "switch");
+    row("comment", 10_000, "markdown");
 }
 
 /// Runs a case several times, each in a fresh process, so that peaks do not mix.
@@ -99,6 +102,7 @@ fn one(shape: &str, size: usize, what: &str) {
     let seconds = match what {
         "apply" => creates(size),
         "switch" => lost(size),
+        "markdown" => comment(size),
         _ => plans(shape, size, what == "no-op"),
     };
     println!("{seconds} {}", peak_kilobytes());
@@ -180,6 +184,50 @@ fn plans(shape: &str, size: usize, is_applied: bool) -> f64 {
     seconds
 }
 
+/// How many bytes a comment on GitHub may have.
+const COMMENT_BYTES: usize = 65_536;
+
+/// Seconds of the comment on a plan in which each of so many records is changed, one in ten deleted, and one in ten leads users
+/// elsewhere.
+fn comment(size: usize) -> f64 {
+    let catalog = builtin();
+    let records = |is_after: bool| {
+        let mut text = yaml("flat", 0);
+        for at in 0..size {
+            let (kind, target) = match at % 10 {
+                0 if is_after => continue,
+                1 => (
+                    "A",
+                    format!(
+                        "192.0.{}.{}",
+                        at / 250 % 250,
+                        1 + at % 250 / 2 + usize::from(is_after)
+                    ),
+                ),
+                _ => ("TXT", format!("text-{at}-{is_after}")),
+            };
+            let zone = "domain: '${zone}'";
+            writeln!(text, "  r{at}: {{ kind: linode.domain_record, {zone}, type: {kind}, name: r{at}, target: '{target}' }}").unwrap();
+        }
+        text
+    };
+    let state = decode_state(&state_of(&catalog, records(false).as_bytes())).unwrap();
+    let observed = observed(&encode_state(&state));
+    let stack = stack_of(records(true).as_bytes(), &catalog);
+    let order: Vec<Address> = Graph::new(&stack).unwrap().order().cloned().collect();
+    let state = Some(&state);
+    let worlds =
+        PlanInputs { catalog: &catalog, stack: &stack, order: &order, state, observed: &observed };
+    let plan =
+        plan_changes(&worlds, &PlanOptions { now: i64::MAX / 2, ..PlanOptions::default() }).0;
+    assert_eq!(plan.changes.iter().filter(|it| it.action != Action::NoOp).count(), size);
+    let start = Instant::now();
+    let page = markdown(&plan, Some(COMMENT_BYTES));
+    let seconds = start.elapsed().as_secs_f64();
+    assert!(page.len() <= COMMENT_BYTES && page.contains("TRAFFIC** ×1000 "), "{page}");
+    seconds
+}
+
 /// The state of an applied stack, made by another process: what it takes to make it is none of the program's.
 fn applied_elsewhere(shape: &str, size: usize) -> Vec<u8> {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -200,7 +248,11 @@ fn observed(state_bytes: &[u8]) -> BTreeMap<Address, Observation> {
 
 /// The state of the stack as if it had been applied.
 fn applied(catalog: &Catalog, shape: &str, size: usize) -> Vec<u8> {
-    let stack = stack_of(yaml(shape, size).as_bytes(), catalog);
+    state_of(catalog, yaml(shape, size).as_bytes())
+}
+
+fn state_of(catalog: &Catalog, layer: &[u8]) -> Vec<u8> {
+    let stack = stack_of(layer, catalog);
     let graph = Graph::new(&stack).unwrap();
     let mut state = State::new("bench", None, "sandbox", "lineage", LineageKey(vec![7; 16]));
     let mut known = KnownValues::default();

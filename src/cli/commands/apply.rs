@@ -36,6 +36,7 @@ use crate::ops::load::switch_target::Losses;
 use crate::ops::notify::Notifier;
 use crate::ops::plan::bindings::{bindings, broken_bindings};
 use crate::ops::plan::make::{Proposed, plan_on, unsafe_steps};
+use crate::ops::plan::prices::cost;
 use crate::ops::recovery_reports;
 use crate::render::plan::outline::ShownPlan;
 use crate::render::plan::text::{TextOptions, text};
@@ -115,7 +116,7 @@ pub async fn settled_with(
     consent: Consent,
     question: &str,
 ) -> Result<Went, OpsError> {
-    if let Some(went) = proposes(context, session, &proposed, ask)? {
+    if let Some(went) = proposes(context, session, &proposed, ask).await? {
         return Ok(went);
     }
     // Who only ends what an earlier run left is asked nothing: nothing is changed.
@@ -127,7 +128,7 @@ pub async fn settled_with(
 }
 
 /// Shows a plan and refuses it if a guard does; `Some`: nothing of it would be carried out.
-pub fn proposes(
+pub async fn proposes(
     context: &CommandContext,
     session: &Session,
     proposed: &Proposed,
@@ -135,7 +136,13 @@ pub fn proposes(
 ) -> Result<Option<Went>, OpsError> {
     warn(proposed, context.color);
     let forecast = reports::forecast(session, &ask.place, proposed);
-    show(context, ShownPlan { plan: &proposed.plan, forecast: forecast.as_ref() });
+    // Nobody's recovery waits for prices.
+    let cost = match proposed.plan.lost.as_slice() {
+        [] => cost(session, &proposed.plan, proposed.state.as_ref()).await,
+        _ => None,
+    };
+    let (plan, forecast, cost) = (&proposed.plan, forecast.as_ref(), cost.as_ref());
+    show(context, ShownPlan { plan, forecast, cost });
     note_drill(&ask.place, &proposed.desired.stack);
     refuse(&proposed.plan)?;
     if !is_idle(proposed) {
@@ -223,7 +230,8 @@ async fn saved(
         let help = format!("create a new plan: {anew}; nothing was changed");
         return Err(OpsError::refused(what, help));
     }
-    show(context, ShownPlan { plan: &plan, forecast: envelope.forecast.as_ref() });
+    let (forecast, cost) = (envelope.forecast.as_ref(), envelope.cost.as_ref());
+    show(context, ShownPlan { plan: &plan, forecast, cost });
     refuse(&plan)?;
     if let Some(why) = unsafe_steps(&session.catalog, &fresh, &plan).into_iter().next() {
         let help = why.help.unwrap_or_default();

@@ -151,6 +151,7 @@ async fn plans(
         let made = looked(session, &ask).await;
         let envelope = PlanEnvelope {
             forecast: None,
+            cost: None,
             made_at: session.clock.now(),
             by: session.who.clone(),
             lifeboat: env!("CARGO_PKG_VERSION").into(),

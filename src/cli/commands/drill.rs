@@ -18,6 +18,7 @@ use crate::cli::{ending, open, out, progress, report, signals};
 use crate::engine::address::Address;
 use crate::engine::lang::model::Stack;
 use crate::engine::plan::model::change::{Action, Plan};
+use crate::engine::plan::model::plan_cost::PlanCost;
 use crate::engine::plan::planner::Intent;
 use crate::engine::recovery::completion::{self, Completion};
 use crate::engine::state::record::State;
@@ -37,6 +38,7 @@ use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::notify::Notifier;
 use crate::ops::plan::make::{Proposed, plan_on};
+use crate::ops::plan::prices::cost;
 use crate::ops::recovery_reports;
 use crate::ops::recovery_reports::goals;
 use crate::render::plan::drill_preview::{Foretold, foretold};
@@ -161,7 +163,7 @@ impl RequestedDrill<'_> {
             return Ok(Err(exit));
         }
         let foresight = foresight(session, script, proposed).await?;
-        let stops = foretell(context, session, script, proposed, &foresight)?;
+        let stops = foretell(context, session, script, proposed, &foresight).await?;
         Ok(stops.map_or(Ok(foresight), Err))
     }
 
@@ -308,7 +310,7 @@ fn unread(overlay: &str, why: OpsError, left: &[String]) -> OpsError {
 }
 
 /// Says what will happen, before anything of it is asked or called; `Some`: it will not.
-fn foretell(
+async fn foretell(
     context: &CommandContext,
     session: &Session,
     script: &DrillSpec,
@@ -320,7 +322,8 @@ fn foretell(
         warn(switch, context.color);
         let forecast = reports::forecast(session, &script.ask.place, switch);
         if switch.plan.refusals().next().is_some() {
-            show(context, ShownPlan { plan: &switch.plan, forecast: forecast.as_ref() });
+            let forecast = forecast.as_ref();
+            show(context, ShownPlan { forecast, ..ShownPlan::from(&switch.plan) });
             return Err(refused("the rehearsed switch"));
         }
         if let Some(exit) = waits(&switch.plan) {
@@ -338,12 +341,18 @@ fn foretell(
     if switch.is_none() {
         reports::warn(place, &damaged);
     }
+    let mut costs = vec![cost(session, &proposed.plan, proposed.state.as_ref()).await];
+    if let Some(it) = switch {
+        costs.push(cost(session, &it.plan, it.state.as_ref()).await);
+    }
+    let cost = costs.into_iter().flatten().reduce(PlanCost::and);
     let told = Foretold {
         switch: switch.map(|it| &it.plan),
         unknown: &it.unknown,
         cleanup: &it.cleanup,
         borrowed: &it.borrowed,
         expected: expected.as_ref(),
+        cost: cost.as_ref(),
     };
     out::data(&foretold(&told));
     let made: BTreeSet<&Address> = plans()

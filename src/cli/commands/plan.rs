@@ -23,6 +23,7 @@ use crate::ops::load::sealed_files::{SavedSort, open_saved, seal_for};
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::plan::make::Proposed;
+use crate::ops::plan::prices::cost;
 
 use crate::render::plan::html::html;
 use crate::render::plan::markdown::markdown;
@@ -58,8 +59,10 @@ pub async fn plan(
     }
     warn(&proposed, context.color);
     let forecast = reports::forecast(&session, &ask.place, &proposed);
+    let cost = cost(&session, &proposed.plan, proposed.state.as_ref()).await;
     let envelope = PlanEnvelope {
         forecast,
+        cost,
         made_at: session.clock.now(),
         by: session.who.clone(),
         lifeboat: env!("CARGO_PKG_VERSION").into(),
@@ -201,7 +204,8 @@ pub fn typed_here(plan: &Plan) -> Cow<'_, Plan> {
 fn print(plan: &Plan, envelope: &PlanEnvelope, shape: &ShapeArgs, color: bool) {
     let here = typed_here(plan);
     let plan = &*here;
-    let shown = ShownPlan { plan, forecast: envelope.forecast.as_ref() };
+    let shown =
+        ShownPlan { plan, forecast: envelope.forecast.as_ref(), cost: envelope.cost.as_ref() };
     match shape.format {
         Format::Text => {
             let options = TextOptions { color, width: out::width(), verbose: false };

@@ -137,6 +137,7 @@ async fn unreviewed(
     }
     let envelope = PlanEnvelope {
         forecast: None,
+        cost: None,
         made_at: session.clock.now(),
         by: session.who.clone(),
         lifeboat: env!("CARGO_PKG_VERSION").into(),

@@ -256,7 +256,7 @@ async fn refuse_before_stopping(
     }
     let proposed = plan_on(session, ask, Some(known.clone())).await?;
     if proposed.plan.refusals().next().is_some() {
-        proposes(context, session, &proposed, ask)?;
+        proposes(context, session, &proposed, ask).await?;
     }
     Ok(())
 }
@@ -269,7 +269,7 @@ async fn previewed(
     known: State,
 ) -> Result<Exit, OpsError> {
     let proposed = plan_on(session, ask, Some(known)).await?;
-    if let Some(went) = proposes(context, session, &proposed, ask)? {
+    if let Some(went) = proposes(context, session, &proposed, ask).await? {
         return Ok(went.exit);
     }
     let nobody = Consent { yes: false, switch: true, data_loss: false };

@@ -15,6 +15,8 @@ pub fn builtin() -> Catalog {
     }
     catalog.shipped = serde_yaml::from_str(include_str!("shipped.yaml"))
         .unwrap_or_else(|why| panic!("shipped.yaml is part of the program: {why}"));
+    catalog.prices = serde_yaml::from_str(include_str!("prices.yaml"))
+        .unwrap_or_else(|why| panic!("prices.yaml is part of the program: {why}"));
     catalog
 }
 
@@ -34,6 +36,7 @@ pub fn example(kind: &str) -> Option<&'static str> {
 mod tests {
     use super::{FOLDERS, builtin, example};
     use crate::engine::lang::validate::kind_rules::{READY, far};
+    use crate::engine::schema::charge::PriceBy;
     use crate::engine::schema::{FaultDomain, GrantRoutes, Kind};
 
     #[test]
@@ -42,6 +45,33 @@ mod tests {
         assert_eq!(catalog.kinds.len(), FOLDERS.len());
         for name in catalog.kinds.keys() {
             assert!(example(name).is_some(), "{name} has an example under its own name");
+        }
+    }
+
+    /// What is not billed says so; of what is, each attribute and each price is there.
+    #[test]
+    fn builtin_kinds_say_what_they_cost() {
+        let catalog = builtin();
+        for kind in catalog.kinds.values() {
+            let charges = kind.cost.as_ref().unwrap_or_else(|| panic!("{} is free?", kind.kind));
+            for charge in charges {
+                let is_regional = matches!(kind.fault_domain, FaultDomain::Region(_));
+                assert!(is_regional, "{}: a price is one of a region", kind.kind);
+                let named = charge.times.iter().chain(charge.when.iter().map(|it| &it.0));
+                for name in named.filter(|it| !it.contains('.')) {
+                    assert!(kind.attribute(name).is_some(), "{}: `{name}`", kind.kind);
+                }
+                let priced = |table: &str, item: &str| {
+                    let regions = &catalog.prices[table].regions;
+                    assert!(!regions.is_empty(), "{table}");
+                    assert!(regions.values().all(|it| it.contains_key(item)), "{table}: {item}");
+                };
+                match &charge.by {
+                    PriceBy::Listed { .. } => {}
+                    PriceBy::Table { table, item } => priced(table, item),
+                    PriceBy::Use { table, units } => units.keys().for_each(|it| priced(table, it)),
+                }
+            }
         }
     }
 

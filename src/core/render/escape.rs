@@ -29,14 +29,16 @@ pub fn quiet(text: &str) -> String {
 /// Inside of a paragraph of Markdown, in which nothing is to be formatted.
 pub fn prose(text: &str) -> String {
     mute(text, |it, safe| match it {
-        '&' | '<' | '>' | '*' | '_' | '`' | '[' | ']' | '!' | '|' | '~' | '\\' | '$' | '#' => {
+        '&' | '<' | '>' | '*' | '_' | '`' | '[' | ']' | '!' | '|' | '~' | '^' | '\\' | '$'
+        | '#' => {
             safe.push_str(&format!("&#{};", u32::from(it)));
         }
         it => safe.push(it),
     })
 }
 
-/// Escapes each character; a space without width keeps `@name`, `#1` and `GH-1` from being links.
+/// Escapes each character. A space without width keeps `@name`, `#1`, `GH-1` and what else GitHub and GitLab know from being
+/// links, and a reference to a character keeps `https://` and `www.` from being one.
 fn mute(text: &str, escape: impl Fn(char, &mut String)) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut before = ' ';
@@ -46,11 +48,13 @@ fn mute(text: &str, escape: impl Fn(char, &mut String)) -> String {
         match (it, rest.peek()) {
             // Within a word it formats nothing.
             ('_', Some(next)) if inside(*next) => safe.push('_'),
+            (':', Some('/')) => safe.push_str("&#58;"),
+            ('.', _) if safe.ends_with("www") => safe.push_str("&#46;"),
             _ => escape(it, &mut safe),
         }
         let links = match it {
             '@' => !before.is_alphanumeric(),
-            '#' => rest.peek().is_some_and(char::is_ascii_digit),
+            '#' | '!' | '%' | '$' | '~' | '&' => rest.peek().is_some_and(char::is_ascii_digit),
             '-' => matches!(before, 'h' | 'H'),
             _ => false,
         };
@@ -89,6 +93,8 @@ mod tests {
         assert_eq!(prose("scale_up _x_"), "scale_up &#95;x&#95;");
         assert_eq!(quiet("shop@drill"), "shop@drill");
         assert_eq!(quiet("ask @team #1"), "ask @\u{200b}team #\u{200b}1");
+        assert_eq!(quiet("see !7 and 5 % of www.a.b"), "see !\u{200b}7 and 5 % of www&#46;a.b");
+        assert_eq!(prose("https://a.b: ok"), "https&#58;//a.b: ok");
     }
 
     #[test]

@@ -4,8 +4,8 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::plan::model::change::Action;
 use crate::engine::plan::model::forecast::Forecast;
+use crate::engine::plan::ranking::Rank;
 use crate::engine::recovery::users_moved::UsersAre;
-use crate::engine::schema::Sort;
 use crate::engine::state::record::RecordedFailure;
 use crate::engine::text::advice::{AdvisedCommand, restored, unbroken};
 pub use crate::engine::text::plain::escape_control;
@@ -125,13 +125,17 @@ pub fn clock_of(under_loss: bool) -> &'static str {
     if under_loss { "recovery time" } else { "switch time" }
 }
 
-/// What a danger is called, before its own words.
-pub fn danger(sort: Sort) -> &'static str {
-    match sort {
-        Sort::Data => "DATA LOSS",
-        Sort::Traffic => "TRAFFIC",
-        Sort::Exposure => "EXPOSURE",
-        Sort::Protection => "PROTECTION OFF",
+/// What a rank is called, before what is said of it.
+pub fn rank(it: Rank) -> &'static str {
+    match it {
+        Rank::Data => "DATA LOSS",
+        // Less than data: who sees the loss of data every week no longer reads it.
+        Rank::Copy => "COPY LOSS",
+        Rank::Traffic => "TRAFFIC",
+        Rank::Exposure => "EXPOSURE",
+        Rank::Protection => "PROTECTION OFF",
+        Rank::Allowance => "ALLOWED",
+        Rank::Replacement => "REPLACEMENT",
     }
 }
 

@@ -306,10 +306,9 @@ fn proposed(
     if diagnostics.iter().any(is_error) && stops(&diagnostics) {
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
-    let last_good = last_good(ask, state.as_ref(), &plan);
-    let place = ask.place.clone();
     Ok(Proposed {
-        place,
+        place: ask.place.clone(),
+        last_good: last_good(ask, state.as_ref(), &plan),
         desired,
         plan,
         diagnostics,
@@ -319,7 +318,6 @@ fn proposed(
         keep,
         allowed,
         is_switch: options.is_switch(),
-        last_good,
         answering: Vec::new(),
     })
 }

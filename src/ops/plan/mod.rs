@@ -11,4 +11,5 @@ pub mod unknown_objects;
 pub mod checks;
 pub mod tasks_ahead;
 pub mod make;
+pub mod prices;
 pub mod rebuild;

@@ -11,7 +11,9 @@ pub mod traffic;
 pub mod steps;
 pub mod planner;
 pub mod users_wait;
+pub mod ranking;
 pub mod simulate;
+pub mod cost;
 pub mod format;
 #[cfg(test)]
 pub mod tests;

@@ -13,7 +13,7 @@ use crate::engine::plan::draft::plan_builder::PlanBuilder;
 pub use crate::engine::plan::draft::plan_builder::PlanInputs;
 use crate::engine::plan::draft::switch_scope::{OwnChanges, SwitchScope};
 use crate::engine::plan::draft::topology::DesiredTopology;
-use crate::engine::plan::guard::danger::dangers;
+use crate::engine::plan::guard::danger::{NAME_GONE, dangers};
 use crate::engine::plan::guard::rules;
 use crate::engine::plan::model::change::{
     Change, Danger, Plan, SkippedGate, Step, Stray, VariableInForce, note,
@@ -22,12 +22,14 @@ pub use crate::engine::plan::model::options::{Intent, Keep, PlanOptions};
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::plan::model::planned_task::PlannedTask;
 use crate::engine::plan::steps::order::{OrderingConstraints, steps};
+use crate::engine::plan::steps::replacements::replacements;
 use crate::engine::plan::steps::verify::{Checked, verify};
 use crate::engine::plan::traffic::balancer_firewalls::{FilteredPort, doors};
 use crate::engine::plan::traffic::filters::Walls;
 use crate::engine::plan::traffic::shifts::{
     Replicating, ShiftDirection, directions, left, replicating,
 };
+use crate::engine::plan::traffic::shrunk_sets::shrunk;
 use crate::engine::plan::traffic::shut_backends::{ShutBackend, shut};
 use crate::engine::plan::traffic::unchecked_targets::{blind, uncounted};
 use crate::engine::state::record::{Phase, State};
@@ -152,14 +154,16 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
     let replicating = replicating_gates(&it);
     let skipped_gates = skipped_gates(&mut it, &directions, &replicating);
     let tasks = it.tasks();
-    let ordered = order(&it, &directions, replicating, &tasks);
+    let left = abandoned(&it, &directions);
+    let ordered = order(&it, &directions, &left, (replicating, &tasks));
     let is_ordered = ordered.refusals.is_empty();
     let steps = ordered.steps;
     it.diagnostics.extend(ordered.refusals);
     let strays = guarded(&mut it, &directions);
     let foreign = it.foreign();
     it.diagnostics.extend(foreign::told(&foreign, it.worlds.stack));
-    let dangers = endangered(&mut it, &directions);
+    let dangers = endangered(&mut it, &directions, &left);
+    let replacements = replacements(&it.planned, &steps);
     let (stack, state, options) = (it.worlds.stack, it.worlds.state, it.options);
     let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
     // What no order could be found for is refused already.
@@ -193,6 +197,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
         variables: VariableInForce::all(&stack.variables),
         changes,
         dangers,
+        replacements,
         drift: it.drift,
         foreign,
         strays,
@@ -264,17 +269,23 @@ fn skipped_gates(
     skipped
 }
 
-fn order(
-    it: &PlanBuilder<'_>,
-    directions: &[ShiftDirection],
-    mut replicating: Vec<Replicating>,
-    tasks: &[PlannedTask],
-) -> Ordered {
+/// What nobody is directed to any more when the plan is carried out.
+fn abandoned(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> BTreeSet<Address> {
     let (worlds, options) = (&it.worlds, it.options);
     let is_resumed = worlds.state.is_some_and(|state| {
         let goes_on = options.is_switch() || state.unfinished_switch().is_some();
         goes_on && state.active == worlds.stack.overlays
     });
+    left(worlds, &it.planned, directions, is_resumed)
+}
+
+fn order(
+    it: &PlanBuilder<'_>,
+    directions: &[ShiftDirection],
+    left: &BTreeSet<Address>,
+    (mut replicating, tasks): (Vec<Replicating>, &[PlannedTask]),
+) -> Ordered {
+    let (worlds, options) = (&it.worlds, it.options);
     replicating.retain(|it| !options.allowed.skip_gates.contains_key(&it.gated));
     let constraints = OrderingConstraints {
         catalog: worlds.catalog,
@@ -282,7 +293,7 @@ fn order(
         allowed: &options.allowed,
         intent: options.intent,
         directions,
-        left: &left(worlds, &it.planned, directions, is_resumed),
+        left,
         replicating: &replicating,
         tasks,
     };
@@ -307,11 +318,21 @@ fn switch(
 }
 
 /// What must not be overlooked; and a refusal of what would shut backends out, unless that is meant.
-fn endangered(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Danger> {
+fn endangered(
+    it: &mut PlanBuilder<'_>,
+    directions: &[ShiftDirection],
+    left: &BTreeSet<Address>,
+) -> Vec<Danger> {
     let (worlds, options) = (it.worlds, it.options);
     let (stack, kinds) = (worlds.stack, (worlds.stack, worlds.catalog));
     let copies = it.groups.copies_left(&it.planned);
     let mut dangers = dangers(&it.planned, stack, &copies);
+    if options.intent == Intent::Apply {
+        let shrunk = shrunk(&it.planned, left);
+        let still_resolves = |one: &Danger| shrunk.iter().any(|it| it.address == one.address);
+        dangers.retain(|it| it.says != NAME_GONE || !still_resolves(it));
+        dangers.extend(shrunk);
+    }
     let may_shut = options.allowed.outage;
     let walls = match options.intent {
         Intent::Apply => Walls::new(&it.planned, kinds, worlds.observed, &options.beside),

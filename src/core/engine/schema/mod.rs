@@ -2,6 +2,7 @@
 
 pub mod danger;
 pub mod offers;
+pub mod charge;
 pub mod attribute;
 pub mod routes;
 
@@ -15,6 +16,7 @@ pub use crate::engine::schema::attribute::{
     Attribute, DefaultWithout, Encode, FormBy, LeadsTo, Lookup, MadeWith, Normalize, OnChange,
     OnShrink, Pick, ReadRule, Slow, TextForm, Type,
 };
+use crate::engine::schema::charge::{Charge, PriceTable};
 pub use crate::engine::schema::danger::{Packets, Risk, Sort};
 pub use crate::engine::schema::offers::{AccountDefault, Available, Chosen, Quota, Shipped, Wants};
 pub use crate::engine::schema::routes::{GrantRoutes, Ready, RestRoutes, UpdateGroup};
@@ -26,6 +28,8 @@ pub struct Catalog {
     pub kinds: BTreeMap<String, Kind>,
     /// What the clouds offered when this lifeboat was built, by the name of the list.
     pub shipped: BTreeMap<String, Shipped>,
+    /// Prices that no API tells, by the name of the table.
+    pub prices: BTreeMap<String, PriceTable>,
 }
 
 impl Catalog {
@@ -88,6 +92,9 @@ pub struct Kind {
     /// Values of an attribute with which `traffic` directs no users: a record that is only read.
     #[serde(default)]
     pub directs_nobody: Option<(String, Vec<String>)>,
+    /// What an object is billed for; nothing: it is free. `None`: nobody knows.
+    #[serde(default)]
+    pub cost: Option<Vec<Charge>>,
     /// Which attribute says how much one object of this kind can do.
     #[serde(default)]
     pub capacity: Option<Capacity>,

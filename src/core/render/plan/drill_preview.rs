@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::engine::address::Address;
 use crate::engine::plan::model::change::{Plan, Step, StepCall};
 use crate::engine::plan::model::forecast::SummedSteps;
+use crate::engine::plan::model::plan_cost::PlanCost;
 use crate::render::lines::LineLimits;
+use crate::render::plan::cost::an_hour;
 use crate::render::plan::outline::{Detail, name, outline};
 use crate::render::plan::steps::depths;
 use crate::render::words::{count, duration, escape_control};
@@ -20,6 +22,8 @@ pub struct Foretold<'a> {
     /// Used, and left as they are.
     pub borrowed: &'a [Address],
     pub expected: Option<&'a SummedSteps>,
+    /// What all that is made for it costs.
+    pub cost: Option<&'a PlanCost>,
 }
 
 /// As lines, in the order in which it will happen.
@@ -66,6 +70,7 @@ pub fn foretold(it: &Foretold<'_>) -> String {
             if expected.measured == 1 { "has" } else { "have" }
         ));
     }
+    lines.extend(it.cost.map(an_hour));
     lines.join("\n")
 }
 

@@ -37,8 +37,10 @@ pub fn equal(entries: Vec<RenderedEntry>) -> Vec<RenderedEntry> {
 fn said(entry: &RenderedEntry) -> String {
     let lines: Vec<String> =
         entry.lines.iter().map(|it| format!("{:?} {} {}", it.sign, it.depth, it.text)).collect();
-    let dangers: Vec<String> = entry.dangers.iter().map(|(_, it)| it.clone()).collect();
-    [&[entry.symbol.to_owned(), entry.reason.clone()], &dangers[..], &lines[..]].concat().join("\n")
+    let concerns: Vec<String> = entry.concerns.iter().map(|(_, it)| it.clone()).collect();
+    [&[entry.symbol.to_owned(), entry.reason.clone()], &concerns[..], &lines[..]]
+        .concat()
+        .join("\n")
 }
 
 /// The addresses of an entry, and the kinds that they are of.

@@ -3,9 +3,11 @@
 use crate::engine::plan::format::codec::plan_digest;
 use crate::render::escape;
 use crate::render::lines::{LineLimits, RenderedLine, Sign};
+use crate::render::plan::concerns::RenderedConcern;
 use crate::render::plan::entry::{RenderedEntry, RenderedSection};
 use crate::render::plan::fold::whose;
 use crate::render::plan::outline::{Detail, Notice, Outline, ShownPlan, outline};
+use crate::render::words::rank;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --fg: #1f2328; --bg: #fff; --dim: #59636e; --line: #d1d9e0; --soft: #f6f8fa;
@@ -25,7 +27,8 @@ p { margin: .3rem 0; } code, pre { font: 13px/1.5 ui-monospace, monospace; }
 .entry > summary { cursor: pointer; }
 .entry > div { padding-left: 1.75rem; } strong code { font-weight: 700; }
 pre { margin: 0; padding: .4rem .7rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-.danger { color: var(--remove); font-weight: 700; } .entry.risky { border: 2px solid var(--remove); }
+.danger { color: var(--remove); font-weight: 700; } .look { color: var(--change); font-weight: 700; }
+.concerns { margin: .3rem 0; padding-left: 1.2rem; } .entry.risky { border: 2px solid var(--remove); }
 .symbol { display: inline-block; min-width: 2rem; font-weight: 700; }
 .add { color: var(--add); } .remove { color: var(--remove); } .change { color: var(--change); }
 ";
@@ -57,12 +60,21 @@ fn body(outline: &Outline) -> String {
         escape::html(&outline.header),
         escape::html(&outline.summary),
     );
-    if let Some(dangers) = &outline.dangers {
-        let dangers = escape::html(dangers);
-        body.push_str(&format!("<p class=\"danger\">Danger: {dangers}</p>\n"));
+    if let Some(heading) = &outline.heading {
+        let class = if heading.is_danger { "danger" } else { "look" };
+        let text = escape::html(&heading.text);
+        body.push_str(&format!("<p class=\"{class}\">{}: {text}</p>\n", heading.word()));
+    }
+    let says: Vec<String> =
+        outline.concerns.iter().filter(|it| !it.says.is_empty()).map(concern).collect();
+    if !says.is_empty() {
+        body.push_str(&format!("<ul class=\"concerns\">\n{}</ul>\n", says.concat()));
     }
     if let Some(forecast) = &outline.forecast {
         body.push_str(&format!("<p>{}</p>\n", escape::html(forecast)));
+    }
+    if let Some(cost) = &outline.cost {
+        body.push_str(&format!("<p>{}</p>\n", escape::html(cost)));
     }
     if let Some(verdict) = &outline.verdict {
         body.push_str(&format!("<p class=\"verdict\">{}</p>\n", escape::html(verdict)));
@@ -74,6 +86,13 @@ fn body(outline: &Outline) -> String {
         body.push_str(&section(it));
     }
     body
+}
+
+fn concern(it: &RenderedConcern) -> String {
+    let class = if it.rank.is_danger() { "danger" } else { "look" };
+    let (word, subjects, says) =
+        (rank(it.rank), escape::code(&it.subjects), escape::html(&it.says));
+    format!("<li><span class=\"{class}\">{word}</span> {subjects}: {says}</li>\n")
 }
 
 fn notice(notice: &Notice) -> String {
@@ -125,11 +144,12 @@ fn entry(entry: &RenderedEntry) -> String {
     if let Some(place) = &entry.place {
         head.push_str(&format!(" <span class=\"dim\">{}</span>", escape::code(place)));
     }
-    for (word, says) in &entry.dangers {
+    for (it, says) in &entry.concerns {
+        let (class, word) = (if it.is_danger() { "danger" } else { "look" }, rank(*it));
         let says = escape::html(says);
-        head.push_str(&format!("<br><span class=\"danger\">{word}: {says}</span>"));
+        head.push_str(&format!("<br><span class=\"{class}\">{word}: {says}</span>"));
     }
-    let risky = if entry.dangers.is_empty() { "" } else { " risky" };
+    let risky = if entry.is_risky() { " risky" } else { "" };
     if entry.lines.is_empty() {
         return format!("<div class=\"entry{risky}\"><div>{head}</div></div>\n");
     }

@@ -7,31 +7,33 @@ use crate::engine::plan::model::change::{
     Action, AttributeChange, Change, DeferReason, Drift, Intent, Note, Plan, StepCall,
 };
 use crate::engine::plan::model::forecast::Forecast;
-use crate::engine::recovery::completion::open;
+use crate::engine::plan::model::plan_cost::PlanCost;
+use crate::engine::plan::ranking::{Rank, Ranking};
 use crate::engine::state::record::Phase;
 use crate::engine::text::diagnostic::Severity;
 use crate::engine::text::names::StackName;
 use crate::render::lines::{LineLimits, RenderedLine, Sign, attribute, difference, is_short};
-use crate::render::plan::dangers::{dangers, dangers_of, rank, risky};
+use crate::render::plan::concerns::{RenderedConcern, concerns, heading, listed};
+use crate::render::plan::cost::cost;
 use crate::render::plan::entry::{RenderedEntry, RenderedSection};
 use crate::render::plan::fold;
 use crate::render::plan::steps::{gates, step, steps};
-use crate::render::plan::tasks::{count_running, tasks};
+use crate::render::plan::summary::{forecast, summary, verdict};
+use crate::render::plan::tasks::tasks;
 use crate::render::plan::variables::given;
-use crate::render::words::{
-    count, duration, escape_control, failed, inline, key, measured, moment, symbol,
-};
+use crate::render::words::{count, escape_control, failed, inline, key, moment, symbol};
 
-/// A plan, and how long it is expected to take, if that was asked.
+/// A plan, how long it is expected to take, and what it costs, where that was asked.
 #[derive(Debug, Clone, Copy)]
 pub struct ShownPlan<'a> {
     pub plan: &'a Plan,
     pub forecast: Option<&'a Forecast>,
+    pub cost: Option<&'a PlanCost>,
 }
 
 impl<'a> From<&'a Plan> for ShownPlan<'a> {
     fn from(plan: &'a Plan) -> Self {
-        Self { plan, forecast: None }
+        Self { plan, forecast: None, cost: None }
     }
 }
 
@@ -42,16 +44,35 @@ pub struct Outline {
     pub header: String,
     /// `Plan: 2 to create, …`.
     pub summary: String,
-    /// How much of it must not be overlooked: `Danger: DATA LOSS of orders; EXPOSURE of 2`.
-    pub dangers: Option<String>,
+    /// How many changes send users elsewhere.
+    pub shifts: usize,
+    /// How much of it must not be overlooked: `Danger: DATA LOSS ×1: orders; EXPOSURE ×1: fw`.
+    pub heading: Option<Heading>,
+    /// The same, each with what happens, the worst first.
+    pub concerns: Vec<RenderedConcern>,
     /// How long a switch is expected to take, and how sure that is.
     pub forecast: Option<String>,
+    /// What its changes cost.
+    pub cost: Option<String>,
     /// Why nothing of it will be applied.
     pub verdict: Option<String>,
     pub notices: Vec<Notice>,
     pub sections: Vec<RenderedSection>,
     /// How many steps, and how many of them one after another.
     pub steps: String,
+}
+
+/// How much must not be overlooked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heading {
+    pub text: String,
+    pub is_danger: bool,
+}
+
+impl Heading {
+    pub fn word(&self) -> &'static str {
+        if self.is_danger { "Danger" } else { "Note" }
+    }
 }
 
 /// A refusal, a mistake or a warning.
@@ -107,8 +128,10 @@ fn waits(change: &Change, wait: DeferReason) -> bool {
 
 pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
     let plan = shown.plan;
+    let ranking = Ranking::new(plan);
+    let changes = |title, belongs| changes(plan, &ranking, (title, belongs), detail);
     let mut sections: Vec<RenderedSection> =
-        SECTIONS.iter().map(|(title, belongs)| changes(plan, title, *belongs, detail)).collect();
+        SECTIONS.iter().map(|(title, belongs)| changes(title, *belongs)).collect();
     // What waits until nobody comes the old way any more is read after that gate.
     let destroyed = has_drain(plan).then(|| sections.remove(0));
     sections.insert(0, RenderedSection { lines: rest(plan), ..section(REST) });
@@ -130,7 +153,7 @@ pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
     if detail.all {
         let is_same: Belongs =
             |it| it.action == Action::NoOp && it.unknown.is_none() && it.frozen.is_none();
-        sections.push(changes(plan, "Unchanged", is_same, detail));
+        sections.push(changes("Unchanged", is_same));
         sections.push(RenderedSection {
             lines: plan.steps.iter().map(step).collect(),
             ..section("Steps")
@@ -140,9 +163,12 @@ pub fn outline(shown: ShownPlan<'_>, detail: Detail) -> Outline {
     sections.retain(|it| !it.entries.is_empty() || !it.lines.is_empty());
     Outline {
         header: header(plan),
-        summary: summary(plan),
-        dangers: dangers(plan),
+        summary: summary(plan, &ranking),
+        shifts: ranking.count_shifts(),
+        heading: heading(&ranking).map(|(text, is_danger)| Heading { text, is_danger }),
+        concerns: listed(&ranking),
         forecast: shown.forecast.map(forecast),
+        cost: shown.cost.map(cost),
         verdict: verdict(plan),
         notices: notices(plan),
         sections,
@@ -210,14 +236,21 @@ fn section(title: &'static str) -> RenderedSection {
     RenderedSection { title, destroys: false, entries: Vec::new(), lines: Vec::new() }
 }
 
-fn changes(plan: &Plan, title: &'static str, belongs: Belongs, detail: Detail) -> RenderedSection {
+fn changes(
+    plan: &Plan,
+    ranking: &Ranking<'_>,
+    (title, belongs): (&'static str, Belongs),
+    detail: Detail,
+) -> RenderedSection {
     let changes: Vec<&Change> = plan.changes.iter().filter(|it| belongs(it)).collect();
     let destroys = changes.iter().any(|it| it.action.destroys());
-    let risky = risky(plan);
-    let mut entries: Vec<RenderedEntry> =
-        changes.iter().map(|it| entry(it, dangers_of(&risky, it), detail)).collect();
-    // The worst first; what is not dangerous stays in the order of the plan.
-    entries.sort_by_key(|it| it.dangers.first().map_or(usize::MAX, |it| rank(it.0)));
+    let entry = |it: &&Change| RenderedEntry {
+        shifts: ranking.shifts(&it.address),
+        ..entry(it, concerns(ranking, &it.address), detail)
+    };
+    let mut entries: Vec<RenderedEntry> = changes.iter().map(entry).collect();
+    // The worst first; what is only a change stays in the order of the plan.
+    entries.sort_by_key(|it| it.concerns.first().map_or(usize::MAX, |it| it.0 as usize));
     // What is destroyed stands alone: each address is read by itself.
     let entries = if destroys { entries } else { fold::equal(entries) };
     RenderedSection { destroys, entries, ..section(title) }
@@ -270,145 +303,16 @@ pub fn name(plan: &Plan) -> String {
     escape_control(&name.to_string())
 }
 
-fn summary(plan: &Plan) -> String {
-    let it = plan.summary();
-    let mut rest = vec![format!("{} unchanged", it.unchanged)];
-    rest.extend((it.unknown > 0).then(|| format!("{} unknown", it.unknown)));
-    rest.extend((it.frozen > 0).then(|| format!("{} frozen", it.frozen)));
-    rest.extend((it.deferred > 0).then(|| format!("{} deferred", it.deferred)));
-    rest.extend((it.orphaned > 0).then(|| format!("{} orphaned", it.orphaned)));
-    rest.extend((it.drift > 0).then(|| format!("{} changed outside of lifeboat", it.drift)));
-    let rest = rest.join(", ");
-    if plan.changes_nothing() && it.forget + it.moved + it.await_ == 0 {
-        let why = match (verdict(plan), it.unknown, it.frozen) {
-            (Some(_), ..) => "No changes. Planning failed".to_owned(),
-            (None, 0, _) if !plan.is_empty() && open(plan).is_empty() => {
-                "No changes to resources. Applying this plan ends the switch".to_owned()
-            }
-            (None, 0, 0) => "No changes. Your infrastructure matches the configuration".into(),
-            (None, 0, _) => {
-                "No changes. Everything outside the lost fault domains matches the configuration"
-                    .into()
-            }
-            (None, unread, _) => format!(
-                "Incomplete: {} could not be read; no changes are planned, and the rest matches the configuration",
-                count(unread, "resource")
-            ),
-        };
-        return format!("{why} ({rest})");
-    }
-    let lost = |replaces: bool| {
-        let is_copy = |it: &Change| {
-            plan.dangers.iter().any(|one| one.address == it.address && !one.stays.is_empty())
-        };
-        let lost = plan.changes.iter().filter(|it| {
-            let is_lost = it.loses_data && it.action.destroys() && !is_copy(it);
-            is_lost && (it.action != Action::Delete) == replaces
-        });
-        match lost.count() {
-            0 => String::new(),
-            1 => " (1 with its data)".into(),
-            more => format!(" ({more} with their data)"),
-        }
-    };
-    let mut todo = vec![
-        format!("{} to create", it.create),
-        format!("{} to update", it.update),
-        format!("{} to replace{}", it.replace, lost(true)),
-        format!("{} to delete{}", it.delete, lost(false)),
-    ];
-    let adopted = plan.changes.iter().filter(|it| it.action == Action::Adopt).count();
-    let others = [
-        (it.moved - adopted, "to move"),
-        (adopted, "to adopt"),
-        (it.await_, "to await"),
-        (it.forget, "to forget"),
-    ];
-    for (number, words) in others.into_iter().filter(|(number, _)| *number > 0) {
-        todo.push(format!("{number} {words}"));
-    }
-    let running = count_running(plan);
-    todo.extend((running > 0).then(|| format!("{} to run", count(running, "task"))));
-    if it.outputs > 0 {
-        todo.push(format!("{} to set", count(it.outputs, "output")));
-    }
-    format!("Plan: {}; {rest}", todo.join(", "))
-}
-
-/// `Estimated: traffic shifted after 2 min 10 s, all users moved after 7 min 10 s (the TTL is 5 min); …`.
-fn forecast(it: &Forecast) -> String {
-    let whole = duration(it.whole);
-    let mut text = match it.directed {
-        Some(directed) => format!(
-            "Estimated: traffic shifted after {}, all users moved after {} (the TTL is {}); this command ends after {whole}",
-            duration(directed.usual),
-            duration(directed.usual.saturating_add(directed.dns_bound)),
-            duration(directed.dns_bound)
-        ),
-        None => format!("Estimated: this command ends after {whole}"),
-    };
-    if it.samples == 0 && it.steps > 0 {
-        text.push_str("; these are built-in defaults: nothing was measured yet");
-    } else if it.steps > 0 {
-        text.push_str(&format!(
-            "; this time depends on {}: {}; if each takes as long as its slowest so far, {} {}",
-            count(it.steps, "step"),
-            measured(it),
-            // The bound is of what was estimated first, and of nothing after it.
-            if it.directed.is_some() { "traffic is shifted after" } else { "it ends after" },
-            duration(it.longest)
-        ));
-    }
-    text
-}
-
-fn verdict(plan: &Plan) -> Option<String> {
-    let number = |severity| plan.notes.iter().filter(|it| it.severity == severity).count();
-    let mut stops = Vec::new();
-    for severity in [Severity::Refusal, Severity::Error] {
-        let (number, noun) = (number(severity), severity.word());
-        stops.extend((number > 0).then(|| count(number, noun)));
-    }
-    (!stops.is_empty()).then(|| format!("{}: this plan cannot be applied", stops.join(" and ")))
-}
-
 /// Refusals, then errors, then warnings.
 fn notices(plan: &Plan) -> Vec<Notice> {
     let of = |severity, word| {
         let notes = plan.notes.iter().filter(move |it| it.severity == severity);
         notes.map(move |it| notice(it, word))
     };
-    let notes = of(Severity::Refusal, "Refused")
+    of(Severity::Refusal, "Refused")
         .chain(of(Severity::Error, "Error"))
-        .chain(of(Severity::Warning, "Warning"));
-    notes.chain(allowed(plan)).collect()
-}
-
-/// What guards let through: a saved plan carries it, so who reviews one sees it.
-fn allowed(plan: &Plan) -> Option<Notice> {
-    let it = &plan.allowed;
-    let named = |flag: &'static str, all: &[Address]| -> Vec<String> {
-        let quoted = |it: &Address| format!("{flag} '{}'", escape_control(&it.to_string()));
-        all.iter().map(quoted).collect()
-    };
-    let mut flags = named("--allow-delete", &it.delete);
-    flags.extend(named("--allow-replace", &it.replace));
-    flags.extend(named("--revert-drift", &it.revert));
-    flags.extend(it.destroys.map(|it| format!("--allow-destroys {it}")));
-    flags.extend(it.absent.map(|it| format!("--allow-absent {it}")));
-    flags.extend(it.outage.then(|| "--allow-outage".to_owned()));
-    flags.extend(it.group_changes.then(|| "--allow-group-changes".to_owned()));
-    flags.extend(plan.include_pending.then(|| "--include-pending".to_owned()));
-    if flags.is_empty() {
-        return None;
-    }
-    Some(Notice {
-        word: "Warning",
-        code: "allowed".into(),
-        text: format!("planned with {}", flags.join(" ")),
-        places: Vec::new(),
-        help: None,
-    })
+        .chain(of(Severity::Warning, "Warning"))
+        .collect()
 }
 
 fn notice(note: &Note, word: &'static str) -> Notice {
@@ -421,7 +325,7 @@ fn notice(note: &Note, word: &'static str) -> Notice {
     }
 }
 
-fn entry(change: &Change, dangers: Vec<(&'static str, String)>, detail: Detail) -> RenderedEntry {
+fn entry(change: &Change, concerns: Vec<(Rank, String)>, detail: Detail) -> RenderedEntry {
     let unseen = change.unknown.as_ref().filter(|_| change.action == Action::NoOp);
     let mut reason = Vec::new();
     reason.extend(Some(escape_control(&change.reason)).filter(|it| !it.is_empty()));
@@ -440,7 +344,8 @@ fn entry(change: &Change, dangers: Vec<(&'static str, String)>, detail: Detail) 
         address: escape_control(&change.address.to_string()),
         kind: escape_control(&change.kind),
         reason: reason.join("; "),
-        dangers,
+        concerns,
+        shifts: false,
         also: Vec::new(),
         attributes: change.attributes.iter().map(|it| key(&it.name)).collect(),
         place: change.place.as_deref().map(escape_control),
@@ -520,7 +425,8 @@ fn drifted(drift: &Drift, limits: LineLimits) -> RenderedEntry {
         } else {
             "recorded → observed".into()
         },
-        dangers: Vec::new(),
+        concerns: Vec::new(),
+        shifts: false,
         also: Vec::new(),
         attributes: drift.attributes.iter().map(|it| key(&it.name)).collect(),
         place: None,

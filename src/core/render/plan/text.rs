@@ -4,7 +4,7 @@ use crate::render::lines::{LineLimits, RenderedLine, Sign};
 use crate::render::plan::entry::{RenderedEntry, RenderedSection};
 use crate::render::plan::fold::whose;
 use crate::render::plan::outline::{Detail, Notice, Outline, ShownPlan, outline};
-use crate::render::words::wrap;
+use crate::render::words::{rank, wrap};
 
 #[derive(Debug, Clone, Copy)]
 pub struct TextOptions {
@@ -41,11 +41,15 @@ impl TextPage {
     fn plan(&mut self, outline: &Outline) {
         self.paragraph(&outline.header, "", Some(BOLD));
         self.paragraph(&outline.summary, "", Some(BOLD));
-        if let Some(dangers) = &outline.dangers {
-            self.paragraph(&format!("Danger: {dangers}"), "  ", Some(ALARM));
+        if let Some(heading) = &outline.heading {
+            let color = if heading.is_danger { ALARM } else { YELLOW };
+            self.paragraph(&format!("{}: {}", heading.word(), heading.text), "  ", Some(color));
         }
         if let Some(forecast) = &outline.forecast {
             self.paragraph(forecast, "", None);
+        }
+        if let Some(cost) = &outline.cost {
+            self.paragraph(cost, "  ", None);
         }
         if let Some(verdict) = &outline.verdict {
             self.paragraph(verdict, "", Some(RED));
@@ -89,7 +93,7 @@ impl TextPage {
     /// `-/+ web[0] linode.instance: why  # where`, on several lines when it is long.
     fn entry(&mut self, entry: &RenderedEntry) {
         let color = match entry.symbol {
-            _ if !entry.dangers.is_empty() => ALARM,
+            _ if entry.is_risky() => ALARM,
             "+" => GREEN,
             "-" | "-/+" | "+/-" => RED,
             "=" => DIM,
@@ -129,8 +133,9 @@ impl TextPage {
                 self.line(&format!("        {dim}"));
             }
         }
-        for (word, says) in &entry.dangers {
-            self.paragraph(&format!("        {word}: {says}"), "          ", Some(ALARM));
+        for (it, says) in &entry.concerns {
+            let color = if it.is_danger() { ALARM } else { YELLOW };
+            self.paragraph(&format!("        {}: {says}", rank(*it)), "          ", Some(color));
         }
         for line in &entry.lines {
             self.value(8, line);

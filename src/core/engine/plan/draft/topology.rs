@@ -169,7 +169,7 @@ impl<'a> RecordedTopology<'a> {
 }
 
 /// Whether a text is an address or the name of a host, and no id or number.
-fn is_place(text: &str) -> bool {
+pub fn is_place(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok() || (text.contains('.') && !text.contains([' ', '/', ':']))
 }
 

@@ -10,6 +10,7 @@ use crate::engine::plan::diff::attributes::seal;
 use crate::engine::plan::format::same_as_planned::discord;
 use crate::engine::plan::model::change::{Plan, Step, StepCall, StepQuorum, Summary};
 use crate::engine::plan::model::forecast::Forecast;
+use crate::engine::plan::model::plan_cost::PlanCost;
 use crate::engine::text::plain::json as escaped;
 use crate::engine::value::{Attributes, LineageKey, Value};
 
@@ -32,6 +33,9 @@ pub struct PlanEnvelope {
     /// Of a switch: how long it is expected to take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
+    /// What its changes cost, where they change anything that is billed. Since format 2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<PlanCost>,
 }
 
 /// Why a text is not a plan that may be used.
@@ -163,6 +167,18 @@ pub fn plan_digest(plan: &Plan) -> String {
     digest(&escaped(&json))
 }
 
+/// `sha256:` of what a plan was made from but for the state: layers, files, variables, kinds, the program, and what is asked.
+/// Plans of different commits agree in it if nothing differs that the stack reads.
+pub fn made_from_digest(plan: &Plan) -> String {
+    let it = &plan.bindings;
+    let inputs = (
+        (&plan.stack, &plan.instance, &plan.overlays),
+        (&it.version, &it.kinds, &it.files, &it.variables),
+        (&it.target, it.intent, &plan.replace, &plan.allowed, plan.include_pending),
+    );
+    digest(&serde_json::to_string(&inputs).expect("plain data serialises"))
+}
+
 fn digest(text: &str) -> String {
     format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes())))
 }
@@ -261,6 +277,7 @@ mod tests {
             by: "ci@host".into(),
             lifeboat: "0.1.0".into(),
             forecast: Some(forecast),
+            cost: None,
         }
     }
 

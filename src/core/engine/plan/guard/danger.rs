@@ -14,6 +14,9 @@ use crate::engine::value::Value;
 /// would have given up by then.
 pub const DETECTION_SECONDS_MAX: u64 = 300;
 
+/// What is said of a name that is deleted, unless others of that name stay.
+pub const NAME_GONE: &str = "the name will no longer resolve";
+
 /// Every danger of a plan, the worst first, otherwise in the order of the changes.
 pub fn dangers(
     planned: &[PlannedChange<'_>],
@@ -39,7 +42,7 @@ fn of(planned: &PlannedChange<'_>, stack: &Stack, copies: &RemainingCopies) -> V
     }
     if change.action == Action::Delete && planned.kind.drain.is_some() {
         let users = directs_users(planned.kind, |name| recorded(planned, name));
-        said.extend(users.then(|| (Sort::Traffic, "the name will no longer resolve".into())));
+        said.extend(users.then(|| (Sort::Traffic, NAME_GONE.into())));
     }
     if is_made {
         let is_new = change.action == Action::Create;

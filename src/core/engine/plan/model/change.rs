@@ -8,6 +8,7 @@ use crate::engine::address::Address;
 use crate::engine::lang::model::Variable;
 use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::plan::model::planned_task::PlannedTask;
+use crate::engine::plan::model::replacement::Replacement;
 use crate::engine::plan::model::shapes::{overlay_change, recorded_loss, unknown};
 pub use crate::engine::plan::model::step::{Step, StepCall, StepQuorum, TrafficShift};
 use crate::engine::schema::Sort;
@@ -60,6 +61,9 @@ pub struct Plan {
     /// What of the changes must not be overlooked, the worst first. Since format 1.3.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<Danger>,
+    /// What others notice of what is replaced. Since format 2.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replacements: Vec<Replacement>,
     pub outputs: Vec<OutputChange>,
     /// Values that come from what cannot be looked at.
     #[serde(default)]

@@ -3,9 +3,11 @@
 mod shapes;
 pub mod step;
 pub mod planned_task;
+pub mod replacement;
 pub mod change;
 pub mod asked_options;
 pub mod step_phase;
 pub mod forecast;
+pub mod plan_cost;
 pub mod options;
 pub mod planned_change;

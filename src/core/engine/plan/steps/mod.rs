@@ -10,6 +10,7 @@ pub mod quorum;
 pub mod after_users;
 pub mod tasks;
 pub mod order;
+pub mod replacements;
 pub mod retain_dependencies;
 pub mod history;
 pub mod verify;

@@ -1,14 +1,22 @@
 //! What a plan says must not be overlooked: layers before and after, and the dangers of the way between them.
 
 use crate::engine::address::Address;
-use crate::engine::plan::model::change::Plan;
+use crate::engine::plan::model::change::{Danger, Plan};
 use crate::engine::plan::planner::{PlanInputs, PlanOptions, plan_changes};
-use crate::engine::plan::tests::{applied, order, stack};
+use crate::engine::plan::ranking::{Rank, Ranking};
+use crate::engine::plan::tests::{applied_with, order, stack};
+use crate::engine::schema::Sort;
+use crate::engine::value::Value;
 use crate::kinds::builtin;
 
 fn plan(before: &str, after: &str) -> Plan {
     let catalog = builtin();
-    let (mut state, observed) = applied(&stack(before, &catalog), &catalog);
+    let (mut state, observed) =
+        applied_with(&stack(before, &catalog), &catalog, |name, id| match name {
+            "ipv4" => Value::text(format!("192.0.2.{id}")),
+            "private_ipv4" => Value::text(format!("192.168.133.{id}")),
+            name => Value::text(format!("{name}-{id}")),
+        });
     let desired = stack(after, &catalog);
     let order: Vec<Address> = order(&desired);
     state.sequence = 1;
@@ -108,4 +116,97 @@ fn dangers_lists_replaced_zones_and_ports() {
     traffic http: `port`: the old port will no longer be served
     traffic fw: `fw` blocks all traffic to port 8080 of `lb`: no user can reach `http`, even if its backends are healthy
     "#);
+}
+
+const SET: &str = "  web: { kind: linode.instance, count: 3, region: us-east, type: g6-nanode-1, image: linode/debian12, label: 'web-${each.index}', authorized_users: [ops], private_ip: true }
+  lb: { kind: linode.nodebalancer, region: us-east }
+  http: { kind: linode.nodebalancer_config, nodebalancer: '${lb}', check: none }
+  node: { kind: linode.nodebalancer_node, for_each: '${web}', config: '${http}', label: 'node-${each.key}', address: '${each.value.private_ipv4}:80' }
+  zone: { kind: linode.domain, domain: example.com, soa_email: ops@example.com }
+  one: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${lb.ipv4}' }
+  two: { kind: linode.domain_record, domain: '${zone}', type: A, name: shop, target: '${web[0].ipv4}' }";
+
+#[test]
+fn dangers_lists_serving_sets_that_shrink() {
+    insta::assert_snapshot!(dangers(SET, &SET.replace("count: 3", "count: 2")), @"traffic node[2]: its users will be served by 2 instead of 3");
+    let off = SET.replace("config: '${http}'", "config: '${http}', mode: drain");
+    insta::assert_snapshot!(dangers(SET, &off), @r#"
+    traffic node[0]: `mode` decides where users are sent
+    traffic node[1]: `mode` decides where users are sent
+    traffic node[2]: `mode` decides where users are sent
+    traffic node[0]: nothing will serve its users in its place
+    traffic node[1]: nothing will serve its users in its place
+    traffic node[2]: nothing will serve its users in its place
+    "#);
+    let without =
+        |name: &str| SET.lines().filter(|it| !it.starts_with(name)).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(dangers(SET, &without("  two:")), @"traffic two: its users will be served by 1 instead of 2");
+    let alone = without("  two:");
+    insta::assert_snapshot!(dangers(&alone, &alone.replace("name: shop", "name: www")), @"traffic one: its old name will no longer resolve");
+    assert_eq!(dangers(&SET.replace("count: 3", "count: 2"), SET), "");
+}
+
+#[test]
+fn replacements_say_what_changes_and_for_how_long_nothing_is_there() {
+    let after = SET.replace("image: linode/debian12", "image: linode/debian13");
+    let told = |after: &str| {
+        let plan = plan(SET, after);
+        let told =
+            plan.replacements.iter().map(|it| format!("{} {:?} {}", it.address, it.loses, it.away));
+        told.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(told(&after), @r#"
+    web[0] {"ipv4": "192.0.2.1", "private_ipv4": "192.168.133.1"} 97
+    web[1] {"ipv4": "192.0.2.2", "private_ipv4": "192.168.133.2"} 97
+    web[2] {"ipv4": "192.0.2.3", "private_ipv4": "192.168.133.3"} 97
+    "#);
+    let first = after.replace("count: 3", "count: 3, lifecycle: { create_before_destroy: true }");
+    insta::assert_snapshot!(told(&first), @r#"
+    web[0] {"ipv4": "192.0.2.1", "private_ipv4": "192.168.133.1"} 0
+    web[1] {"ipv4": "192.0.2.2", "private_ipv4": "192.168.133.2"} 0
+    web[2] {"ipv4": "192.0.2.3", "private_ipv4": "192.168.133.3"} 0
+    "#);
+    assert_eq!(told(SET), "");
+}
+
+/// The order of the issue: data, users, exposure, protection, what was allowed, what is replaced.
+#[test]
+fn ranking_puts_the_worst_first_and_equals_together() {
+    let mut plan = plan(SET, &SET.replace("image: linode/debian12", "image: linode/debian13"));
+    plan.dangers = dangers_of(&[
+        ("zone", Sort::Protection, "a"),
+        ("lb", Sort::Data, "b"),
+        ("http", Sort::Exposure, "c"),
+        ("one", Sort::Traffic, "d"),
+        ("two", Sort::Traffic, "d"),
+    ]);
+    plan.dangers[1].stays = vec!["eu".into()];
+    plan.allowed.delete = vec![Address::one("zone")];
+    plan.allowed.outage = true;
+    let ranking = Ranking::new(&plan);
+    let groups = ranking.groups().iter();
+    let told =
+        groups.map(|it| format!("{:?} {:?} {:?}", it.concern.rank, it.subjects, it.concern.says));
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r#"
+    Copy [Resource(Address { name: "lb", key: One })] Text("b")
+    Traffic [Resource(Address { name: "one", key: One }), Resource(Address { name: "two", key: One })] Text("d")
+    Exposure [Resource(Address { name: "http", key: One })] Text("c")
+    Protection [Resource(Address { name: "zone", key: One })] Text("a")
+    Allowance [Option("--allow-delete 'zone'")] Allowed { is_used: false }
+    Allowance [Option("--allow-outage")] Allowed { is_used: true }
+    Replacement [Resource(Address { name: "web", key: Index(0) })] Replaced { loses: [("ipv4", "192.0.2.1"), ("private_ipv4", "192.168.133.1")], away: 97 }
+    Replacement [Resource(Address { name: "web", key: Index(1) })] Replaced { loses: [("ipv4", "192.0.2.2"), ("private_ipv4", "192.168.133.2")], away: 97 }
+    Replacement [Resource(Address { name: "web", key: Index(2) })] Replaced { loses: [("ipv4", "192.0.2.3"), ("private_ipv4", "192.168.133.3")], away: 97 }
+    "#);
+    assert_eq!(ranking.worst(&Address::one("two")), Some(Rank::Traffic));
+}
+
+fn dangers_of(all: &[(&str, Sort, &str)]) -> Vec<Danger> {
+    let danger = |(address, sort, says): &(&str, Sort, &str)| Danger {
+        address: Address::one(*address),
+        sort: *sort,
+        says: (*says).into(),
+        stays: Vec::new(),
+    };
+    all.iter().map(danger).collect()
 }

@@ -2,6 +2,7 @@
 
 pub mod sample;
 mod attached;
+mod cost;
 mod danger;
 pub mod switch;
 pub mod unknown;

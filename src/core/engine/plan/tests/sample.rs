@@ -12,6 +12,7 @@ use crate::engine::plan::model::change::{
     StepCall, TrafficShift,
 };
 use crate::engine::plan::model::planned_task::{PlannedTask, TaskFate};
+use crate::engine::plan::model::replacement::Replacement;
 use crate::engine::schema::Sort;
 use crate::engine::state::record::{Allowances, Phase};
 use crate::engine::task::{IfLost, OnFailure, Rerun, TaskAction, TaskOccasion, TaskSpec, TaskWork};
@@ -353,6 +354,11 @@ fn any_danger() -> impl Strategy<Value = Danger> {
     })
 }
 
+fn any_replacement() -> impl Strategy<Value = Replacement> {
+    (address(), btree_map(text(), text(), 0..3), any::<u64>())
+        .prop_map(|(address, loses, away)| Replacement { address, loses, away })
+}
+
 fn any_drift() -> impl Strategy<Value = Drift> {
     let one = (text(), value(), value()).prop_map(|(name, recorded, observed)| DriftedAttribute {
         name,
@@ -377,7 +383,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
         vec(any_change(), 0..8),
         vec(any_drift(), 0..3),
         vec(output, 0..3),
-        vec(any_danger(), 0..3),
+        (vec(any_danger(), 0..3), vec(any_replacement(), 0..3)),
     );
     let losses = (vec(any_loss(), 0..3), vec(text(), 0..2), vec(any_stale(), 0..2));
     let allowed = (vec(address(), 0..2), option::of(any::<usize>()), any::<bool>(), any::<bool>());
@@ -404,7 +410,8 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             overlays: head.3,
             bindings,
             changes: body.0,
-            dangers: body.3,
+            dangers: body.3.0,
+            replacements: body.3.1,
             drift: body.1,
             foreign: Vec::new(),
             strays: Vec::new(),

@@ -92,7 +92,7 @@ impl<'a, 'b> ServingView<'a, 'b> {
     }
 
     /// What an object needs and this plan switches off; itself, where it is that.
-    fn culprit(&self, it: &'a PlannedChange<'b>) -> &'a PlannedChange<'b> {
+    pub fn culprit(&self, it: &'a PlannedChange<'b>) -> &'a PlannedChange<'b> {
         let off = |need: &&PlannedChange<'_>| {
             after(need).is_some_and(|it| !lets_serve(need.kind, &it))
                 && need.change.action == Action::Update
@@ -179,11 +179,11 @@ fn follows_at_once(it: &PlannedChange<'_>) -> bool {
 }
 
 /// Recorded objects by kind and id.
-fn holders<'a>(planned: &'a [PlannedChange<'_>]) -> RecordIndex<'a> {
+pub fn holders<'a>(planned: &'a [PlannedChange<'_>]) -> RecordIndex<'a> {
     RecordIndex::of(planned.iter().filter_map(|it| Some((&it.change.address, it.record?))))
 }
 
-fn container_of<'a>(it: &PlannedChange<'_>, holders: &RecordIndex<'a>) -> Option<&'a Address> {
+pub fn container_of<'a>(it: &PlannedChange<'_>, holders: &RecordIndex<'a>) -> Option<&'a Address> {
     holders.container(it.kind, &it.record?.attributes).map(|(address, _)| address)
 }
 

@@ -8,6 +8,7 @@ use crate::engine::recovery::audit::case::AuditCase;
 use crate::engine::recovery::audit::checks::backends;
 use crate::engine::recovery::audit::checks::certificate;
 use crate::engine::recovery::audit::checks::copies;
+use crate::engine::recovery::audit::checks::cost;
 use crate::engine::recovery::audit::checks::data;
 use crate::engine::recovery::audit::checks::health_page;
 use crate::engine::recovery::audit::checks::independence;
@@ -62,7 +63,9 @@ pub fn sources(
 ) -> BTreeSet<OfferRequest> {
     let stacks = [home].into_iter().chain(switches.iter().map(|it| it.stack));
     let sides: Vec<Side<'_>> = stacks.map(|it| Side::new(catalog, it)).collect();
-    offers::sources(sides.iter(), state)
+    let mut sources = offers::sources(sides.iter(), state);
+    sources.extend(cost::sources(sides.iter()));
+    sources
 }
 
 fn at_home(
@@ -102,6 +105,7 @@ fn after(case: &AuditCase<'_>, home: &AuditSection) -> AuditSection {
     traffic::check(case, &mut out);
     health_page::check(case, &mut out);
     standby::check(case, &mut out);
+    cost::check(case, &mut out);
     recorded::check(case, &mut out);
     practice::check(case, &mut out);
     // What only an overlay brings.

@@ -2,6 +2,7 @@
 
 pub mod independence;
 pub mod copies;
+pub mod cost;
 pub mod backends;
 pub mod health_page;
 pub mod traffic;
