@@ -251,7 +251,9 @@ async fn refuse_before_stopping(
     // Who makes the same switch is waited for, and not stopped.
     let held = session.store(&ask.place).lease_status()?;
     let stops = |it: LeaseStatus| it.is_alive && it.to != ask.overlays;
-    if !held.is_some_and(stops) {
+    // A destroy is stopped in any case: what it would have taken away is what users may be sent to.
+    let is_destroyed = known.last_run.as_ref().is_some_and(|it| it.destroys && it.is_unfinished());
+    if is_destroyed || !held.is_some_and(stops) {
         return Ok(());
     }
     let proposed = plan_on(session, ask, Some(known.clone())).await?;
