@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::cli::args::{AllowArgs, LayerArgs, LossArgs, WorldArgs};
+use crate::cli::commands::asked_overlays::is_no_switch;
 use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
 use crate::cli::commands::reports;
 use crate::cli::commands::seen::SwitchObservers;
@@ -20,17 +21,15 @@ use crate::engine::plan::format::same_as_planned::differences;
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::{Intent, Keep};
 use crate::engine::recovery::completion::{self, Completion};
-use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::nearest;
-use crate::engine::text::names::OverlayNames;
 use crate::engine::text::names::StackName;
 use crate::ops::apply::finish::RunRequest;
 use crate::ops::apply::run::is_idle;
 use crate::ops::error::OpsError;
-use crate::ops::load::layers::{assumes_loss, overlay_file, workspaces};
+use crate::ops::load::layers::{assumes_loss, workspaces};
 use crate::ops::load::session::{CloudTarget, Session};
-use crate::ops::load::sides::{PlanRequest, overlays_of};
+use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::switch_target::Losses;
 use crate::ops::notify::Notifier;
@@ -84,20 +83,6 @@ pub async fn apply(
     let proposed = plan_on(&session, &ask, state).await?;
     let question = "Apply these changes? Only `yes` is accepted:";
     Ok(settled_with(context, &session, lease, proposed, &ask, consent, question).await?.exit)
-}
-
-/// Whether the overlays that are named are the active ones: another command switches.
-pub fn is_no_switch(ask: &PlanRequest, state: Option<&State>) -> Result<(), OpsError> {
-    let (Some(asked), Some(state)) = (&ask.overlays, state) else { return Ok(()) };
-    let asked = overlays_of(Some(asked), None);
-    // What is not there is no switch that somebody did not mean.
-    for name in &asked {
-        overlay_file(&ask.place, name)?;
-    }
-    if asked != state.active && !state.records.is_empty() {
-        return Err(unasked_switch(&ask.place, state, &asked));
-    }
-    Ok(())
 }
 
 /// How a run went, and how far what it was for came.
@@ -421,34 +406,6 @@ pub fn refuse(plan: &Plan) -> Result<(), OpsError> {
         "a guard refused this plan; nothing was changed",
         "each refusal above says what to change first, or which option allows it",
     ))
-}
-
-fn unasked_switch(place: &StackRef, state: &State, asked: &[String]) -> OpsError {
-    let name = place.name();
-    let proper = match asked.strip_prefix(state.home.as_slice()) {
-        Some([]) => AdvisedCommand::Failback { stack: &name, lost: Vec::new() }.to_string(),
-        Some([to]) => {
-            let failover =
-                |planned| AdvisedCommand::Failover { stack: &name, to, lost: Vec::new(), planned };
-            // Whoever types a command while both sites are up must not declare one of them lost by it.
-            let planned = format!("{}, while both sites are up", failover(true));
-            if assumes_loss(place, to).unwrap_or(true) {
-                format!("{planned}; {}, if its fault domains are lost", failover(false))
-            } else {
-                planned
-            }
-        }
-        _ => "a saved plan".to_owned(),
-    };
-    let switch = AdvisedCommand::ApplySwitch { stack: &name, overlays: asked };
-    OpsError::refused(
-        format!(
-            "{} is active, and this apply would switch to {}; nothing was changed",
-            OverlayNames(&state.active),
-            OverlayNames(asked)
-        ),
-        format!("if you want to switch: {proper}; or {switch}"),
-    )
 }
 
 /// Says what becomes of the lease while a run goes on.

@@ -9,6 +9,7 @@ pub mod stored;
 pub mod plan;
 pub mod audit;
 pub mod status;
+pub mod asked_overlays;
 pub mod apply;
 pub mod reviewed;
 pub mod loss_consent;

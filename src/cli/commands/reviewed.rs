@@ -1,7 +1,8 @@
 //! `apply --reviewed` and `approve DIGEST`: what was reviewed runs later with the same inputs, as much of it or less.
 
 use crate::cli::args::{AllowArgs, LayerArgs, WorldArgs};
-use crate::cli::commands::apply::{Consent, is_no_switch, settled_with, state_is_there};
+use crate::cli::commands::apply::{Consent, settled_with, state_is_there};
+use crate::cli::commands::asked_overlays::is_no_switch;
 use crate::cli::commands::stored::{kept, plans_of};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;

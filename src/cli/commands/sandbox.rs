@@ -254,6 +254,10 @@ async fn serve(sandbox: &Sandbox, listen: std::net::SocketAddr) -> Result<Exit, 
             "the sandbox checks no credentials; use 127.0.0.1:PORT",
         ));
     }
+    // From before anybody is told that it serves: who reads that may stop it at once.
+    let stopped = |why| OpsError::Sandbox(format!("cannot wait for signals: {why}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(stopped)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(stopped)?;
     let serving = sandbox
         .serve(listen)
         .await
@@ -268,9 +272,6 @@ async fn serve(sandbox: &Sandbox, listen: std::net::SocketAddr) -> Result<Exit, 
         serving.address()
     ));
     out::talk(&told_time(sandbox));
-    let stopped = |why| OpsError::Sandbox(format!("cannot wait for signals: {why}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(stopped)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(stopped)?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

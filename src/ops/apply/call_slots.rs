@@ -40,7 +40,7 @@ pub fn provider_of(catalog: &Catalog, step: &Step) -> String {
 }
 
 /// The longest path behind a step first, then the order of the plan.
-pub type Rank = (Reverse<u64>, usize);
+pub type SlotRank = (Reverse<u64>, usize);
 
 /// Nothing new leaves any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ struct SlotTable {
 struct ProviderSlots {
     total: usize,
     free: usize,
-    waiting: BTreeMap<Rank, oneshot::Sender<()>>,
+    waiting: BTreeMap<SlotRank, oneshot::Sender<()>>,
     /// How long a place is taken, of late; `None`: none was given back so far.
     taken_for: Option<Duration>,
 }
@@ -98,7 +98,11 @@ impl CallSlots {
     }
 
     /// A place, as soon as there is one and nobody with a higher rank wants it.
-    pub async fn take(self: &Arc<Self>, provider: &str, rank: Rank) -> Result<CallSlot, Stopped> {
+    pub async fn take(
+        self: &Arc<Self>,
+        provider: &str,
+        rank: SlotRank,
+    ) -> Result<CallSlot, Stopped> {
         let waits = {
             let table = &mut *self.lock();
             if table.is_closed {

@@ -18,7 +18,7 @@ use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome};
 use crate::engine::state::record::{Phase, Record};
 use crate::engine::value::Attributes;
-use crate::ops::apply::call_slots::{CallSlots, Rank};
+use crate::ops::apply::call_slots::{CallSlots, SlotRank};
 use crate::ops::apply::shared_look::SharedLook;
 use crate::ops::apply::watched_resources::{ServingBackends, WatchedResource};
 use crate::ops::load::session::Session;
@@ -31,7 +31,7 @@ pub struct StepInputs {
     pub step: Step,
     /// Whose places its call takes; empty: it needs none.
     pub provider: String,
-    pub rank: Rank,
+    pub rank: SlotRank,
     pub looked: LookedBehindBegan,
     pub kind: Kind,
     /// Resolved: what the object is to be, secrets in clear.
