@@ -129,6 +129,16 @@ impl StoredPlans {
         self.last(now, is_meant, |it| bare(&it.digest).starts_with(start))
     }
 
+    /// Voids what was stored before this one from other inputs, once this one runs: a job that is run again later would take back what
+    /// came after it.
+    pub fn supersede(&self, plan: &FoundPlan) -> Result<(), StoreError> {
+        let of_these = format!("-{}-", named(&plan.stored.inputs));
+        let is_older = |key: &StoreKey| stored_at(key).is_some_and(|at| at < plan.stored.at);
+        let mut keys = self.backend.list(&PLANS)?;
+        keys.retain(|it| is_older(it) && !it.name().contains(&of_these));
+        self.backend.delete_all(&keys)
+    }
+
     /// Whether somebody has let it run.
     pub fn approval(&self, plan: &FoundPlan) -> Result<Option<PlanApproval>, StoreError> {
         let bytes = self.backend.get(&approval_key(&plan.name))?;
@@ -228,6 +238,20 @@ mod tests {
         assert_eq!(plans.newest(INPUTS, 6 + KEPT_FOR).unwrap(), None);
         plans.put(&plan("sha256:22", 6 + KEPT_FOR)).unwrap();
         assert_eq!(plans.backend.list(&PLANS).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn supersede_voids_what_was_stored_before_from_other_inputs() {
+        let plans = StoredPlans::of(MemoryBackend::new());
+        let from = |inputs: &str, at| StoredPlan { inputs: inputs.into(), ..plan("sha256:11", at) };
+        for (inputs, at) in [("bb", 1), (INPUTS, 2), (INPUTS, 3), ("cc", 4)] {
+            plans.put(&from(inputs, at)).unwrap();
+        }
+        let runs = plans.newest(INPUTS, 5).unwrap().unwrap();
+        plans.supersede(&runs).unwrap();
+        assert_eq!(plans.newest("bb", 5).unwrap(), None);
+        assert!(plans.newest("cc", 5).unwrap().is_some(), "it was stored later");
+        assert_eq!(plans.newest(INPUTS, 5).unwrap(), Some(runs));
     }
 
     #[test]

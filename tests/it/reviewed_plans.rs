@@ -89,6 +89,24 @@ fn apply_reviewed_refuses_what_goes_beyond_the_review() {
     home.sandbox(&["apply", "safe", "--reviewed"]).code(0).done();
 }
 
+/// A job of an older commit is run again after a newer one was applied: it takes nothing back.
+#[test]
+fn apply_reviewed_refuses_an_older_plan_once_a_newer_one_ran() {
+    let home = home();
+    home.sandbox(&["plan", "safe", "--store"]).code(0).done();
+    home.sandbox(&["apply", "safe", "--reviewed"]).code(0).done();
+    home.stack("safe", STACK);
+    home.sandbox(&["plan", "safe", "--store", "--allow-outage"])
+        .code(0)
+        .shows(&["2 to delete"])
+        .done();
+    home.sandbox(&["apply", "safe", "--reviewed"]).code(0).done();
+    home.stack("safe", WITH_RECORDS);
+    home.log_requests();
+    home.sandbox(&["apply", "safe", "--reviewed"]).code(3).says(&["no reviewed plan"]).done();
+    home.requests().mutating().none();
+}
+
 #[test]
 fn apply_reviewed_refuses_layers_that_were_changed_since() {
     let home = home();

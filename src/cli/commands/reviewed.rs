@@ -89,6 +89,7 @@ pub async fn apply(
         moment(found.stored.at),
         found.stored.by
     ));
+    plans.supersede(&found)?;
     let consent = Consent { yes: true, switch: false, data_loss: false };
     Ok(settled_with(context, session, lease, fresh, &ask, consent, "").await?.exit)
 }

@@ -74,7 +74,10 @@ fn unreviewed(shown: Option<&Change>, now: &Change) -> Option<String> {
     }
     let reviewed = |name: &str| shown.attributes.iter().find(|it| it.name == name);
     let is_other = |it: &&AttributeChange| {
-        reviewed(&it.name).is_none_or(|shown| !agrees(&shown.after, &it.after))
+        // What stands there now is what was to be changed: a newer change is not taken back by an older review.
+        reviewed(&it.name).is_none_or(|shown| {
+            !agrees(&shown.after, &it.after) || !agrees(&shown.before, &it.before)
+        })
     };
     let mut names: Vec<&str> =
         now.attributes.iter().filter(is_other).map(|it| it.name.as_str()).collect();
@@ -155,6 +158,10 @@ mod tests {
         );
         check(
             |it| it.changes[0].attributes[0].after = "g6-standard-2".into(),
+            &["`web`: update with other values of `type`"],
+        );
+        check(
+            |it| it.changes[0].attributes[0].before = "g6-standard-2".into(),
             &["`web`: update with other values of `type`"],
         );
         check(
