@@ -7,7 +7,7 @@
 //! | `run-began` | `command`, `steps`, `switch` (`from`, `to`; null: none), `lost`, `objective`, `estimate` (`shift`, `whole`; null: unknown) |
 //! | `step-started` | `step`, `address`, `call`, `ended`, `of` |
 //! | `step-waiting` | `step`, `address`, `call`, `why`; again whenever the reason changes |
-//! | `step-ended` | `step`, `address`, `call`, `outcome` (`done`, `failed`, `indeterminate`), `why`, `ended`, `of` |
+//! | `step-ended` | `step`, `address`, `call`, `outcome` (`done`, `failed`, `indeterminate`, `withdrawn`), `why`, `ended`, `of` |
 //! | `gate-open` | `step`, `address`, `call`, `serving` (backends that serve), `backends` (all that are there or to come) |
 //! | `phase` | `phase` (`degraded`: users are where the switch wants them; `switching`: they turned out to be elsewhere again), `users` (`moved`, `stayed`: there was no traffic to shift, `away`), `detail` (a sentence) |
 //! | `answered` | none; the URL of `failover --url` answered well after users had moved; it may come after `run-ended` |
@@ -255,8 +255,9 @@ impl ToldSteps {
                 }
             }
             Progress::Ended { step, outcome } => {
-                self.ended += 1;
+                self.ended += usize::from(*outcome != StepOutcome::Withdrawn);
                 let (outcome, why) = match outcome {
+                    StepOutcome::Withdrawn => ("withdrawn", None),
                     StepOutcome::Failed(it) => ("failed", Some(&it.why)),
                     StepOutcome::InDoubt(it) => ("indeterminate", Some(&it.why)),
                     _ => ("done", None),

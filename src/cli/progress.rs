@@ -128,7 +128,7 @@ impl ShownProgress {
                     it + &took.unwrap_or_default()
                 }
             }),
-            // Nobody is told of its end.
+            // It changed nothing: that the run was stopped is told once, not by each step.
             StepOutcome::Withdrawn => None,
             StepOutcome::Removed | StepOutcome::Moved { .. } | StepOutcome::Waited => {
                 let serving = self.serving.get(&step).map(|it| {

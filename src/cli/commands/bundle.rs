@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{open, out};
 use crate::engine::lang::load::STATE;
 use crate::engine::lang::yaml::block::with_block;
-use crate::engine::plan::format::codec::{PlanEnvelope, encode};
+use crate::engine::plan::format::codec::encode;
 use crate::engine::state::bundle::{
     BundledPlan, RecoveryBundle, decode_bundle, encode_bundle, sha256,
 };
@@ -149,15 +149,8 @@ async fn plans(
             ..PlanRequest::to_apply(place, &[])
         };
         let made = looked(session, &ask).await;
-        let envelope = PlanEnvelope {
-            forecast: None,
-            cost: None,
-            made_at: session.clock.now(),
-            by: session.who.clone(),
-            lifeboat: env!("CARGO_PKG_VERSION").into(),
-        };
         let (plan, why) = match made {
-            Ok(it) => (Some(encode(&it.plan, &envelope)), None),
+            Ok(it) => (Some(encode(&it.plan, &session.envelope())), None),
             Err(why) => (None, Some(why.to_string())),
         };
         plans.insert(way.overlay, BundledPlan { assumes_lost: way.assumes_lost, plan, why });

@@ -60,13 +60,7 @@ pub async fn plan(
     warn(&proposed, context.color);
     let forecast = reports::forecast(&session, &ask.place, &proposed);
     let cost = cost(&session, &proposed.plan, proposed.state.as_ref()).await;
-    let envelope = PlanEnvelope {
-        forecast,
-        cost,
-        made_at: session.clock.now(),
-        by: session.who.clone(),
-        lifeboat: env!("CARGO_PKG_VERSION").into(),
-    };
+    let envelope = PlanEnvelope { forecast, cost, ..session.envelope() };
     print(&proposed.plan, &envelope, &wanted.shape, context.color);
     note_drill(&ask.place, &proposed.desired.stack);
     if wanted.store {

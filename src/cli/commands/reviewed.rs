@@ -8,17 +8,16 @@ use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::run_document::{about, found as found_state};
 use crate::cli::{open, out};
-use crate::engine::plan::format::codec::{PlanEnvelope, decode, plan_digest};
+use crate::engine::plan::format::codec::{decode, plan_digest};
 use crate::engine::plan::format::reviewed::{beyond, moved_on};
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::Intent;
-use crate::engine::state::record::State;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::{PlanRequest, sides};
 use crate::ops::load::switch_target::Losses;
-use crate::ops::plan::bindings::{bindings, broken_bindings, inputs_digest};
+use crate::ops::plan::bindings::{broken_bindings, inputs_of};
 use crate::ops::plan::make::{Proposed, plan_on};
 use crate::render::words::moment;
 use crate::store::lock_record::wall;
@@ -55,13 +54,14 @@ pub async fn apply(
     is_no_switch(&ask, state.as_ref())?;
     state_is_there(session, &ask, state.is_some())?;
     let desired = sides(session, &ask, state.as_ref())?.desired;
-    let inputs = inputs_digest(session, &ask.place, &desired.stack);
+    let inputs = inputs_of(session, &ask.place, &desired.stack);
     let plans = plans_of(&session.store(&ask.place));
     let now = wall();
     let name = ask.place.name();
     let Some(found) = plans.newest(&inputs, now)? else {
         let why = "no reviewed plan of the last 30 days was made from exactly these layers, files, and variables with this lifeboat";
-        return Err(unreviewed(session, &ask, state, &[why.into()]).await?);
+        let fresh = plan_on(session, &ask, state).await?;
+        return Err(unreviewed(session, &ask, &fresh, &[why.into()])?);
     };
     let digest = found.stored.digest.clone();
     if found.stored.needs_approval && plans.approval(&found)?.is_none() {
@@ -71,7 +71,7 @@ pub async fn apply(
             format!("read what `plan` shows, then let it run: {approve}; nothing was changed"),
         ));
     }
-    let plan = plan_of(&found)?;
+    let plan = plan_of(&found, &name)?;
     let ask = PlanRequest {
         allowed: plan.allowed.clone(),
         replace: plan.replace.clone(),
@@ -79,10 +79,10 @@ pub async fn apply(
         include_pending: plan.include_pending,
         ..ask
     };
-    let fresh = plan_on(session, &ask, state.clone()).await?;
-    let more = exceeds(session, &ask, (&plan, &fresh), state.as_ref());
+    let fresh = plan_on(session, &ask, state).await?;
+    let more = exceeds(&plan, &fresh.plan);
     if !more.is_empty() {
-        return Err(unreviewed(session, &ask, state, &more).await?);
+        return Err(unreviewed(session, &ask, &fresh, &more)?);
     }
     out::talk(&format!(
         "reviewed: plan {digest} of {}, by {}",
@@ -94,7 +94,7 @@ pub async fn apply(
     Ok(settled_with(context, session, lease, fresh, &ask, consent, "").await?.exit)
 }
 
-fn plan_of(found: &FoundPlan) -> Result<Plan, OpsError> {
+fn plan_of(found: &FoundPlan, stack: &str) -> Result<Plan, OpsError> {
     let digest = &found.stored.digest;
     let read = decode(&found.stored.plan).map_err(|why| why.to_string());
     let read = read.and_then(|(plan, _)| match plan_digest(&plan) {
@@ -103,32 +103,26 @@ fn plan_of(found: &FoundPlan) -> Result<Plan, OpsError> {
     });
     read.map_err(|why| {
         let what = format!("the stored plan {digest} cannot be used: {why}");
-        OpsError::refused(what, "store a new one with `plan --store`; nothing was changed")
+        let plan = AdvisedCommand::PlanStore { stack };
+        OpsError::refused(what, format!("store a new one: {plan}; nothing was changed"))
     })
 }
 
 /// What of the plan that is made now was not reviewed.
-fn exceeds(
-    session: &Session,
-    ask: &PlanRequest,
-    (plan, fresh): (&Plan, &Proposed),
-    state: Option<&State>,
-) -> Vec<String> {
-    let accounts = fresh.plan.bindings.accounts.clone();
-    let now = bindings(session, ask.intent, &fresh.desired.stack, state, accounts);
-    let broken = broken_bindings(&moved_on(&plan.bindings, &now), &now);
-    if broken.is_empty() { beyond(plan, &fresh.plan) } else { broken }
+fn exceeds(plan: &Plan, fresh: &Plan) -> Vec<String> {
+    let now = &fresh.bindings;
+    let broken = broken_bindings(&moved_on(&plan.bindings, now), now);
+    if broken.is_empty() { beyond(plan, fresh) } else { broken }
 }
 
 /// Refuses, and stores what would be done now, so that somebody can let exactly that run.
-async fn unreviewed(
+fn unreviewed(
     session: &Session,
     ask: &PlanRequest,
-    state: Option<State>,
+    fresh: &Proposed,
     why: &[String],
 ) -> Result<OpsError, OpsError> {
     let name = ask.place.name();
-    let fresh = plan_on(session, ask, state).await?;
     let what = format!("this plan was not reviewed:\n  - {}", why.join("\n  - "));
     if fresh.plan.is_empty() || fresh.plan.refusals().next().is_some() {
         let plan = AdvisedCommand::PlanStore { stack: &name };
@@ -137,14 +131,7 @@ async fn unreviewed(
         );
         return Ok(OpsError::refused(what, help));
     }
-    let envelope = PlanEnvelope {
-        forecast: None,
-        cost: None,
-        made_at: session.clock.now(),
-        by: session.who.clone(),
-        lifeboat: env!("CARGO_PKG_VERSION").into(),
-    };
-    let stored = kept(session, &ask.place, &fresh, &envelope).unreviewed();
+    let stored = kept(&fresh.plan, &session.envelope()).unreviewed();
     plans_of(&session.store(&ask.place)).put(&stored)?;
     let approve = AdvisedCommand::ApprovePlan { stack: &name, digest: &stored.digest };
     let help = format!(
@@ -175,7 +162,7 @@ pub fn approve(
             format!("store one: {plan}"),
         )
     })?;
-    let plan = plan_of(&found)?;
+    let plan = plan_of(&found, stack)?;
     let digest = found.stored.digest.clone();
     let approval = PlanApproval { digest: digest.clone(), who: open::who(), because, at: now };
     plans.approve(&found, &approval)?;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::cli::out;
-use crate::engine::plan::format::codec::{PlanEnvelope, encode, plan_digest};
+use crate::engine::plan::format::codec::{PlanEnvelope, encode, inputs_digest, plan_digest};
+use crate::engine::plan::model::change::Plan;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::stack_ref::StackRef;
-use crate::ops::plan::bindings::inputs_digest;
 use crate::ops::plan::make::Proposed;
 use crate::store::lock_record::wall;
 use crate::store::state_store::StateStore;
@@ -30,7 +30,7 @@ pub fn store(
         out::talk("not stored: a guard refused it, so it cannot be applied");
         return Ok(());
     }
-    let stored = kept(session, place, proposed, envelope);
+    let stored = kept(&proposed.plan, envelope);
     plans_of(&session.store(place)).put(&stored)?;
     let apply = AdvisedCommand::ApplyReviewed { stack: &place.name() };
     out::talk(&format!("stored for review as {}; run {apply} once it is reviewed", stored.digest));
@@ -38,13 +38,7 @@ pub fn store(
 }
 
 /// A plan as it is kept.
-pub fn kept(
-    session: &Session,
-    place: &StackRef,
-    proposed: &Proposed,
-    envelope: &PlanEnvelope,
-) -> StoredPlan {
-    let inputs = inputs_digest(session, place, &proposed.desired.stack);
-    let digest = plan_digest(&proposed.plan);
-    StoredPlan::new(&inputs, &digest, encode(&proposed.plan, envelope), (&session.who, wall()))
+pub fn kept(plan: &Plan, envelope: &PlanEnvelope) -> StoredPlan {
+    let (inputs, digest) = (inputs_digest(plan), plan_digest(plan));
+    StoredPlan::new(&inputs, &digest, encode(plan, envelope), (&envelope.by, wall()))
 }

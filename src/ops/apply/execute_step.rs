@@ -62,13 +62,12 @@ pub async fn execute_step(hands: Arc<StepContext>, job: StepInputs) -> StepDone 
     let outcome = told(run.carry_out().await);
     let outcome = run.end(outcome).await;
     let StepRun { entries, started, arrived, .. } = run;
+    // What was taken back before its turn came was never shown.
     if let Some(began) = started {
         log_end(step, &outcome, hands.session.clock.now() - began);
-    }
-    if outcome != StepOutcome::Withdrawn {
         (hands.tell)(Progress::Ended { step, outcome: outcome.clone() });
     }
-    StepDone { step, outcome, entries, started, arrived, output: String::new() }
+    StepDone { started, arrived, ..StepDone::new(step, outcome, entries) }
 }
 
 impl StepRun<'_> {
@@ -150,9 +149,6 @@ impl StepRun<'_> {
             self.entries.push(waiting);
         }
         let Some(call) = job.step.call.mutation() else { return Ok(()) };
-        if hands.pulse.over().is_some() {
-            return Err(NoAct::Withdrawn);
-        }
         let looks = call == MutatingCall::Create && !job.surveyed;
         self.write_begun(call, looks).await.map(|_| ())
     }
@@ -182,6 +178,9 @@ impl StepRun<'_> {
         looks: bool,
     ) -> Result<PendingOperation, NoAct> {
         let (hands, job) = (self.hands, self.job);
+        if hands.pulse.over().is_some() {
+            return Err(NoAct::Withdrawn);
+        }
         let mut alike = Vec::new();
         if looks {
             let seen = hands.session.provider.alike(&job.kind, &job.attributes).await;
@@ -209,9 +208,6 @@ impl StepRun<'_> {
 
     /// What was to be changed is gone: the same is made anew, as the plan says.
     async fn create_again(&mut self) -> StepOutcome {
-        if let Some(over) = self.hands.pulse.over() {
-            return StepOutcome::failed(over.to_string());
-        }
         match self.write_begun(MutatingCall::Create, true).await {
             Ok(begun) => create(self.hands, self.job, &begun).await,
             Err(NoAct::Withdrawn) => StepOutcome::Withdrawn,
@@ -263,10 +259,8 @@ fn log_end(step: usize, outcome: &StepOutcome, milliseconds: i64) {
         StepOutcome::Recorded(_)
         | StepOutcome::Removed
         | StepOutcome::Moved { .. }
-        | StepOutcome::Waited
-        | StepOutcome::Withdrawn => {
-            tracing::info!(step, milliseconds, "done");
-        }
+        | StepOutcome::Waited => tracing::info!(step, milliseconds, "done"),
+        StepOutcome::Withdrawn => tracing::info!(step, milliseconds, "withdrawn"),
     }
 }
 

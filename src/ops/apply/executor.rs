@@ -186,14 +186,7 @@ impl<'a> Executor<'a> {
                 let started = Some(self.session.clock.now());
                 self.times.insert(step, Times { started, ..Times::default() });
                 if let Err(why) = self.begin(step, hands, &mut running) {
-                    self.take_in(StepDone {
-                        step,
-                        outcome: StepOutcome::failed(why),
-                        entries: Vec::new(),
-                        started: None,
-                        arrived: None,
-                        output: String::new(),
-                    });
+                    self.take_in(StepDone::new(step, StepOutcome::failed(why), Vec::new()));
                 }
             }
             if running.count() == 0 {
@@ -224,14 +217,7 @@ impl<'a> Executor<'a> {
         for step in running.give_up().await {
             let entries = hands.pen.of_gone(step).await;
             match ended(&entries) {
-                Some(outcome) => self.take_in(StepDone {
-                    step,
-                    outcome,
-                    entries,
-                    started: None,
-                    arrived: None,
-                    output: String::new(),
-                }),
+                Some(outcome) => self.take_in(StepDone::new(step, outcome, entries)),
                 // What began is in the journal, and so in the state: the next run looks what became of it.
                 None => entries.iter().for_each(|it| fold(&mut self.state, it)),
             }
@@ -260,14 +246,7 @@ impl<'a> Executor<'a> {
                     }
                 });
                 (hands.tell)(Progress::Ended { step, outcome: outcome.clone() });
-                StepDone {
-                    step,
-                    outcome,
-                    entries,
-                    started: None,
-                    arrived: None,
-                    output: String::new(),
-                }
+                StepDone::new(step, outcome, entries)
             }
         };
         self.take_in(done);

@@ -83,12 +83,20 @@ mod tests {
     use crate::store::state_store::StateStore;
     use crate::store::tests::memory::MemoryBackend;
 
+    /// What fifty are told who ask while a look goes on.
     async fn fifty(look: &Arc<SharedLook>) -> Vec<Result<(), LeaseEnd>> {
         let mut asking = tokio::task::JoinSet::new();
+        let going_on = look.last.lock().await;
+        look.begun.fetch_add(1, SeqCst);
         for _ in 0..50 {
             let look = Arc::clone(look);
             asking.spawn(async move { look.fenced().await });
         }
+        // One thread: each of them comes as far as it can.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        drop(going_on);
         asking.join_all().await
     }
 
@@ -98,7 +106,7 @@ mod tests {
         let (lease, _) = store.lease("ann", "apply shop", 0).unwrap();
         let look = Arc::new(SharedLook::at(lease.pulse()));
         assert!(fifty(&look).await.iter().all(Result::is_ok));
-        // The first one's, and one that began after all others had asked.
+        // The one that went on, and one that began after all had asked.
         assert_eq!(look.begun.load(SeqCst), 2);
         store.backend().delete(&crate::store::key::LEASE.key("00000001.claim")).unwrap();
         assert!(fifty(&look).await.iter().all(Result::is_err));

@@ -217,6 +217,12 @@ pub struct StepDone {
     pub output: String,
 }
 
+impl StepDone {
+    pub fn new(step: usize, outcome: StepOutcome, entries: Vec<JournalEntry>) -> Self {
+        Self { step, outcome, entries, started: None, arrived: None, output: String::new() }
+    }
+}
+
 /// When a step started and ended, in milliseconds since the Unix epoch on the clock of the world.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Times {

@@ -60,7 +60,7 @@ pub async fn execute_task(hands: Arc<StepContext>, job: TaskInputs) -> StepDone 
     let entries = run.entries;
     let outcome = told(outcome);
     (hands.tell)(Progress::Ended { step, outcome: outcome.clone() });
-    StepDone { step, outcome, entries, started: None, arrived: None, output }
+    StepDone { output, ..StepDone::new(step, outcome, entries) }
 }
 
 /// Takes a task back at the end of a run: it is no step of the plan, and nobody follows it.
@@ -69,7 +69,7 @@ pub async fn lift_task(hands: &StepContext, job: TaskInputs) -> StepDone {
     let mut run = TaskRun { hands, job: &job, entries: Vec::new() };
     let (outcome, output) = run.carry_out().await;
     let entries = run.entries;
-    StepDone { step, outcome: told(outcome), entries, started: None, arrived: None, output }
+    StepDone { output, ..StepDone::new(step, told(outcome), entries) }
 }
 
 /// A task while it runs.

@@ -11,6 +11,7 @@ use crate::cloud::http::prober::Prober;
 use crate::cloud::provider::Provider;
 use crate::engine::plan::checks::offers::ReadOffers;
 use crate::engine::plan::draft::refresh::ReadRequest;
+use crate::engine::plan::format::codec::PlanEnvelope;
 use crate::engine::schema::{Catalog, Kind};
 use crate::engine::value::Attributes;
 use crate::kinds;
@@ -94,6 +95,16 @@ impl Session {
         });
         let settings = Settings::for_sandbox(Arc::clone(&clock), &serving.url());
         Ok(Self::new(settings, clock, CloudTarget::Sandbox, who, Some((sandbox, serving))))
+    }
+
+    /// What a plan says of who made it, when and with what.
+    pub fn envelope(&self) -> PlanEnvelope {
+        PlanEnvelope {
+            made_at: self.clock.now(),
+            by: self.who.clone(),
+            lifeboat: env!("CARGO_PKG_VERSION").into(),
+            ..PlanEnvelope::default()
+        }
     }
 
     fn new(

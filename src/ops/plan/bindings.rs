@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use crate::engine::lang::model::Stack;
-use crate::engine::plan::model::change::Bindings;
+use crate::engine::plan::format::codec::inputs_digest;
+use crate::engine::plan::model::change::{Bindings, Plan};
 use crate::engine::plan::planner::Intent;
 use crate::engine::state::record::State;
 use crate::kinds;
@@ -55,17 +56,16 @@ pub fn bindings(
     }
 }
 
-/// The digest of what a plan is made from, however far the state is: layers and files, variables that are no secrets, this lifeboat
-/// and its kinds. Other commits do not change it.
-pub fn inputs_digest(session: &Session, place: &StackRef, stack: &Stack) -> String {
-    // Without a state no secret has a fingerprint.
-    let read = bindings(session, Intent::Apply, stack, None, BTreeMap::new());
-    let inputs = serde_json::json!({
-        "stack": place.name(),
-        "overlays": stack.overlays,
-        "read": read,
-    });
-    format!("sha256:{}", digest(inputs.to_string().as_bytes()))
+/// What [`inputs_digest`] says of a plan of these layers, without making it.
+pub fn inputs_of(session: &Session, place: &StackRef, stack: &Stack) -> String {
+    inputs_digest(&Plan {
+        stack: stack.name.clone(),
+        instance: place.instance.clone(),
+        overlays: stack.overlays.clone(),
+        // Nothing of a state counts.
+        bindings: bindings(session, Intent::Apply, stack, None, BTreeMap::new()),
+        ..Plan::default()
+    })
 }
 
 fn digest(bytes: &[u8]) -> String {

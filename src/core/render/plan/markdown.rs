@@ -1,6 +1,6 @@
 //! A plan as Markdown for a pull request: within a budget of bytes, and never without its destroys.
 
-use crate::engine::plan::format::codec::{made_from_digest, plan_digest};
+use crate::engine::plan::format::codec::{inputs_digest, plan_digest};
 use crate::engine::plan::model::change::Plan;
 use crate::render::escape::{code, fence, prose, quiet, span};
 use crate::render::lines::{LineLimits, RenderedLine, Sign};
@@ -65,7 +65,7 @@ fn head(plan: &Plan, outline: &Outline) -> String {
         " · {} · plan `{}` · made from `{}`\n\n",
         outline.steps,
         plan_digest(plan),
-        made_from_digest(plan)
+        inputs_digest(plan)
     ));
     head.push_str(&concerns(&outline.concerns));
     if !outline.concerns.is_empty() {

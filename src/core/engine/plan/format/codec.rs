@@ -167,14 +167,18 @@ pub fn plan_digest(plan: &Plan) -> String {
     digest(&escaped(&json))
 }
 
-/// `sha256:` of what a plan was made from but for the state: layers, files, variables, kinds, the program, and what is asked.
-/// Plans of different commits agree in it if nothing differs that the stack reads.
-pub fn made_from_digest(plan: &Plan) -> String {
+/// `sha256:` of what a plan is made from, however far the state is: layers, files, variables that are no secrets, kinds, the program,
+/// and the cloud. Plans of different commits agree in it if nothing differs that the stack reads.
+pub fn inputs_digest(plan: &Plan) -> String {
     let it = &plan.bindings;
+    // What stands for a secret belongs to one state; other values are written as a bare digest.
+    let is_digest = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_hexdigit());
+    let plain = |(_, it): &(&String, &String)| is_digest(it);
+    let variables: Vec<(&String, &String)> = it.variables.iter().filter(plain).collect();
     let inputs = (
         (&plan.stack, &plan.instance, &plan.overlays),
-        (&it.version, &it.kinds, &it.files, &it.variables),
-        (&it.target, it.intent, &plan.replace, &plan.allowed, plan.include_pending),
+        (&it.version, &it.kinds, &it.files, variables),
+        (&it.target, it.intent),
     );
     digest(&serde_json::to_string(&inputs).expect("plain data serialises"))
 }
@@ -254,8 +258,8 @@ mod tests {
     use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
     use super::{
-        FORMAT_VERSION, PlanEnvelope, PlanRead, WireError, compact, decode, digest, encode, parse,
-        plan_digest, sealed,
+        FORMAT_VERSION, PlanEnvelope, PlanRead, WireError, compact, decode, digest, encode,
+        inputs_digest, parse, plan_digest, sealed,
     };
     use crate::engine::plan::model::change::{Plan, StepCall, StepQuorum};
     use crate::engine::plan::model::forecast::{ExpectedTime, Forecast};
@@ -310,6 +314,28 @@ mod tests {
             prop_assert_eq!(plan_digest(&decoded), plan_digest(&plan));
             prop_assert_eq!(decoded, plan);
             prop_assert_eq!(said, envelope());
+        }
+    }
+
+    #[test]
+    fn inputs_digest_is_of_what_was_read_and_not_of_the_state() {
+        let mut plan = plan().of(Vec::new());
+        plan.bindings.variables.insert("size".into(), "0f".into());
+        plan.bindings.variables.insert("password".into(), String::new());
+        let read = inputs_digest(&plan);
+        // A state knows the secret, and has moved on.
+        plan.bindings.variables.insert("password".into(), "\"sealed:ab\"".into());
+        plan.bindings.serial += 1;
+        plan.bindings.lineage = "other".into();
+        plan.changes.push(change("web", "linode.instance", CREATE, "new"));
+        assert_eq!(inputs_digest(&plan), read);
+        let mut edits = vec![plan.clone(), plan.clone(), plan.clone(), plan];
+        edits[0].bindings.variables.insert("size".into(), "1f".into());
+        edits[1].bindings.files.insert("stack.yaml".into(), "00".into());
+        edits[2].overlays.push("drill".into());
+        edits[3].instance = Some("drill".into());
+        for edited in edits {
+            assert_ne!(inputs_digest(&edited), read);
         }
     }
 
