@@ -247,13 +247,24 @@ impl LockRecords {
 
     /// The newest claim.
     pub fn newest(&self) -> Result<Option<LockRecord>, StoreError> {
+        Ok(self.newest_holder()?.map(|(claim, _)| claim))
+    }
+
+    /// The newest claim, and the last sign of life of whoever made it; the claim itself is the first.
+    pub fn newest_holder(&self) -> Result<Option<(LockRecord, Heartbeat)>, StoreError> {
         for _ in 0..READS_MAX {
             let Some(epoch) = self.look(0)?.newest else { return Ok(None) };
+            let keys = ["claim", "beat"].map(|it| record_key(epoch, it));
+            let mut read = self.backend.get_all(&keys)?.into_iter();
+            let (claim, beat) = (read.next().flatten(), read.next().flatten());
             // Swept a moment ago, because there is a newer one.
-            let Some(claim) = self.backend.get(&record_key(epoch, "claim"))? else { continue };
+            let Some(claim) = claim else { continue };
             let claim = serde_json::from_slice(&claim)
                 .unwrap_or_else(|_| LockRecord::unreadable(self.backend.machine()));
-            return Ok(Some(LockRecord { epoch, ..claim }));
+            let claim = LockRecord { epoch, ..claim };
+            let beat = beat.and_then(|it| serde_json::from_slice(&it).ok());
+            let beat = beat.unwrap_or(Heartbeat::plain(claim.since, false));
+            return Ok(Some((claim, beat)));
         }
         let gone = io::Error::other("it kept changing while it was read; retry");
         Err(io_error("read", &self.backend.place_below(&LEASE))(gone))
@@ -281,9 +292,12 @@ impl LockRecords {
         Ok(is_newest)
     }
 
-    /// What can be told of a holder at once.
-    pub fn standing(&self, claim: &LockRecord) -> Result<HolderStanding, StoreError> {
-        let beat = self.last_beat(claim)?;
+    /// What can be told at once of a holder whose last sign of life is this one.
+    pub fn standing(
+        &self,
+        claim: &LockRecord,
+        beat: Heartbeat,
+    ) -> Result<HolderStanding, StoreError> {
         if beat.is_released {
             return Ok(HolderStanding::Gone);
         }
@@ -308,8 +322,13 @@ impl LockRecords {
 
     /// Whether somebody seems to act under this claim, for people to read: of what no lock tells, by a heartbeat on another
     /// machine's clock. Nothing is decided by it.
-    pub fn seems_alive(&self, claim: &LockRecord, lease: Duration) -> Result<bool, StoreError> {
-        Ok(match self.standing(claim)? {
+    pub fn seems_alive(
+        &self,
+        claim: &LockRecord,
+        beat: Heartbeat,
+        lease: Duration,
+    ) -> Result<bool, StoreError> {
+        Ok(match self.standing(claim, beat)? {
             HolderStanding::Alive => true,
             HolderStanding::Gone => false,
             HolderStanding::Untold(beat) => {
@@ -322,12 +341,6 @@ impl LockRecords {
     pub fn beat(&self, epoch: u64, beat: Heartbeat) -> Result<(), StoreError> {
         let text = serde_json::to_vec(&beat).expect("a heartbeat is plain data");
         self.backend.tell(&record_key(epoch, "beat"), &text)
-    }
-
-    /// The last sign of life; the claim itself is the first.
-    pub fn last_beat(&self, claim: &LockRecord) -> Result<Heartbeat, StoreError> {
-        let beat = self.read(claim.epoch, "beat")?;
-        Ok(beat.unwrap_or(Heartbeat::plain(claim.since, false)))
     }
 
     /// The heartbeat, of whatever epoch, that knows of the most entries.

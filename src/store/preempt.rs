@@ -10,7 +10,8 @@ use crate::engine::state::record::State;
 use crate::store::error::{HeldBy, StoreError};
 use crate::store::lease::{Lease, Preempted};
 use crate::store::lock_record::{
-    HeartbeatWatch, HolderStanding, LockRecord, LockRecords, StopRequest, SwitchIntent, wall,
+    Heartbeat, HeartbeatWatch, HolderStanding, LockRecord, LockRecords, StopRequest, SwitchIntent,
+    wall,
 };
 use crate::store::state_store::{CLAIMS_MAX, Claimant, LastEpoch, StateStore, grip};
 
@@ -168,11 +169,11 @@ impl Preemption<'_> {
         who: Claimant<'_>,
     ) -> Result<(u64, Option<Preempted>), StoreError> {
         loop {
-            let Some(holder) = self.claims.newest()? else { return Ok((0, None)) };
+            let Some((holder, beat)) = self.claims.newest_holder()? else { return Ok((0, None)) };
             let epoch = holder.epoch;
             let asked = self.asked.filter(|(it, _)| *it == epoch).map(|(_, since)| since);
             let taken = |has_answered| Preempted { holder: holder.holder(), has_answered };
-            let standing = self.claims.standing(&holder)?;
+            let standing = self.claims.standing(&holder, beat)?;
             if standing == HolderStanding::Gone {
                 return Ok((epoch, asked.map(|_| taken(true))));
             }
@@ -183,7 +184,7 @@ impl Preemption<'_> {
             {
                 return Ok((epoch, Some(taken(false))));
             }
-            match self.decide(store, &holder)? {
+            match self.decide(store, (&holder, beat))? {
                 PreemptionDecision::Yield(grip) => return Err(store.held(holder.holder(), grip)),
                 PreemptionDecision::Wait => self.wait_for(store, &holder)?,
                 PreemptionDecision::Replace => return Ok((epoch, Some(taken(false)))),
@@ -214,7 +215,7 @@ impl Preemption<'_> {
     fn decide(
         &self,
         store: &StateStore,
-        holder: &LockRecord,
+        (holder, beat): (&LockRecord, Heartbeat),
     ) -> Result<PreemptionDecision, StoreError> {
         if !holder.is_firm {
             return Ok(PreemptionDecision::Stop);
@@ -232,7 +233,6 @@ impl Preemption<'_> {
         }
         // One clock tells both times. One that was set back makes nobody old.
         if self.claims.is_of_this_machine(holder) {
-            let beat = self.claims.last_beat(holder)?;
             let age = u128::from(u64::try_from(wall() - beat.at).unwrap_or_default());
             if age >= self.lease.as_millis() {
                 return Ok(PreemptionDecision::Replace);

@@ -280,13 +280,12 @@ impl StateStore {
     /// Who has the lease, or died with it. `None`: nobody, or it was given back. Takes no lease.
     pub fn lease_status(&self) -> Result<Option<LeaseStatus>, StoreError> {
         let claims = self.claims();
-        let Some(claim) = claims.newest()? else { return Ok(None) };
-        let beat = claims.last_beat(&claim)?;
+        let Some((claim, beat)) = claims.newest_holder()? else { return Ok(None) };
         if beat.is_released {
             return Ok(None);
         }
         Ok(Some(LeaseStatus {
-            is_alive: claims.seems_alive(&claim, self.times.lease)?,
+            is_alive: claims.seems_alive(&claim, beat, self.times.lease)?,
             is_firm: claim.is_firm,
             to: claim.aim.map(|it| it.to),
             asked_by: claims.asked(claim.epoch)?.map(|it| it.by()),
@@ -369,11 +368,13 @@ impl StateStore {
         let mut watch = HeartbeatWatch::default();
         let mut told = None;
         loop {
-            let Some(newest) = claims.newest()? else { return Ok(LastEpoch::default()) };
+            let Some((newest, beat)) = claims.newest_holder()? else {
+                return Ok(LastEpoch::default());
+            };
             let epoch = newest.epoch;
             let free = |is_silent| Ok(LastEpoch { epoch, is_silent });
             let held = || self.held(newest.holder(), grip(&newest));
-            let beat = match claims.standing(&newest)? {
+            let beat = match claims.standing(&newest, beat)? {
                 HolderStanding::Gone => return free(false),
                 HolderStanding::Alive => return Err(held()),
                 HolderStanding::Untold(beat) => beat,
