@@ -24,8 +24,9 @@ use crate::store::key::{
     StoreKey,
 };
 use crate::store::log::{
-    EntryBatch, FenceOutcome, HISTORY_MAX, KeptKind, KeptPart, LoadedState, LogEnd, LogWriter,
-    NewHolder, NewSnapshot, OpenLog, PreviousState, Replayed, StateLog, damaged, replay_behind,
+    EntryBatch, FenceOutcome, HISTORY_MAX, HeadSight, KeptKind, KeptPart, LoadedState, LogEnd,
+    LogWriter, NewHolder, NewSnapshot, OpenLog, PreviousState, Replayed, StateLog, damaged,
+    replay_behind,
 };
 
 /// How often a reader starts over because a writer has just put a new snapshot in place. Each failed attempt needs another
@@ -90,7 +91,7 @@ impl StateLog for FileLog {
     }
 
     /// Removes what earlier holders have prepared: what is not in place by now never will be.
-    fn fence(&self, epoch: u64) -> Result<FenceOutcome, StoreError> {
+    fn fence(&self, epoch: u64, _: Option<HeadSight>) -> Result<FenceOutcome, StoreError> {
         let keys = self.files.list(&KeyPrefix::ROOT)?.into_iter();
         let mut earlier = keys.filter(|it| prepared_in(it).is_some_and(|it| it < epoch));
         earlier.try_for_each(|it| self.files.delete(&it))?;
@@ -327,7 +328,7 @@ mod tests {
         first.pulse.is_ours().unwrap();
 
         let second = claim(&claims, 2);
-        FileLog::new(Arc::clone(&files) as Arc<dyn FileBackend>).fence(2).unwrap();
+        FileLog::new(Arc::clone(&files) as Arc<dyn FileBackend>).fence(2, None).unwrap();
         assert!(store.rename(&looked_at.draft, &looked_at.key).is_err(), "its draft is gone");
         let of_second = prepare(store, &SNAPSHOT, 2, b"of the second").unwrap();
         put_in_place(store, &second.pulse, of_second).unwrap();

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::store::error::{LeaseEnd, StoreError};
 use crate::store::lease_clock::LeaseClock;
@@ -129,6 +129,8 @@ struct GuardState {
     /// When that was said last, and how long it took.
     said: Option<Duration>,
     said_in: Duration,
+    /// It is to be said by the thread that renews the lease.
+    is_to_say: bool,
     /// The locked claim.
     lock: Option<HeldEpoch>,
 }
@@ -278,15 +280,33 @@ impl LeaseGuard {
 
     /// Notes how much is durable now. It is published with the next heartbeat at the latest, and at most every 100 ms.
     pub fn knows(&self, reached: RenewalState) {
+        if self.is_to_be_said(reached) {
+            self.say();
+        }
+    }
+
+    /// The same for who goes on writing: nothing waits for it.
+    pub fn knows_meanwhile(&self, reached: RenewalState) {
+        if self.is_to_be_said(reached) {
+            self.lock().is_to_say = true;
+            self.wake.notify_all();
+        }
+    }
+
+    fn is_to_be_said(&self, reached: RenewalState) -> bool {
         let mut inner = self.lock();
         inner.reached = reached;
         let pause = SAID_EVERY.max(inner.said_in * SAID_SHARE);
-        let began = self.clock.now();
-        if inner.said.is_some_and(|it| began.saturating_sub(it) < pause) {
-            return;
+        let now = self.clock.now();
+        let is_due = inner.said.is_none_or(|it| now.saturating_sub(it) >= pause);
+        if is_due {
+            inner.said = Some(now);
         }
-        inner.said = Some(began);
-        drop(inner);
+        is_due
+    }
+
+    fn say(&self) {
+        let began = self.clock.now();
         self.write_beat(false).ok();
         self.lock().said_in = self.clock.now().saturating_sub(began);
     }
@@ -411,18 +431,26 @@ impl LeaseGuard {
 
     /// Beats until the lease is given back or lost.
     fn keep_renewing(&self) {
+        let mut next = Instant::now() + self.times.heartbeat;
         loop {
             let inner = self.lock();
-            let (inner, _) = self
+            let left = next.saturating_duration_since(Instant::now());
+            let (mut inner, _) = self
                 .wake
-                .wait_timeout_while(inner, self.times.heartbeat, |it| !it.is_done)
+                .wait_timeout_while(inner, left, |it| !it.is_done && !it.is_to_say)
                 .unwrap_or_else(PoisonError::into_inner);
             if inner.is_done || matches!(inner.over, Some(LeaseEnd::Lost { .. })) {
                 return;
             }
+            let is_to_say = std::mem::take(&mut inner.is_to_say);
             drop(inner);
-            // What it finds out is kept and told; what it cannot find out it tries again.
-            self.beat().ok();
+            if Instant::now() >= next {
+                // What it finds out is kept and told; what it cannot find out it tries again.
+                self.beat().ok();
+                next = Instant::now() + self.times.heartbeat;
+            } else if is_to_say {
+                self.say();
+            }
         }
     }
 }
@@ -474,6 +502,7 @@ impl KeepAlive {
                 reached: RenewalState::default(),
                 said: None,
                 said_in: Duration::ZERO,
+                is_to_say: false,
                 lock: Some(lock),
             }),
             outage: Mutex::default(),

@@ -31,7 +31,6 @@ impl std::fmt::Display for Preempted {
 #[derive(Debug)]
 pub struct Lease {
     backend: Arc<dyn Backend>,
-    log: Box<dyn LogWriter>,
     sequence: u64,
     serial: u64,
     /// The fencing token: each lease has a higher one than those before it.
@@ -39,7 +38,9 @@ pub struct Lease {
     pub preempted: Option<Preempted>,
     /// Written with the first entries, unless it was before.
     opening: Option<JournalEntry>,
+    /// Given back before what the log still removes is gone.
     heart: KeepAlive,
+    log: Box<dyn LogWriter>,
 }
 
 /// What a new lease begins with.
@@ -59,7 +60,7 @@ impl Lease {
         let OpenLog { writer: log, sequence, opening } = open;
         let folder = backend.root();
         tracing::info!(epoch, owner, folder = %folder.display(), serial, "holds the lease");
-        Self { backend, log, sequence, serial, epoch, preempted, opening, heart }
+        Self { backend, sequence, serial, epoch, preempted, opening, heart, log }
     }
 
     /// For those who act under this lease.
@@ -90,7 +91,12 @@ impl Lease {
         }
         self.log.append(&EntryBatch { first: self.sequence + 1, last, lines: &lines })?;
         self.sequence = last;
-        self.heart.pulse.knows(RenewalState { sequence: last, serial: self.serial });
+        let reached = RenewalState { sequence: last, serial: self.serial };
+        if self.backend.is_concurrent() {
+            self.heart.pulse.knows_meanwhile(reached);
+        } else {
+            self.heart.pulse.knows(reached);
+        }
         Ok(last)
     }
 

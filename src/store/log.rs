@@ -125,6 +125,13 @@ pub struct OpenLog {
     pub opening: Option<JournalEntry>,
 }
 
+/// The head of a state in objects, and the snapshots there are, as they were in one moment.
+pub struct HeadSight {
+    pub snapshots: Vec<StoreKey>,
+    pub head: LogHead,
+    pub version: Option<ObjectVersion>,
+}
+
 /// The log of one state.
 pub trait StateLog: fmt::Debug + Send + Sync {
     /// The state as of now. Takes no lease, and writes nothing.
@@ -136,7 +143,13 @@ pub trait StateLog: fmt::Debug + Send + Sync {
     }
 
     /// Makes sure that earlier holders put nothing in place any more. Called once an epoch is claimed, before anything is read.
-    fn fence(&self, epoch: u64) -> Result<FenceOutcome, StoreError>;
+    /// What was seen before the claim saves a look: it is replaced under its version.
+    fn fence(&self, epoch: u64, seen: Option<HeadSight>) -> Result<FenceOutcome, StoreError>;
+
+    /// What fencing looks at, where it may have been looked at before; what cannot be read is left to who fences.
+    fn sight(&self) -> Option<HeadSight> {
+        None
+    }
 
     /// What a new holder writes with; `None` if something was written since it read, which is then read again.
     fn open(&self, holder: NewHolder<'_>) -> Result<Option<OpenLog>, StoreError>;

@@ -4,7 +4,7 @@ use crate::store::backend::{Backend, both};
 use crate::store::error::StoreError;
 use crate::store::keep_alive::{LeaseGuard, RenewalState};
 use crate::store::lock_record::LockRecords;
-use crate::store::log::{FenceOutcome, StateLog};
+use crate::store::log::{FenceOutcome, HeadSight, StateLog};
 
 /// What became of a claim just made.
 pub(super) enum Confirmation {
@@ -20,11 +20,12 @@ pub(super) enum Confirmation {
 /// at once: the head does not go back to an older epoch.
 pub(super) fn fenced(
     (backend, log, claims): (&dyn Backend, &dyn StateLog, &LockRecords),
-    epoch: u64,
+    (epoch, seen): (u64, Option<HeadSight>),
     owner: &str,
 ) -> Result<Confirmation, StoreError> {
     if backend.is_concurrent() && !backend.has_mirror() {
-        let (is_newest, fenced) = both(backend, || claims.confirm(epoch), || log.fence(epoch));
+        let (is_newest, fenced) =
+            both(backend, || claims.confirm(epoch), || log.fence(epoch, seen));
         return Ok(if is_newest? { Confirmation::Newest(fenced?) } else { Confirmation::Outrun });
     }
     if !claims.confirm(epoch)? {
@@ -33,7 +34,7 @@ pub(super) fn fenced(
     if !backend.begin_epoch(epoch, owner)? {
         return Ok(Confirmation::Elsewhere);
     }
-    Ok(Confirmation::Newest(log.fence(epoch)?))
+    Ok(Confirmation::Newest(log.fence(epoch, seen)?))
 }
 
 /// Removes what belongs to earlier holders, once the own heartbeat says what theirs do: how far the state has come.
@@ -43,5 +44,6 @@ pub(super) fn sweep(
     (epoch, reached): (u64, RenewalState),
 ) -> Result<(), StoreError> {
     let (older, ()) = both(backend, || claims.older(epoch), || guard.knows(reached));
-    backend.delete_all(&older?)
+    let older = older?;
+    if older.is_empty() { Ok(()) } else { backend.delete_all(&older) }
 }

@@ -21,10 +21,10 @@ use crate::store::backend::{Backend, ObjectVersion, PutCondition, both};
 use crate::store::error::{StoreError, broken, io as io_error};
 use crate::store::key::{DISCARDED, ENTRIES, HEAD, HISTORY, KEPT_JOURNAL, SNAPSHOTS, StoreKey};
 use crate::store::log::{
-    ChainEnd, EntryBatch, FenceOutcome, KeptKind, KeptPart, LoadedState, LogEnd, NewHolder,
-    OpenLog, Replayed, StateLog, damaged, first_of, replay_behind,
+    ChainEnd, EntryBatch, FenceOutcome, HeadSight, KeptKind, KeptPart, LoadedState, LogEnd,
+    NewHolder, OpenLog, Replayed, StateLog, damaged, first_of, replay_behind,
 };
-use crate::store::object_writer::{ObjectWriter, serial_of};
+use crate::store::object_writer::{ObjectWriter, Sweeping, serial_of};
 
 /// How often somebody starts over because a writer has replaced the head meanwhile. A head is replaced once a run, so 20 in a row
 /// is no chance.
@@ -53,6 +53,14 @@ impl ObjectLog {
         let head = decode_head(&found.bytes)
             .map_err(broken(self.backend.root(), self.backend.place(&HEAD)))?;
         Ok((head, Some(found.version)))
+    }
+
+    /// The head and the snapshots, at once.
+    fn look(&self) -> Result<HeadSight, StoreError> {
+        let (snapshots, head) =
+            both(&*self.backend, || self.backend.list(&SNAPSHOTS), || self.head());
+        let (head, version) = head?;
+        Ok(HeadSight { snapshots: snapshots?, head, version })
     }
 
     fn attempt(&self) -> Result<ReadAttempt, StoreError> {
@@ -194,20 +202,21 @@ impl StateLog for ObjectLog {
 
     /// Puts the epoch into the head: whoever read it before puts nothing in place any more. A damaged head stays as it is, for
     /// whoever reads it to tell.
-    fn fence(&self, epoch: u64) -> Result<FenceOutcome, StoreError> {
+    fn fence(&self, epoch: u64, mut seen: Option<HeadSight>) -> Result<FenceOutcome, StoreError> {
         for _ in 0..TRIES_MAX {
-            let (snapshots, head) =
-                both(&*self.backend, || self.backend.list(&SNAPSHOTS), || self.head());
-            let (head, version) = match head {
-                Err(StoreError::Broken { .. }) => return Ok(FenceOutcome::Fenced),
-                head => head?,
+            let HeadSight { snapshots, head, version } = match seen.take() {
+                Some(seen) => seen,
+                None => match self.look() {
+                    Err(StoreError::Broken { .. }) => return Ok(FenceOutcome::Fenced),
+                    seen => seen?,
+                },
             };
             if head.epoch >= epoch {
                 return Ok(FenceOutcome::Behind(head.epoch));
             }
             let bytes = encode_head(&LogHead { epoch, ..head });
             let condition = version.as_ref().map_or(PutCondition::Absent, PutCondition::Version);
-            if version.is_none() && !snapshots?.is_empty() {
+            if version.is_none() && !snapshots.is_empty() {
                 // A head that is missing is told by whoever reads, and an empty one would hide it.
                 return Ok(FenceOutcome::Fenced);
             }
@@ -218,13 +227,23 @@ impl StateLog for ObjectLog {
         Err(kept_changing(&*self.backend))
     }
 
+    fn sight(&self) -> Option<HeadSight> {
+        self.look().ok()
+    }
+
     /// With an entry of its own behind all others: what earlier holders put from now on is refused.
     fn open(&self, holder: NewHolder<'_>) -> Result<Option<OpenLog>, StoreError> {
         let NewHolder { epoch, guard, opening, read } = holder;
         let LogEnd::Chain(end) = &read.end else { unreachable!("it was read from this log") };
         let backend = Arc::clone(&self.backend);
-        let mut writer =
-            ObjectWriter { backend, guard, epoch, end: (**end).clone(), is_broken: false };
+        let mut writer = ObjectWriter {
+            backend,
+            guard,
+            epoch,
+            end: (**end).clone(),
+            is_broken: false,
+            sweeping: Sweeping::default(),
+        };
         let first = end.sequence + 1;
         let lines = encode_entry(first, &opening);
         if !writer.put_batch(&EntryBatch { first, last: first, lines: &lines })? {

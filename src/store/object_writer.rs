@@ -1,6 +1,7 @@
 //! What a holder of the lease writes into a log in objects: batches behind each other, and snapshots that a head puts in place.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use crate::engine::state::chain::{
     BatchHeader, LogHead, SavedRun, digest_of, encode_batch, encode_head,
@@ -29,6 +30,30 @@ pub(super) struct ObjectWriter {
     pub epoch: u64,
     pub end: ChainEnd,
     pub is_broken: bool,
+    pub sweeping: Sweeping,
+}
+
+/// What removes in the background what a new head has made superfluous; it ends before this does.
+#[derive(Debug, Default)]
+pub(super) struct Sweeping(Option<JoinHandle<()>>);
+
+impl Sweeping {
+    fn set(&mut self, sweeping: JoinHandle<()>) {
+        self.end();
+        self.0 = Some(sweeping);
+    }
+
+    fn end(&mut self) {
+        if let Some(sweeping) = self.0.take() {
+            sweeping.join().ok();
+        }
+    }
+}
+
+impl Drop for Sweeping {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 impl ObjectWriter {
@@ -187,8 +212,26 @@ impl ObjectWriter {
         Ok(StoredKeys { entries: entries?, snapshots: snapshots?, history: history? })
     }
 
-    /// Removes what the head covers or no longer names, and what late holders have left.
-    fn sweep(&self, listed: Result<StoredKeys, StoreError>) {
+    /// Removes what the head covers or no longer names, and what late holders have left; where the store answers late, while others
+    /// go on. Who holds the lease next may do the same.
+    fn sweep(&mut self, listed: Result<StoredKeys, StoreError>) {
+        let removed = listed.map(|it| self.superfluous(it));
+        let backend = Arc::clone(&self.backend);
+        let remove = move || {
+            let removed = removed
+                .and_then(|keys| if keys.is_empty() { Ok(()) } else { backend.delete_all(&keys) });
+            if let Err(why) = removed {
+                tracing::warn!(%why, "what is no longer needed stays in the store until the next run");
+            }
+        };
+        if self.backend.is_concurrent() && !self.backend.has_mirror() {
+            self.sweeping.set(std::thread::spawn(remove));
+        } else {
+            remove();
+        }
+    }
+
+    fn superfluous(&self, listed: StoredKeys) -> Vec<StoreKey> {
         let head = &self.end.head;
         let is_covered = |it: &StoreKey| first_of(it).is_some_and(|it| it <= head.sequence);
         // What has a higher serial is of a holder that came after us.
@@ -196,16 +239,11 @@ impl ObjectWriter {
             serial_of(key).is_some_and(|it| it <= head.serial)
                 && !head.saved.iter().any(|it| name(it) == key.name())
         };
-        let removed = listed.and_then(|it| {
-            let StoredKeys { mut entries, mut snapshots, mut history } = it;
-            entries.retain(is_covered);
-            snapshots.retain(|key| is_unnamed(key, |it| &it.snapshot));
-            history.retain(|key| is_unnamed(key, |it| &it.entries));
-            self.backend.delete_all(&[entries, snapshots, history].concat())
-        });
-        if let Err(why) = removed {
-            tracing::warn!(%why, "what is no longer needed stays in the store until the next run");
-        }
+        let StoredKeys { mut entries, mut snapshots, mut history } = listed;
+        entries.retain(is_covered);
+        snapshots.retain(|key| is_unnamed(key, |it| &it.snapshot));
+        history.retain(|key| is_unnamed(key, |it| &it.entries));
+        [entries, snapshots, history].concat()
     }
 }
 

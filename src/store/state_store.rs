@@ -21,7 +21,7 @@ use crate::store::lease_clock::{BootClock, LeaseClock};
 use crate::store::lock_record::{
     HeartbeatWatch, HolderStanding, LockRecord, LockRecords, SwitchIntent, wall,
 };
-use crate::store::log::{FenceOutcome, KeptKind, LoadedState, NewHolder, StateLog};
+use crate::store::log::{FenceOutcome, HeadSight, KeptKind, LoadedState, NewHolder, StateLog};
 use crate::store::moved::check_here;
 use crate::store::new_epoch::{Confirmation, fenced, sweep};
 use crate::store::object_log::ObjectLog;
@@ -197,7 +197,7 @@ impl StateStore {
             both(&*self.backend, trusted, known)
         };
         trusted?;
-        self.judged(&known?, self.log.read())
+        self.judged(&known?, self.log.read(), || self.backend.check_absent())
     }
 
     /// The same for who has fenced: all at once, since nobody else goes on. What seems to be outdated is read again in order: somebody
@@ -210,12 +210,16 @@ impl StateStore {
             self.backend.check_trusted()?;
             check_here(&*self.backend)
         };
-        let (trusted, (known, read)) = both(&*self.backend, trusted, || {
-            let known = || KnownSerials::of(&self.backend, &self.log);
-            both(&*self.backend, known, || self.log.read_fenced())
-        });
+        let ((absent, trusted), (known, read)) = both(
+            &*self.backend,
+            || both(&*self.backend, || self.backend.check_absent(), trusted),
+            || {
+                let known = || KnownSerials::of(&self.backend, &self.log);
+                both(&*self.backend, known, || self.log.read_fenced())
+            },
+        );
         trusted?;
-        match self.judged(&known?, read) {
+        match self.judged(&known?, read, || absent) {
             Err(StoreError::Outdated { .. }) => self.believed_now(),
             judged => judged,
         }
@@ -226,6 +230,7 @@ impl StateStore {
         &self,
         known: &KnownSerials,
         read: Result<LoadedState, StoreError>,
+        absent: impl FnOnce() -> Result<(), StoreError>,
     ) -> Result<Option<LoadedState>, StoreError> {
         let read = match read {
             Err(why) if self.is_distrusted(&why) => return Ok(None),
@@ -233,7 +238,7 @@ impl StateStore {
         };
         let state = read.state.as_ref();
         if state.is_none() {
-            self.backend.check_absent()?;
+            absent()?;
         }
         let least = self.backend.least_sequence();
         let known = known.lacking(state).or_else(|| {
@@ -421,11 +426,13 @@ impl StateStore {
                 aim: aim.cloned(),
                 since: wall(),
             };
-            let Some(lock) = claims.take(&claim)? else { return Ok(None) };
+            let (seen, lock) = both(&*self.backend, || self.sight(), || claims.take(&claim));
+            let Some(lock) = lock? else { return Ok(None) };
             let heart =
                 KeepAlive::start(claims.clone(), epoch, self.times, Arc::clone(&self.clock), lock);
             // In this order: what earlier holders could still put in place goes before anything is read.
-            let fenced = match fenced((&*self.backend, &*self.log, &claims), epoch, owner)? {
+            let fenced = match fenced((&*self.backend, &*self.log, &claims), (epoch, seen), owner)?
+            {
                 Confirmation::Outrun => {
                     heart.abandon();
                     return Ok(None);
@@ -483,6 +490,12 @@ impl StateStore {
             tracing::warn!(?within, "waits for calls of the silent holder that may be in flight");
             self.clock.sleep(within);
         }
+    }
+
+    /// What fencing looks at, before the epoch is claimed: where the store answers late, a request less has to be waited for.
+    fn sight(&self) -> Option<HeadSight> {
+        let is_alone = self.backend.is_concurrent() && !self.backend.has_mirror();
+        is_alone.then(|| self.log.sight()).flatten()
     }
 
     /// The epoch after one that came with a state from elsewhere, which has more leases behind it than this store has seen.

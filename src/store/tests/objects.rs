@@ -104,6 +104,7 @@ fn save_keeps_the_last_fifty_and_removes_what_nobody_names() {
         lease.append(&[bound(number)]).unwrap();
         it.save(&mut lease);
     }
+    drop(lease);
     assert_eq!(it.backend.list(&SNAPSHOTS).unwrap().len(), 51);
     assert_eq!(it.batches(), Vec::<u64>::new(), "what was folded is gone");
     assert_eq!(it.state().serial, 61);
@@ -154,6 +155,7 @@ fn append_of_a_late_holder_behind_compaction_is_not_read() {
     assert_eq!((state.sequence, state.bound.contains_key("late")), (next, false));
     new.append(&[bound("newer")]).unwrap();
     it.save(&mut new);
+    drop(new);
     assert_eq!(it.batches(), Vec::<u64>::new(), "what it left is swept");
 }
 
