@@ -3,11 +3,11 @@
 //! A step is journalled before it takes a place, so that no place is empty while a store far away makes an entry durable.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::engine::plan::model::change::{Step, StepCall};
 use crate::engine::retry::Pacing;
@@ -19,7 +19,7 @@ use crate::ops::load::session::Session;
 const STORE_WAITS: u32 = 6;
 
 /// A store that answers within this time is a disk: preparing steps for it saves nothing, and leaves a crash more to look up.
-const NEAR: Duration = Duration::from_millis(5);
+pub const NEAR: Duration = Duration::from_millis(5);
 
 /// How many times the places of a provider are prepared for at most: each step that was prepared is looked up after a crash.
 const AHEAD_MAX: usize = 50;
@@ -48,7 +48,11 @@ pub struct Stopped;
 
 /// The places of one run.
 #[derive(Debug, Default)]
-pub struct CallSlots(Mutex<SlotTable>);
+pub struct CallSlots {
+    table: Mutex<SlotTable>,
+    /// A step has acted.
+    acted: Notify,
+}
 
 #[derive(Debug, Default)]
 struct SlotTable {
@@ -63,6 +67,8 @@ struct ProviderSlots {
     waiting: BTreeMap<SlotRank, oneshot::Sender<()>>,
     /// How long a place is taken, of late; `None`: none was given back so far.
     taken_for: Option<Duration>,
+    /// Steps that have acted, and whose end is not durable yet: others may begin in their stead.
+    acted: BTreeSet<usize>,
 }
 
 /// A place that is taken until this is dropped.
@@ -80,10 +86,12 @@ impl CallSlots {
     pub fn new(totals: &BTreeMap<String, usize>) -> Self {
         let provider = |(name, total): (&String, &usize)| {
             let (total, free) = (*total, *total);
-            (name.clone(), ProviderSlots { total, free, waiting: BTreeMap::new(), taken_for: None })
+            let (waiting, acted) = (BTreeMap::new(), BTreeSet::new());
+            (name.clone(), ProviderSlots { total, free, waiting, taken_for: None, acted })
         };
         let providers = totals.iter().map(provider).collect();
-        Self(Mutex::new(SlotTable { providers, is_closed: false }))
+        let table = Mutex::new(SlotTable { providers, is_closed: false });
+        Self { table, acted: Notify::new() }
     }
 
     /// How many steps of a provider are begun beside those that have a place, where each write to the store takes so long: as many
@@ -94,7 +102,27 @@ impl CallSlots {
         let Some(taken_for) = slots.taken_for.filter(|_| store >= NEAR) else { return 0 };
         let in_one_call = (store * STORE_WAITS).as_micros() / taken_for.as_micros().max(1);
         let in_one_call = usize::try_from(in_one_call).unwrap_or(AHEAD_MAX).min(AHEAD_MAX);
-        slots.total.saturating_mul(in_one_call)
+        slots.total.saturating_mul(in_one_call).saturating_add(slots.acted.len())
+    }
+
+    /// A step has acted: its end is made durable now, without a place.
+    pub fn has_acted(&self, provider: &str, step: usize) {
+        if let Some(slots) = self.lock().providers.get_mut(provider) {
+            slots.acted.insert(step);
+            self.acted.notify_one();
+        }
+    }
+
+    /// The end of a step is durable.
+    pub fn has_ended(&self, step: usize) {
+        self.lock().providers.values_mut().for_each(|it| {
+            it.acted.remove(&step);
+        });
+    }
+
+    /// Returns when steps have acted since.
+    pub async fn acted(&self) {
+        self.acted.notified().await;
     }
 
     /// A place, as soon as there is one and nobody with a higher rank wants it.
@@ -155,7 +183,7 @@ impl CallSlots {
     }
 
     fn lock(&self) -> MutexGuard<'_, SlotTable> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -226,5 +254,9 @@ mod tests {
         assert_eq!((ahead(30), ahead(45), ahead(1)), (20, 30, 0));
         assert_eq!(ahead(60_000), 10 * AHEAD_MAX);
         assert_eq!(slots.ahead("", Duration::from_secs(1)), 0, "it has no limit anyway");
+        slots.has_acted("linode", 7);
+        assert_eq!((ahead(30), ahead(1)), (21, 0), "another one begins in its stead");
+        slots.has_ended(7);
+        assert_eq!(ahead(30), 20);
     }
 }

@@ -82,7 +82,9 @@ impl StepRun<'_> {
             }
         };
         self.start();
-        self.act().await
+        let outcome = self.act().await;
+        self.hands.slots.has_acted(&self.job.provider, self.job.step.id);
+        outcome
     }
 
     /// Journals that it begins, and waits for its place.
@@ -199,9 +201,10 @@ impl StepRun<'_> {
             at: hands.session.clock.now(),
         };
         let began = JournalEntry::Pending(begun.clone());
-        hands.pen.write(vec![began.clone()]).await.map_err(StepFailure::from)?;
+        let looks = hands.pen.write_before_look(vec![began.clone()]).await;
+        let looks = looks.map_err(StepFailure::from)?;
         self.entries.push(began);
-        hands.fenced().await.map_err(|_| NoAct::Withdrawn)?;
+        hands.look.fenced_since(looks).await.map_err(|_| NoAct::Withdrawn)?;
         job.looked.note();
         Ok(begun)
     }

@@ -182,6 +182,7 @@ impl<'a> Executor<'a> {
             let store = hands.pen.latency.recent();
             let started = self.schedule.start(|provider| hands.slots.ahead(provider, store));
             let has_started = !started.is_empty();
+            let gathering = hands.gather();
             for step in started {
                 let started = Some(self.session.clock.now());
                 self.times.insert(step, Times { started, ..Times::default() });
@@ -189,6 +190,7 @@ impl<'a> Executor<'a> {
                     self.take_in(StepDone::new(step, StepOutcome::failed(why), Vec::new()));
                 }
             }
+            drop(gathering);
             if running.count() == 0 {
                 // Steps that could not even start may have set others free or skipped them.
                 if has_started {
@@ -202,6 +204,7 @@ impl<'a> Executor<'a> {
             }
             tokio::select! {
                 Some(ended) = running.next() => self.end(hands, ended).await,
+                () = hands.slots.acted() => {}
                 // Its sender lives as long as the lease.
                 Ok(()) = stop.changed() => {}
             }
@@ -229,9 +232,11 @@ impl<'a> Executor<'a> {
         let done = match ended_task {
             EndedTask::Done(done) => {
                 hands.pen.durable.take(done.step);
+                hands.slots.has_ended(done.step);
                 done
             }
             EndedTask::Panicked { step, why } => {
+                hands.slots.has_ended(step);
                 let entries = hands.pen.of_gone(step).await;
                 let why = format!("a bug in lifeboat ended this step: {}", redactor().redact(&why));
                 let begins = |it: &JournalEntry| {

@@ -1,8 +1,9 @@
 //! Applies a plan: founds or takes over the state, holds the pen, runs the steps, saves.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -19,11 +20,11 @@ use crate::engine::state::journal::{JournalEntry, StepOutcome, fold, replay};
 use crate::engine::state::record::{LostDomain, Record, RunRecord, State};
 use crate::engine::value::LineageKey;
 use crate::ops::apply::append_entries::append;
-use crate::ops::apply::call_slots::{CallSlots, limits};
+use crate::ops::apply::call_slots::{CallSlots, NEAR, limits};
 use crate::ops::apply::executor::Executor;
 use crate::ops::apply::finish::{RunRequest, RunResult, record_metadata_updates};
 use crate::ops::apply::mutations::take_outputs;
-use crate::ops::apply::shared_look::SharedLook;
+use crate::ops::apply::shared_look::{LookCount, SharedLook};
 use crate::ops::apply::step_inputs::{
     DurableEntries, JournalWriter, PendingWrite, Progress, StepContext, TaskGround, WriteLatency,
 };
@@ -33,6 +34,10 @@ use crate::ops::plan::make::Proposed;
 use crate::ops::tasks::approval::Approvals;
 use crate::store::keep_alive::LeaseGuard;
 use crate::store::lease::Lease;
+
+/// How long what opens a run waits for what its first steps write, which comes at once where there is any. A guess, as long as a write
+/// to a near store.
+const OPENING_HELD: Duration = Duration::from_millis(20);
 
 /// Whether applying would change neither the world nor the state.
 pub fn is_idle(proposed: &Proposed) -> bool {
@@ -59,16 +64,22 @@ pub async fn apply(
     tell: Arc<dyn Fn(Progress) + Send + Sync>,
     stop: watch::Receiver<Option<String>>,
 ) -> Result<RunResult, OpsError> {
-    let state = open_run(session, &mut lease, &proposed, order)?;
+    let (state, mut opening) = open_run(session, &proposed, order);
+    // Where it costs next to nothing, a store that refuses it is told of before any step begins.
+    if !session.store(&proposed.place).backend().is_concurrent() {
+        append(&mut lease, &std::mem::take(&mut opening))?;
+    }
     let pulse = lease.pulse();
     let stop = stop_with(&pulse, stop);
-    let (pen, lease_back) = hold_pen(lease);
+    let looks = LookCount::default();
+    let (pen, lease_back) = hold_pen(lease, opening, Arc::clone(&looks));
+    tokio::spawn(write_opening(pen.entries.downgrade()));
     let (session_of, pulse_of) = (Arc::clone(session), Arc::clone(&pulse));
     let at_once = limits(session, order.pace);
     let hands = StepContext {
         session: session_of,
         pen: pen.clone(),
-        look: SharedLook::at(Arc::clone(&pulse_of)),
+        look: SharedLook::at(Arc::clone(&pulse_of), looks),
         slots: Arc::new(CallSlots::new(&at_once)),
         pulse: pulse_of,
         tell,
@@ -131,13 +142,12 @@ fn stop_with(
     stop
 }
 
-/// Founds the state if need be, and journals what was settled, seen and is about to run.
+/// Founds the state if need be; with what is to be journalled of what was settled, seen and is about to run.
 fn open_run(
     session: &Session,
-    lease: &mut Lease,
     proposed: &Proposed,
     order: &RunRequest,
-) -> Result<State, OpsError> {
+) -> (State, Vec<JournalEntry>) {
     let at = session.clock.now();
     let mut entries = Vec::new();
     let mut state = proposed.state.clone();
@@ -194,8 +204,7 @@ fn open_run(
         fold(&mut state, entry);
     }
     entries.extend(fresh);
-    append(lease, &entries)?;
-    Ok(state)
+    (state, entries)
 }
 
 /// The switch, with all that is lost, before its first call; what has recovered without one.
@@ -269,24 +278,37 @@ fn acknowledge(record: &mut Record, kind: &Kind, drift: &Drift) {
     }
 }
 
-/// One thread owns the lease and makes entries durable, as many as wait at a time with one sync.
-fn hold_pen(mut lease: Lease) -> (JournalWriter, oneshot::Receiver<Lease>) {
+/// One thread owns the lease and makes entries durable, as many as wait at a time with one sync. What opens the run comes with the
+/// first of them: behind a network each write takes a while, and no call leaves before one.
+fn hold_pen(
+    mut lease: Lease,
+    mut opening: Vec<JournalEntry>,
+    looks: LookCount,
+) -> (JournalWriter, oneshot::Receiver<Lease>) {
     let (entries, mut queue) = mpsc::unbounded_channel::<PendingWrite>();
     let (give_back, back) = oneshot::channel();
     let durable = DurableEntries::default();
     let known = durable.clone();
     let latency = WriteLatency::default();
     let took = latency.clone();
+    let gathering: Arc<Mutex<()>> = Arc::default();
+    let gathered = Arc::clone(&gathering);
     std::thread::spawn(move || {
         while let Some(first) = queue.blocking_recv() {
             let mut waiting = vec![first];
+            drop(gathered.lock());
+            if took.recent() >= NEAR {
+                // What is on its way comes along: of a write that takes so long, a sixteenth is not noticed.
+                std::thread::sleep(took.recent() / 16);
+            }
             while let Ok(next) = queue.try_recv() {
                 waiting.push(next);
             }
-            let all: Vec<JournalEntry> =
-                waiting.iter().flat_map(|(it, _)| it.iter().cloned()).collect();
+            let mut all = std::mem::take(&mut opening);
+            all.extend(waiting.iter().flat_map(|(it, _)| it.iter().cloned()));
             let began = Instant::now();
             let written = append(&mut lease, &all).map_err(|why| why.to_string());
+            let begun = looks.load(SeqCst);
             if !all.is_empty() {
                 took.note(began.elapsed());
             }
@@ -295,10 +317,67 @@ fn hold_pen(mut lease: Lease) -> (JournalWriter, oneshot::Receiver<Lease>) {
                     known.note(&entries);
                 }
                 // A task that was given up does not listen any more.
-                done.send(written.clone()).ok();
+                done.send(written.clone().map(|()| begun)).ok();
             }
         }
         give_back.send(lease).ok();
     });
-    (JournalWriter { entries, broken: Arc::default(), latency, durable }, back)
+    (JournalWriter { entries, broken: Arc::default(), latency, durable, gathering }, back)
+}
+
+/// Has what opens the run written where no step writes soon, so that others see that it goes on. The run may be over by then.
+async fn write_opening(entries: mpsc::WeakUnboundedSender<PendingWrite>) {
+    tokio::time::sleep(OPENING_HELD).await;
+    let Some(entries) = entries.upgrade() else { return };
+    let (done, written) = oneshot::channel();
+    entries.send((Vec::new(), done)).ok();
+    drop(entries);
+    written.await.ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LookCount, hold_pen, write_opening};
+    use crate::engine::state::journal::JournalEntry;
+    use crate::store::key::ENTRIES;
+    use crate::store::lease::Lease;
+    use crate::store::state_store::StateStore;
+    use crate::store::tests::memory::MemoryBackend;
+
+    fn entry(cloud: &str) -> JournalEntry {
+        JournalEntry::Bound { cloud: cloud.into(), account: "1".into() }
+    }
+
+    fn store() -> (StateStore, Lease) {
+        let store = StateStore::over(MemoryBackend::new());
+        let (lease, _) = store.lease("ann", "apply shop", 0).unwrap();
+        (store, lease)
+    }
+
+    /// How many batches there are besides the lease's own.
+    fn batches(store: &StateStore) -> usize {
+        store.backend().list(&ENTRIES).unwrap().len() - 1
+    }
+
+    #[tokio::test]
+    async fn hold_pen_writes_what_opens_the_run_with_what_comes_first() {
+        let (store, lease) = store();
+        let (pen, _back) = hold_pen(lease, vec![entry("linode")], LookCount::default());
+        pen.write(vec![entry("aws")]).await.unwrap();
+        assert_eq!(batches(&store), 1);
+        let entries = store.entries(0).unwrap();
+        assert_eq!(entries[1..], [entry("linode"), entry("aws")]);
+        pen.write(vec![entry("other")]).await.unwrap();
+        assert_eq!(batches(&store), 2);
+    }
+
+    #[tokio::test]
+    async fn write_opening_writes_it_where_nothing_comes() {
+        let (store, lease) = store();
+        let (pen, back) = hold_pen(lease, vec![entry("linode")], LookCount::default());
+        write_opening(pen.entries.downgrade()).await;
+        assert_eq!(store.entries(0).unwrap()[1..], [entry("linode")]);
+        drop(pen);
+        assert!(back.await.is_ok(), "it does not keep a run that is over");
+    }
 }

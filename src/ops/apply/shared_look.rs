@@ -14,12 +14,15 @@ use crate::store::keep_alive::LeaseGuard;
 /// a stop request is heard, which otherwise comes with the next heartbeat (5 s).
 const RECENT: Duration = Duration::from_secs(1);
 
+/// How many looks at the lease have begun.
+pub type LookCount = Arc<AtomicU64>;
+
 /// Looks at the lease, one after another.
 #[derive(Debug)]
 pub struct SharedLook {
     guard: Arc<LeaseGuard>,
     /// How many looks have begun.
-    begun: AtomicU64,
+    begun: LookCount,
     last: Mutex<LookResult>,
     /// When the last look began that told nothing bad, on the clock of the lease.
     good: PlainMutex<Option<Duration>>,
@@ -33,17 +36,22 @@ struct LookResult {
 }
 
 impl SharedLook {
-    pub fn at(guard: Arc<LeaseGuard>) -> Self {
+    pub fn at(guard: Arc<LeaseGuard>, begun: LookCount) -> Self {
         let last = LookResult { number: 0, seen: Ok(()) };
         let good = PlainMutex::default();
-        Self { guard, begun: AtomicU64::new(0), last: Mutex::new(last), good }
+        Self { guard, begun, last: Mutex::new(last), good }
     }
 
     /// Whether a mutating call may leave now: what a look tells that begins after this was asked (law 4), so that whatever is durable
     /// by now is not of an epoch that was over before it. Asked on a thread of its own: the store may be far away, or not answer for
     /// a while.
     pub async fn fenced(&self) -> Result<(), LeaseEnd> {
-        let wanted = self.begun.load(SeqCst) + 1;
+        self.fenced_since(self.begun.load(SeqCst)).await
+    }
+
+    /// The same for who was told how many looks had begun when its entry became durable: the next one, which may go on already.
+    pub async fn fenced_since(&self, begun: u64) -> Result<(), LeaseEnd> {
+        let wanted = begun + 1;
         let mut last = self.last.lock().await;
         if last.number < wanted {
             let number = self.begun.fetch_add(1, SeqCst) + 1;
@@ -78,7 +86,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::Ordering::SeqCst;
 
-    use super::SharedLook;
+    use super::{LookCount, SharedLook};
     use crate::store::error::LeaseEnd;
     use crate::store::state_store::StateStore;
     use crate::store::tests::memory::MemoryBackend;
@@ -104,11 +112,23 @@ mod tests {
     async fn fenced_looks_once_for_all_who_ask_while_a_look_goes_on() {
         let store = StateStore::over(MemoryBackend::new());
         let (lease, _) = store.lease("ann", "apply shop", 0).unwrap();
-        let look = Arc::new(SharedLook::at(lease.pulse()));
+        let look = Arc::new(SharedLook::at(lease.pulse(), LookCount::default()));
         assert!(fifty(&look).await.iter().all(Result::is_ok));
         // The one that went on, and one that began after all had asked.
         assert_eq!(look.begun.load(SeqCst), 2);
         store.backend().delete(&crate::store::key::LEASE.key("00000001.claim")).unwrap();
         assert!(fifty(&look).await.iter().all(Result::is_err));
+    }
+    #[tokio::test]
+    async fn fenced_since_is_told_by_a_look_that_began_after_the_entry_was_durable() {
+        let store = StateStore::over(MemoryBackend::new());
+        let (lease, _) = store.lease("ann", "apply shop", 0).unwrap();
+        let look = SharedLook::at(lease.pulse(), LookCount::default());
+        look.fenced().await.unwrap();
+        // Durable before that look began: nothing more is asked.
+        look.fenced_since(0).await.unwrap();
+        assert_eq!(look.begun.load(SeqCst), 1);
+        look.fenced_since(1).await.unwrap();
+        assert_eq!(look.begun.load(SeqCst), 2);
     }
 }

@@ -18,7 +18,7 @@ use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome};
 use crate::engine::state::record::{Phase, Record};
 use crate::engine::value::Attributes;
-use crate::ops::apply::call_slots::{CallSlots, SlotRank};
+use crate::ops::apply::call_slots::{CallSlots, NEAR, SlotRank};
 use crate::ops::apply::shared_look::SharedLook;
 use crate::ops::apply::watched_resources::{ServingBackends, WatchedResource};
 use crate::ops::load::session::Session;
@@ -122,8 +122,8 @@ pub enum Progress {
     },
 }
 
-/// Entries that wait to be durable, and who is told when they are.
-pub type PendingWrite = (Vec<JournalEntry>, oneshot::Sender<Result<(), String>>);
+/// Entries that wait to be durable, and who is told when they are: how many looks at the lease had begun by then.
+pub type PendingWrite = (Vec<JournalEntry>, oneshot::Sender<Result<u64, String>>);
 
 /// Where entries are made durable before work goes on.
 #[derive(Debug, Clone)]
@@ -134,6 +134,8 @@ pub struct JournalWriter {
     /// How long a write takes, of late.
     pub latency: WriteLatency,
     pub durable: DurableEntries,
+    /// Held while steps are started that are to be journalled with one write.
+    pub gathering: Arc<Mutex<()>>,
 }
 
 /// How long it takes to make entries durable, of late.
@@ -186,6 +188,11 @@ impl DurableEntries {
 impl JournalWriter {
     /// Returns when the entries are durable.
     pub async fn write(&self, entries: Vec<JournalEntry>) -> Result<(), String> {
+        self.write_before_look(entries).await.map(drop)
+    }
+
+    /// The same, with how many looks at the lease had begun when they were: a later one tells whether a call may leave.
+    pub async fn write_before_look(&self, entries: Vec<JournalEntry>) -> Result<u64, String> {
         let (done, wait) = oneshot::channel();
         let gone = || "the journal is closed".to_owned();
         self.entries.send((entries, done)).map_err(|_| gone())?;
@@ -264,5 +271,11 @@ impl StepContext {
     /// Whether a mutating call may leave now.
     pub async fn fenced(&self) -> Result<(), LeaseEnd> {
         self.look.fenced().await
+    }
+
+    /// Has what is written until this is dropped written at once, where a write takes a while.
+    pub fn gather(&self) -> Option<MutexGuard<'_, ()>> {
+        let is_far = self.pen.latency.recent() >= NEAR;
+        is_far.then(|| self.pen.gathering.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use crate::ops::apply::call_slots::{CallSlots, limits};
 use crate::ops::apply::execute_step::execute_step;
 use crate::ops::apply::finish::{RunRequest, RunResult};
 use crate::ops::apply::run::apply;
-use crate::ops::apply::shared_look::SharedLook;
+use crate::ops::apply::shared_look::{LookCount, SharedLook};
 use crate::ops::apply::step_inputs::{
     DurableEntries, JournalWriter, LookedBehindBegan, PendingWrite, Progress, StepContext,
     StepDone, StepInputs, StepWait, TaskGround, WriteLatency,
@@ -188,7 +189,8 @@ impl Stage {
 
     /// What steps act with; only so many writes to the journal succeed.
     pub(crate) fn hands(&self, lease: &Lease, writes: usize) -> Arc<StepContext> {
-        let pen = journal(self.log.clone(), writes);
+        let looks = LookCount::default();
+        let pen = journal(self.log.clone(), writes, Arc::clone(&looks));
         let pulse = lease.pulse();
         let (session, pace) = (Arc::clone(&self.session), Pacing::default());
         let log = self.log.clone();
@@ -204,7 +206,7 @@ impl Stage {
             approvals: Approvals::new(Arc::clone(self.session.store(&self.place()).backend())),
             stop: watch::channel(None).1,
         };
-        let look = SharedLook::at(Arc::clone(&pulse));
+        let look = SharedLook::at(Arc::clone(&pulse), looks);
         let slots = Arc::new(CallSlots::new(&limits(&session, pace)));
         Arc::new(StepContext { session, pen, pulse, look, slots, tell, pace, ground })
     }
@@ -342,7 +344,7 @@ pub(crate) fn name_attributes() -> Attributes {
 }
 
 /// A journal that makes its entries durable a while after they were handed in, and notes them then.
-fn journal(log: Log, writes: usize) -> JournalWriter {
+fn journal(log: Log, writes: usize, looks: LookCount) -> JournalWriter {
     let (entries, mut queue) = mpsc::unbounded_channel::<PendingWrite>();
     let durable = DurableEntries::default();
     let known = durable.clone();
@@ -359,7 +361,7 @@ fn journal(log: Log, writes: usize) -> JournalWriter {
                     for it in &entries {
                         log.note(line(it));
                     }
-                    Ok(())
+                    Ok(looks.load(SeqCst))
                 }
                 None => Err("the disk is full".to_owned()),
             };
@@ -371,6 +373,7 @@ fn journal(log: Log, writes: usize) -> JournalWriter {
         broken: Arc::new(AtomicBool::new(false)),
         latency: WriteLatency::default(),
         durable,
+        gathering: Arc::default(),
     }
 }
 
