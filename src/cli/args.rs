@@ -2,6 +2,7 @@
 
 pub mod stack;
 pub mod audit;
+pub mod policy;
 pub mod status;
 pub mod state;
 pub mod sandbox;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
+use crate::cli::args::policy::PolicyCommand;
 pub use crate::cli::args::sandbox::{
     AppCommand, FaultArgs, HowArg, HowBroken, LogWhat, RestrictArgs, SandboxCommand,
 };
@@ -120,6 +122,9 @@ pub enum CliCommand {
     Functions,
     /// Print the JSON Schema of stack files
     Schema,
+    /// Check plans against rules of your own
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Show the changes required by the current configuration
     Plan {
         #[command(flatten)]

@@ -44,6 +44,7 @@ mod gates;
 mod deferred;
 mod kill_points;
 mod phases;
+mod policies;
 mod crash;
 mod random_lives;
 mod matrix;

@@ -111,10 +111,11 @@ fn links_of_readme_and_docs_lead_somewhere() {
 
 /// A block that begins with `# stacks/…` is that file.
 fn write(root: &Path, block: &Block) {
-    let Some(name) = block.lines.first().and_then(|it| it.strip_prefix("# stacks/")) else {
+    let Some(name) = block.lines.first().and_then(|it| it.strip_prefix("# ")) else { return };
+    if !name.starts_with("stacks/") && !name.starts_with("policies/") {
         return;
-    };
-    let file = root.join("stacks").join(name);
+    }
+    let file = root.join(name);
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(file, block.lines.join("\n") + "\n").unwrap();
 }

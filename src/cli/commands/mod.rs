@@ -7,6 +7,7 @@ pub mod reports;
 pub mod seen;
 pub mod stored;
 pub mod plan;
+pub mod policy;
 pub mod audit;
 pub mod status;
 pub mod asked_overlays;
@@ -36,6 +37,7 @@ pub mod watch;
 
 use std::sync::Arc;
 
+use crate::cli::args::policy::PolicyCommand;
 use crate::cli::args::{Arguments, CliCommand as Command};
 use crate::cli::commands::switch::SwitchArgs;
 use crate::cli::context::CommandContext;
@@ -60,6 +62,7 @@ pub async fn run(
             explain::explain(&context, &layers, &what, &world).await
         }
         Command::Schema => Ok(describe::schema()),
+        Command::Policy(PolicyCommand::Test(arguments)) => policy::test(&context, &arguments),
         Command::Functions => Ok(functions::functions()),
         Command::Kinds { kind } => describe::kinds(kind.as_deref()),
         Command::Plan { layers, world, allow, losing, wanted } => {

@@ -22,6 +22,7 @@ pub mod run;
 pub mod journal_words;
 pub mod state_log;
 pub mod validation;
+pub mod policy_tests;
 pub mod watch;
 #[cfg(test)]
 mod tests;

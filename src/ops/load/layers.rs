@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::engine::fault_domain::{FaultDomains, check_assumed};
 use crate::engine::graph::Graph;
 use crate::engine::lang::load::{FileProblem, Files, Layer, Loaded, load};
+use crate::engine::lang::lower::policies::POLICIES;
 use crate::engine::lang::merge::variables::{GivenValue, GivenVariable, RememberedVariables};
 use crate::engine::lang::model::{InstanceShape, Stack, Term};
 use crate::engine::lang::yaml::reader::BYTES_MAX;
@@ -111,7 +112,7 @@ pub fn layers(
         let file = overlay_file(place, name)?;
         layers.push(layer(place, name, &file)?);
     }
-    let files = StackFolder { place };
+    let files = StackFolder { place, policies: policy_files(&place.root)? };
     let mut loaded = load(&place.stack, &layers, given, remembered, &files, catalog);
     loaded.diagnostics.extend(stores::check(&loaded));
     learn(&loaded, given);
@@ -264,6 +265,7 @@ fn cousin<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
 /// The stack's folder, and nothing outside it.
 struct StackFolder<'a> {
     place: &'a StackRef,
+    policies: Vec<Layer>,
 }
 
 impl Files for StackFolder<'_> {
@@ -279,6 +281,44 @@ impl Files for StackFolder<'_> {
             ContainedTrouble::Other(why) => FileProblem::Other(why),
         })
     }
+
+    fn policies(&self) -> &[Layer] {
+        &self.policies
+    }
+}
+
+/// The files of policies that hold for every stack of a project, `policies/*.yaml` beside `stacks/`, in the order of their names.
+pub fn policy_files(root: &Path) -> Result<Vec<Layer>, OpsError> {
+    let folder = root.join(POLICIES);
+    let wrong = |file: &Path, why: &dyn std::fmt::Display| {
+        let what =
+            format!("cannot read {}: {why}", file.strip_prefix(root).unwrap_or(file).display());
+        OpsError::input(what, "no plan is made that they have not judged: mend it, or remove it")
+    };
+    let entries = match std::fs::read_dir(&folder) {
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(why) => return Err(wrong(&folder, &why)),
+        Ok(entries) => entries,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|why| wrong(&folder, &why))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let ending = Path::new(&name).extension();
+        if ending.is_some_and(|it| it.eq_ignore_ascii_case("yml")) {
+            return Err(wrong(&folder.join(&name), &"its name has to end with .yaml"));
+        }
+        if let Some(stem) = name.strip_suffix(".yaml").filter(|it| !it.starts_with('.')) {
+            names.push((stem.to_owned(), name.clone()));
+        }
+    }
+    names.sort();
+    let read = |(name, file): (String, String)| {
+        let read = contained::read(root, Path::new(POLICIES), Path::new(&file), BYTES_MAX as u64);
+        let bytes = read.map_err(|why| wrong(&folder.join(&file), &why))?;
+        Ok(Layer { name, file: format!("{POLICIES}/{file}"), bytes })
+    };
+    names.into_iter().map(read).collect()
 }
 
 fn read(place: &StackRef, path: &str, most: u64) -> Result<Vec<u8>, ContainedTrouble> {

@@ -29,6 +29,7 @@ use crate::ops::plan::between::between;
 use crate::ops::plan::bindings::bindings;
 use crate::ops::plan::checks::{self, MadePlan};
 use crate::ops::plan::missing;
+use crate::ops::plan::policies;
 use crate::ops::plan::recover::{recover, recovered};
 use crate::ops::plan::refresh::{self, Refreshed};
 use crate::ops::plan::switch_rest::switch_rest;
@@ -171,6 +172,7 @@ impl Proposed {
         if ask.overlays.is_none() && ask.intent == Intent::Apply {
             noted.extend(checks::by_what_was_made(&ask.place, made));
         }
+        noted.extend(policies::judge(session, stack, plan, state.as_ref()).await);
         let line = |span| stack.sources.line(span);
         let notes: Vec<Note> = noted.iter().map(|it| note(it, line)).collect();
         self.plan.notes.extend(notes);

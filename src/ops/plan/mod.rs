@@ -10,6 +10,7 @@ pub mod missing;
 pub mod unknown_objects;
 pub mod checks;
 pub mod tasks_ahead;
-pub mod make;
 pub mod prices;
+pub mod policies;
+pub mod make;
 pub mod rebuild;

@@ -73,6 +73,7 @@ fn definitions() -> Map<String, Value> {
                 "resources": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/resource" } },
                 "outputs": { "type": ["object", "null"] },
                 "tasks": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/task" } },
+                "policies": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/policy" } },
             },
         },
         "overlay": {
@@ -95,12 +96,14 @@ fn definitions() -> Map<String, Value> {
                 "resources": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/resource%20in%20an%20overlay" } },
                 "outputs": { "type": ["object", "null"] },
                 "tasks": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "type": ["object", "null"] } },
+                "policies": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "type": ["object", "null"] } },
             },
         },
     });
     let mut all = object(made);
     all.extend(blocks());
     all.extend(task_blocks());
+    all.insert("policy".into(), policy());
     all
 }
 
@@ -130,6 +133,26 @@ fn notify() -> Value {
                     "description": "Which events; all but `steps` where nothing is said.",
                 },
             },
+        },
+    })
+}
+
+/// A rule over plans.
+fn policy() -> Value {
+    json!({
+        "type": "object",
+        "required": ["message"],
+        "additionalProperties": false,
+        "oneOf": [
+            { "required": ["deny"], "not": { "required": ["warn"] } },
+            { "required": ["warn"], "not": { "required": ["deny"] } },
+        ],
+        "properties": {
+            "deny": { "$ref": "#/$defs/expression", "description": "True, or a list of what is wrong: the plan is refused." },
+            "warn": { "$ref": "#/$defs/expression", "description": "True, or a list of what is wrong: the plan says so." },
+            "in_switch": { "enum": ["warn", "deny"], "default": "warn", "description": "What becomes of a failover or a failback." },
+            "message": { "type": "string", "description": "What is wrong and what to do, for whoever wrote the change." },
+            "description": { "type": "string" },
         },
     })
 }

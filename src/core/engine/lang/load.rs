@@ -12,6 +12,8 @@ use crate::engine::lang::cel::template::FileText;
 use crate::engine::lang::lower::dependencies::of_instance;
 use crate::engine::lang::lower::instances::{Repeat, expand};
 use crate::engine::lang::lower::notify;
+use crate::engine::lang::lower::policies::{POLICIES, check_references, policies};
+use crate::engine::lang::lower::policy_file::policy_file;
 use crate::engine::lang::lower::recovery_keys;
 use crate::engine::lang::lower::references::{Site, needs};
 use crate::engine::lang::lower::resources::{self, Lowered, unknown_keys};
@@ -38,7 +40,7 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 /// Where the state of a stack is kept. No overlay changes it, and what it says is decided where stores are opened.
 pub const STATE: &str = "state";
 
-const STACK_KEYS: [&str; 9] = [
+const STACK_KEYS: [&str; 10] = [
     "stack",
     "description",
     STATE,
@@ -48,8 +50,9 @@ const STACK_KEYS: [&str; 9] = [
     "resources",
     "outputs",
     "tasks",
+    POLICIES,
 ];
-const OVERLAY_KEYS: [&str; 12] = [
+const OVERLAY_KEYS: [&str; 13] = [
     "overlay",
     "description",
     "assumes_lost",
@@ -62,11 +65,17 @@ const OVERLAY_KEYS: [&str; 12] = [
     "resources",
     "outputs",
     "tasks",
+    POLICIES,
 ];
 
 /// Reads the files of a stack's folder; the engine has none of its own.
 pub trait Files {
     fn read(&self, path: &str) -> Result<Vec<u8>, FileProblem>;
+
+    /// The files of policies that hold for every stack of the project.
+    fn policies(&self) -> &[Layer] {
+        &[]
+    }
 }
 
 /// Why a file cannot be read.
@@ -126,11 +135,38 @@ pub fn load(
             .collect();
         let outside = VariableSources { remembered, given, overlays: &overlays };
         let mut stack = build(stack_name, &outside, files, catalog, &mut loaded);
+        add_policies(files.policies(), &mut stack, &mut loaded);
         stack.overlays = layers.iter().skip(1).map(|it| it.name.clone()).collect();
         loaded.stack = Some(stack);
     }
     tidy(&mut loaded.diagnostics);
     loaded
+}
+
+/// Adds the policies of the project: no stack weakens them.
+fn add_policies(files: &[Layer], stack: &mut Stack, loaded: &mut Loaded) {
+    let out = &mut loaded.diagnostics;
+    check_references(&stack.policies, Some(&stack.variables), out);
+    for file in files {
+        let (node, mistakes) = parse(&file.file, &file.bytes, &mut loaded.sources);
+        out.extend(mistakes);
+        let Some(node) = node else { continue };
+        let found = policy_file(&node, &loaded.sources, out).policies;
+        check_references(&found, None, out);
+        for (name, policy) in found {
+            if let Some(other) = stack.policies.get(&name) {
+                out.push(
+                    Diagnostic::error(DiagnosticCode::DuplicateKey, "Two policies of one name")
+                        .at(other.span, format!("`{name}` is here"))
+                        .at(policy.span, "and here")
+                        .help("give one of them another name: no stack replaces a policy of the project"),
+                );
+                continue;
+            }
+            stack.policies.insert(name, policy);
+        }
+    }
+    stack.sources = loaded.sources.clone();
 }
 
 /// In the order of the files, each place blamed once; what has no place comes first.
@@ -216,7 +252,7 @@ fn build(
     let mut stack = Stack { name: stack_name.to_owned(), ..Stack::default() };
     recovery_keys::overlay_keys(&loaded.layers, &mut stack, &mut out);
     let merged = loaded.merged();
-    let [variables_of, resources_of, outputs_of, objectives_of, tasks_of] =
+    let [variables_of, resources_of, outputs_of, objectives_of, tasks_of, policies_of] =
         PARTS.map(|part| merged.and_then(Node::as_map)?.get(part).map(|it| &it.node));
     stack.variables = variables(variables_of, outside, &loaded.sources, &mut out);
     let lowered = resources::resources(resources_of, catalog, &loaded.sources, &mut out);
@@ -225,6 +261,7 @@ fn build(
     let notify_of = merged.and_then(Node::as_map).and_then(|it| it.get(NOTIFY));
     stack.notify = notify::webhooks(notify_of.map(|it| &it.node), &loaded.sources, &mut out);
     stack.objectives = recovery_keys::objectives(objectives_of, &mut out);
+    stack.policies = policies(policies_of, &loaded.sources, &mut out);
     if out.len() > MISTAKES_MAX {
         // What follows would be told of a stack of which only a part was looked at.
         stack.sources = loaded.sources.clone();

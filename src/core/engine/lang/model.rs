@@ -39,6 +39,8 @@ pub struct Stack {
     /// What stands in those files.
     pub texts: BTreeMap<String, Arc<FileText>>,
     pub objectives: Objectives,
+    /// Of the layers and of the project, in this order.
+    pub policies: FastMap<String, Policy>,
     /// Who is posted events.
     pub notify: Vec<Webhook>,
     /// The fault domains that a switch to these overlays assumes lost.
@@ -111,6 +113,38 @@ impl NotifyTopic {
             Self::Watch => "watch",
             Self::Audit => "audit",
             Self::Steps => "steps",
+        }
+    }
+}
+
+/// What a project forbids its plans, or wants to be told of.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    pub name: String,
+    /// Where its name stands.
+    pub span: Span,
+    pub level: PolicyLevel,
+    /// Of the plan of a failover or a failback: nobody waits for a rule while users wait, unless it says so.
+    pub in_switch: PolicyLevel,
+    /// True, or a list of what is wrong: it speaks.
+    pub rule: Arc<Expression>,
+    pub message: Term,
+}
+
+/// What becomes of a plan of which a policy speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PolicyLevel {
+    /// It is told.
+    Warn,
+    /// It is refused.
+    Deny,
+}
+
+impl PolicyLevel {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Deny => "deny",
         }
     }
 }

@@ -14,6 +14,8 @@ pub mod users_wait;
 pub mod ranking;
 pub mod simulate;
 pub mod cost;
+pub mod policy;
+pub mod policy_test;
 pub mod format;
 #[cfg(test)]
 pub mod tests;

@@ -8,3 +8,5 @@ pub mod recovery_keys;
 pub mod tasks;
 pub mod task_links;
 pub mod notify;
+pub mod policies;
+pub mod policy_file;

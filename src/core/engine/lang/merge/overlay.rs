@@ -5,7 +5,8 @@ use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::{Diagnostic, Span};
 
 /// The parts of a stack that an overlay may change.
-pub const PARTS: [&str; 5] = ["variables", "resources", "outputs", "objectives", "tasks"];
+pub const PARTS: [&str; 6] =
+    ["variables", "resources", "outputs", "objectives", "tasks", "policies"];
 
 /// A part that is a list: an overlay replaces all of it, or removes it.
 pub const NOTIFY: &str = "notify";
@@ -38,6 +39,7 @@ pub fn lay(base: &mut Node, overlay: &Node, out: &mut Vec<Diagnostic>) {
                 "variables" => variable(target, name, change, out),
                 "outputs" => patch_entry(target, name, change, "output", out),
                 "tasks" => patch_entry(target, name, change, "task", out),
+                "policies" => patch_entry(target, name, change, "policy", out),
                 _ => patch_entry(target, name, change, "objective", out),
             }
         }
