@@ -15,6 +15,7 @@
 //! | [`kinds`] | `lifeboat-core` | `engine` | the same; its `kind.yaml` files are data |
 //! | [`render`] | `lifeboat-core` | `engine` | the same |
 //! | [`cloud`] | `lifeboat` (`src/`) | `engine` | state, stacks; it decides nothing |
+//! | [`code_host`] | `lifeboat` | `engine`, `render`; of `cloud` how one connects and tries again | stacks, states, plans |
 //! | [`store`] | `lifeboat` | `engine`; of `cloud` how one connects and tries again | what the clouds hold |
 //! | [`sandbox`] | `lifeboat-sandbox` (`src/sandbox/`) | itself only | `kinds` and `engine`, so that it can catch their mistakes |
 //! | [`ops`] | `lifeboat` | all above | words and terminals |
@@ -99,6 +100,7 @@
 
 pub use lifeboat_core::{engine, kinds, render};
 pub mod cloud;
+pub mod code_host;
 pub mod store;
 pub use lifeboat_sandbox as sandbox;
 pub mod ops;

@@ -3,6 +3,7 @@
 pub mod stack;
 pub mod audit;
 pub mod policy;
+pub mod ci;
 pub mod status;
 pub mod state;
 pub mod sandbox;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
+pub use crate::cli::args::ci::CiCommand;
 use crate::cli::args::policy::PolicyCommand;
 pub use crate::cli::args::sandbox::{
     AppCommand, FaultArgs, HowArg, HowBroken, LogWhat, RestrictArgs, SandboxCommand,
@@ -172,6 +174,9 @@ pub enum CliCommand {
         #[arg(long, conflicts_with_all = ["replace", "lost", "planned", "include_pending", "allow_delete", "allow_replace", "revert_drift", "allow_destroys", "allow_absent", "allow_outage"])]
         reviewed: bool,
     },
+    /// Plan, apply, and find drift in CI; post it in the pull request
+    #[command(subcommand)]
+    Ci(Box<CiCommand>),
     /// Delete every resource recorded in the state, data included
     Destroy {
         #[command(flatten)]
@@ -324,7 +329,7 @@ impl CliCommand {
         {
             return Some(layers);
         }
-        None
+        if let Self::Ci(it) = self { Some(it.layers()) } else { None }
     }
 
     /// How a run is to go, and where it is told.
@@ -335,6 +340,10 @@ impl CliCommand {
             | Self::Failover { run, .. }
             | Self::Failback { run, .. }
             | Self::Drill { run, .. } => Cow::Borrowed(run),
+            Self::Ci(it) => match &**it {
+                CiCommand::Apply(it) => Cow::Borrowed(&it.run),
+                CiCommand::Plan(_) | CiCommand::Drift(_) => Cow::default(),
+            },
             _ => Cow::default(),
         }
     }
@@ -347,6 +356,10 @@ impl CliCommand {
             Self::Failover { target, .. } => Some(("failover", &target.stack)),
             Self::Failback { target, .. } => Some(("failback", &target.stack)),
             Self::Drill { target, .. } => Some(("drill", &target.stack)),
+            Self::Ci(it) => match &**it {
+                CiCommand::Apply(it) => Some(("apply", &it.layers.stack)),
+                CiCommand::Plan(_) | CiCommand::Drift(_) => None,
+            },
             _ => None,
         }
     }
@@ -369,6 +382,7 @@ impl CliCommand {
             | Self::Drill { world, .. }
             | Self::Watch { world, .. } => world.sandbox,
             Self::Audit(it) => it.world.sandbox,
+            Self::Ci(it) => it.world().sandbox,
             Self::Status(it) => it.world.sandbox,
             Self::Recovered { state, .. }
             | Self::Approve { state, .. }

@@ -7,7 +7,7 @@ use crate::cli::args::Arguments;
 /// Every command that is shown stands in exactly one of these.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("Configuration", &["init", "validate", "render", "explain", "graph", "policy"]),
-    ("Plan and apply", &["plan", "show", "apply", "destroy"]),
+    ("Plan and apply", &["plan", "show", "apply", "ci", "destroy"]),
     ("Recovery", &["audit", "drill", "failover", "failback", "approve", "recovered", "watch"]),
     ("State and reports", &["status", "reports", "state"]),
     ("Sandbox", &["sandbox"]),

@@ -46,6 +46,13 @@ impl CommandContext {
         })
     }
 
+    /// The same, with a document that gathers what becomes of a run, whether or not one is wanted; and that document.
+    pub fn gathering(&self, command: &str, stack: &str) -> (Self, Arc<RunDocument>) {
+        let new = || Arc::new(RunDocument::unwritten(command, stack));
+        let document = self.document.clone().unwrap_or_else(new);
+        (Self { document: Some(Arc::clone(&document)), ..self.clone() }, document)
+    }
+
     /// Notes something for the document, where one is wanted.
     pub fn note(&self, take: impl FnOnce(&mut RunFacts)) {
         if let Some(document) = &self.document {

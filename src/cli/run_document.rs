@@ -36,6 +36,17 @@ impl RunDocument {
         })
     }
 
+    /// One that nobody wants written, for who tells others what became of a run.
+    pub fn unwritten(command: &str, stack: &str) -> Self {
+        let (command, stack) = (command.to_owned(), stack.to_owned());
+        Self { facts: Mutex::new(RunFacts { command, stack, ..RunFacts::default() }) }
+    }
+
+    /// What is known by now.
+    pub fn facts(&self) -> RunFacts {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub fn note(&self, take: impl FnOnce(&mut RunFacts)) {
         take(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner));
     }

@@ -14,6 +14,6 @@ mod linode;
 mod dynamodb;
 pub mod provider;
 #[cfg(test)]
-mod loopback;
+pub(crate) mod loopback;
 #[cfg(test)]
 mod tests;

@@ -200,6 +200,12 @@ fn tasks_done(steps: &[StepTiming]) -> BTreeSet<String> {
     done.map(|it| it.address.name.clone()).collect()
 }
 
+/// When the last drill of a stack ended that passed, in milliseconds since the Unix epoch.
+pub fn last_passed_drill(session: &Session, place: &StackRef) -> Result<Option<i64>, OpsError> {
+    let (drills, _) = drills(session, place)?;
+    Ok(drills.iter().filter(|it| it.passed).map(|it| it.at).max())
+}
+
 /// Reports of drills in every instance of the stack, and files that are none.
 fn drills(session: &Session, place: &StackRef) -> Result<(Vec<Drill>, Vec<String>), OpsError> {
     let (mut drills, mut unread) = (Vec::new(), Vec::new());

@@ -86,13 +86,22 @@ fn plan_again(stack: &str) -> AdvisedCommand<'_> {
     AdvisedCommand::PlanAgain { stack, overlays: &[], options, out: "my plan" }
 }
 
+fn of_reviewed_plans(stack: &str) -> [AdvisedCommand<'_>; 4] {
+    [
+        AdvisedCommand::PlanStore { stack },
+        AdvisedCommand::ApplyReviewed { stack },
+        AdvisedCommand::CiApply { stack },
+        AdvisedCommand::ApprovePlan { stack, digest: "sha256:0123456789abcdef" },
+    ]
+}
+
 /// One of each. Whoever adds a command adds it here: the match of [`stands_above`] has no other arm.
 fn samples() -> Vec<AdvisedCommand<'static>> {
     static OVERLAYS: std::sync::LazyLock<Vec<String>> =
         std::sync::LazyLock::new(|| vec!["eu".into(), "more".into()]);
     let (stack, to, address) = ("shop@drill", "eu", "node[\"it's a `key`\"]");
     let lost = vec!["linode:us-east", "aws:us-east-1"];
-    let samples = vec![
+    let mut samples = vec![
         AdvisedCommand::Init,
         AdvisedCommand::Kinds { kind: None },
         AdvisedCommand::Kinds { kind: Some("linode.instance") },
@@ -147,15 +156,13 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::StateResolveTask { stack, task: "purge", is_done: true },
         AdvisedCommand::StateResolveTask { stack, task: "purge", is_done: false },
         AdvisedCommand::Approve { stack, task: "purge" },
-        AdvisedCommand::PlanStore { stack },
-        AdvisedCommand::ApplyReviewed { stack },
-        AdvisedCommand::ApprovePlan { stack, digest: "sha256:0123456789abcdef" },
         AdvisedCommand::SandboxShow,
         AdvisedCommand::SandboxLogOn,
         AdvisedCommand::SandboxUnhealthy { label: "web-0" },
         AdvisedCommand::SandboxHeal { name: None },
         AdvisedCommand::SandboxHeal { name: Some("web-0") },
     ];
+    samples.extend(of_reviewed_plans(stack));
     samples.iter().for_each(stands_above);
     samples
 }
@@ -208,6 +215,7 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::Approve { .. }
         | AdvisedCommand::PlanStore { .. }
         | AdvisedCommand::ApplyReviewed { .. }
+        | AdvisedCommand::CiApply { .. }
         | AdvisedCommand::ApprovePlan { .. }
         | AdvisedCommand::SandboxShow
         | AdvisedCommand::SandboxLogOn

@@ -13,6 +13,7 @@ pub mod status;
 pub mod asked_overlays;
 pub mod apply;
 pub mod reviewed;
+pub mod ci;
 pub mod loss_consent;
 pub mod switch_retry;
 pub mod switch;
@@ -77,6 +78,7 @@ pub async fn run(
             let consent = apply::Consent { yes, switch, data_loss: false };
             apply::apply(&context, &layers, &world, &allow, &losing, &replace, consent).await
         }
+        Command::Ci(command) => ci::run(&context, &command).await,
         Command::Destroy { layers, world, yes, allow_delete, data_loss, .. } => {
             let consent = apply::Consent { yes, switch: false, data_loss };
             apply::destroy(&context, &layers, &world, allow_delete, consent).await

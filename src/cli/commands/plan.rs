@@ -21,6 +21,7 @@ use crate::ops::contained::link_on_the_way;
 use crate::ops::error::OpsError;
 use crate::ops::load::sealed_files::{SavedSort, open_saved, seal_for};
 use crate::ops::load::session::Session;
+use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::plan::make::Proposed;
 use crate::ops::plan::prices::cost;
@@ -38,6 +39,46 @@ const HEAD: usize = 64;
 /// The largest plan that is read. A plan of 100,000 resources has 200 MiB, so 1 GiB leaves room for five times as many.
 const PLAN_BYTES_MAX: u64 = 1 << 30;
 
+/// A plan that was made a moment ago, with what is told beside it.
+pub struct FreshPlan {
+    pub proposed: Proposed,
+    pub envelope: PlanEnvelope,
+}
+
+/// What flags ask of a plan.
+pub fn asked(
+    context: &CommandContext,
+    layers: &LayerArgs,
+    allow: &AllowArgs,
+    losing: &LossArgs,
+    replace: &[String],
+) -> Result<PlanRequest, OpsError> {
+    let mut ask = open::ask(&context.directory, layers, allow, Intent::Apply)?;
+    ask.losses = open::losses(losing);
+    ask.include_pending = losing.include_pending;
+    ask.replace = open::addresses(replace)?;
+    Ok(ask)
+}
+
+/// Makes a plan and tells its warnings.
+pub async fn fresh(
+    context: &CommandContext,
+    session: &Session,
+    ask: &PlanRequest,
+) -> Result<FreshPlan, OpsError> {
+    let mut proposed = crate::ops::plan::make::plan(session, ask).await?;
+    if let Some(who) = at_work(session, &ask.place, &proposed)? {
+        // Who reviews the plan elsewhere has to know it as well.
+        proposed.plan.notes.push(note(&who, |_| String::new()));
+        proposed.diagnostics.push(who);
+    }
+    warn(&proposed, context.color);
+    let forecast = reports::forecast(session, &ask.place, &proposed);
+    let cost = cost(session, &proposed.plan, proposed.state.as_ref()).await;
+    let envelope = PlanEnvelope { forecast, cost, ..session.envelope() };
+    Ok(FreshPlan { proposed, envelope })
+}
+
 pub async fn plan(
     context: &CommandContext,
     layers: &LayerArgs,
@@ -46,21 +87,9 @@ pub async fn plan(
     losing: &LossArgs,
     wanted: &PlanArgs,
 ) -> Result<Exit, OpsError> {
-    let mut ask = open::ask(&context.directory, layers, allow, Intent::Apply)?;
-    ask.losses = open::losses(losing);
-    ask.include_pending = losing.include_pending;
-    ask.replace = open::addresses(&wanted.replace)?;
+    let ask = asked(context, layers, allow, losing, &wanted.replace)?;
     let session = open::session(&ask.place.root, world).await?;
-    let mut proposed = crate::ops::plan::make::plan(&session, &ask).await?;
-    if let Some(who) = at_work(&session, &ask.place, &proposed)? {
-        // Who reviews the plan elsewhere has to know it as well.
-        proposed.plan.notes.push(note(&who, |_| String::new()));
-        proposed.diagnostics.push(who);
-    }
-    warn(&proposed, context.color);
-    let forecast = reports::forecast(&session, &ask.place, &proposed);
-    let cost = cost(&session, &proposed.plan, proposed.state.as_ref()).await;
-    let envelope = PlanEnvelope { forecast, cost, ..session.envelope() };
+    let FreshPlan { proposed, envelope } = fresh(context, &session, &ask).await?;
     print(&proposed.plan, &envelope, &wanted.shape, context.color);
     note_drill(&ask.place, &proposed.desired.stack);
     if wanted.store {
@@ -113,7 +142,7 @@ fn at_work(
 }
 
 /// Refused is 3, a no 1, unseen 5, changes 2 when asked for.
-fn exit(plan: &Plan, detailed: bool) -> Exit {
+pub fn exit(plan: &Plan, detailed: bool) -> Exit {
     let ending = completion::ending(&completion::open(plan), true);
     // What is somebody else's is told, and changes nothing of what this plan would do.
     let is_read = matches!(ending, Completion::Over | Completion::Shared);
@@ -195,7 +224,7 @@ pub fn typed_here(plan: &Plan) -> Cow<'_, Plan> {
     Cow::Owned(plan)
 }
 
-fn print(plan: &Plan, envelope: &PlanEnvelope, shape: &ShapeArgs, color: bool) {
+pub fn print(plan: &Plan, envelope: &PlanEnvelope, shape: &ShapeArgs, color: bool) {
     let here = typed_here(plan);
     let plan = &*here;
     let shown =

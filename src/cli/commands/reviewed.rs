@@ -8,7 +8,7 @@ use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::run_document::{about, found as found_state};
 use crate::cli::{open, out};
-use crate::engine::plan::format::codec::{decode, plan_digest};
+use crate::engine::plan::format::codec::{PlanEnvelope, decode, plan_digest};
 use crate::engine::plan::format::reviewed::{beyond, moved_on};
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::planner::Intent;
@@ -41,6 +41,20 @@ pub async fn apply(
     layers: &LayerArgs,
     world: &WorldArgs,
 ) -> Result<Exit, OpsError> {
+    let mut shown = None;
+    run(context, layers, world, &mut shown).await
+}
+
+/// A plan that people are to read.
+pub type ShownReview = (Plan, PlanEnvelope);
+
+/// The same for who tells others: `shown` gets the plan that runs, or the one that waits for somebody to approve it.
+pub async fn run(
+    context: &CommandContext,
+    layers: &LayerArgs,
+    world: &WorldArgs,
+    shown: &mut Option<ShownReview>,
+) -> Result<Exit, OpsError> {
     if context.directory.join(&layers.stack).is_file() {
         let what =
             format!("{} is a file, and --reviewed takes a plan from the store", layers.stack);
@@ -61,17 +75,19 @@ pub async fn apply(
     let Some(found) = plans.newest(&inputs, now)? else {
         let why = "no reviewed plan of the last 30 days was made from exactly these layers, files, and variables with this lifeboat";
         let fresh = plan_on(session, &ask, state).await?;
+        *shown = Some((fresh.plan.clone(), session.envelope()));
         return Err(unreviewed(session, &ask, &fresh, &[why.into()])?);
     };
     let digest = found.stored.digest.clone();
+    let plan = plan_of(&found, &name)?;
     if found.stored.needs_approval && plans.approval(&found)?.is_none() {
+        *shown = Some((plan, session.envelope()));
         let approve = AdvisedCommand::ApprovePlan { stack: &name, digest: &digest };
         return Err(OpsError::refused(
             format!("plan {digest} was not reviewed"),
             format!("read what `plan` shows, then let it run: {approve}; nothing was changed"),
         ));
     }
-    let plan = plan_of(&found, &name)?;
     let ask = PlanRequest {
         allowed: plan.allowed.clone(),
         replace: plan.replace.clone(),
@@ -80,6 +96,7 @@ pub async fn apply(
         ..ask
     };
     let fresh = plan_on(session, &ask, state).await?;
+    *shown = Some((fresh.plan.clone(), session.envelope()));
     let more = exceeds(&plan, &fresh.plan);
     if !more.is_empty() {
         return Err(unreviewed(session, &ask, &fresh, &more)?);

@@ -19,22 +19,22 @@ pub fn plans_of(store: &StateStore) -> StoredPlans {
     StoredPlans::of(Arc::clone(store.backend()))
 }
 
-/// Stores a plan for its review, unless a guard refuses it: that can be reviewed, and not applied.
+/// Stores a plan for its review, unless a guard refuses it: that can be reviewed, and not applied. Returns the digest of what is stored.
 pub fn store(
     session: &Session,
     place: &StackRef,
     proposed: &Proposed,
     envelope: &PlanEnvelope,
-) -> Result<(), OpsError> {
+) -> Result<Option<String>, OpsError> {
     if proposed.plan.refusals().next().is_some() {
         out::talk("not stored: a guard refused it, so it cannot be applied");
-        return Ok(());
+        return Ok(None);
     }
     let stored = kept(&proposed.plan, envelope);
     plans_of(&session.store(place)).put(&stored)?;
     let apply = AdvisedCommand::ApplyReviewed { stack: &place.name() };
     out::talk(&format!("stored for review as {}; run {apply} once it is reviewed", stored.digest));
-    Ok(())
+    Ok(Some(stored.digest))
 }
 
 /// A plan as it is kept.

@@ -130,7 +130,8 @@ fn broken(error: reqwest::Error) -> BrokenReply {
     }
 }
 
-fn heads(status: u16, headers: &HeaderMap) -> HttpReply {
+/// What the head of an answer says.
+pub(crate) fn heads(status: u16, headers: &HeaderMap) -> HttpReply {
     let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
     HttpReply {
         status,

@@ -79,6 +79,20 @@ pub fn span(text: &str) -> String {
     format!("{fence}{pad}{text}{pad}{fence}")
 }
 
+/// A sentence in which what stands between backticks is code, as it is meant.
+pub fn said(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // One without its other half is a character like any other.
+    if parts.len().is_multiple_of(2) {
+        return prose(text);
+    }
+    let part = |(at, it): (usize, &&str)| match at % 2 {
+        1 if !it.is_empty() => span(it),
+        _ => prose(it),
+    };
+    parts.iter().enumerate().map(part).collect()
+}
+
 /// At least so many backticks, and more than any run of them inside.
 pub fn fence(text: &str, least: usize) -> String {
     let longest = text.split(|it| it != '`').map(str::len).max().unwrap_or(0);

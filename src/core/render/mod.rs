@@ -19,6 +19,7 @@ pub mod status;
 pub mod status_json;
 pub mod report;
 pub mod run;
+pub mod ci;
 pub mod journal_words;
 pub mod state_log;
 pub mod validation;

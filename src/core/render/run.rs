@@ -71,7 +71,7 @@ pub enum StepBecame {
 }
 
 impl StepBecame {
-    fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Failed(_) => "failed",
@@ -81,7 +81,7 @@ impl StepBecame {
         }
     }
 
-    fn why(&self) -> Option<&str> {
+    pub fn why(&self) -> Option<&str> {
         match self {
             Self::Done | Self::NotDone => None,
             Self::Failed(why) | Self::PassedOver(why) | Self::InDoubt(why) => Some(why),

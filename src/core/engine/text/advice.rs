@@ -201,6 +201,10 @@ pub enum AdvisedCommand<'a> {
     ApplyReviewed {
         stack: &'a str,
     },
+    /// In a job of the main branch.
+    CiApply {
+        stack: &'a str,
+    },
     ApprovePlan {
         stack: &'a str,
         digest: &'a str,
@@ -282,6 +286,7 @@ impl AdvisedCommand<'_> {
             Self::Report { stack, report } => plain(&["reports", stack, report]),
             Self::PlanStore { stack } => plain(&["plan", stack, "--store"]),
             Self::ApplyReviewed { stack } => plain(&["apply", stack, "--reviewed"]),
+            Self::CiApply { stack } => plain(&["ci", "apply", stack]),
             Self::ApprovePlan { stack, digest } => plain(&["approve", stack, digest]),
             Self::Approve { stack, task } => plain(&["approve", stack, task]),
             Self::SandboxShow => plain(&["sandbox", "show"]),
@@ -377,10 +382,11 @@ pub fn quoted(word: &str) -> Cow<'_, str> {
 }
 
 /// Commands that act in a world, and so need to be told in which.
-const IN_A_WORLD: [&str; 13] = [
+const IN_A_WORLD: [&str; 14] = [
     "approve",
     "plan",
     "apply",
+    "ci",
     "destroy",
     "failover",
     "failback",

@@ -2,7 +2,7 @@
 
 use crate::engine::plan::format::codec::{inputs_digest, plan_digest};
 use crate::engine::plan::model::change::Plan;
-use crate::render::escape::{code, fence, prose, quiet, span};
+use crate::render::escape::{code, fence, prose, quiet, said, span};
 use crate::render::lines::{LineLimits, RenderedLine, Sign};
 use crate::render::plan::concerns::RenderedConcern;
 use crate::render::plan::entry::{RenderedEntry, RenderedSection};
@@ -84,7 +84,7 @@ fn head(plan: &Plan, outline: &Outline) -> String {
 }
 
 /// By which CI finds the comment of this stack again: nothing ends an HTML comment early, and no two names have the same.
-fn marker(name: &str) -> String {
+pub fn marker(name: &str) -> String {
     let is_plain = |it: char| it.is_ascii_alphanumeric() || "_.@-".contains(it);
     let cleaned: String = name.chars().filter(|it| is_plain(*it)).take(HEADING_MAX).collect();
     if cleaned == name && !name.contains("--") {
@@ -346,20 +346,6 @@ fn notice(notice: &Notice) -> String {
         text.push_str(&format!("<br>help: {}", said(help)));
     }
     text + "\n\n"
-}
-
-/// A sentence in which what stands between backticks is code, as it is meant.
-fn said(text: &str) -> String {
-    let parts: Vec<&str> = text.split('`').collect();
-    // One without its other half is a character like any other.
-    if parts.len().is_multiple_of(2) {
-        return prose(text);
-    }
-    let part = |(at, it): (usize, &&str)| match at % 2 {
-        1 if !it.is_empty() => span(it),
-        _ => prose(it),
-    };
-    parts.iter().enumerate().map(part).collect()
 }
 
 /// With its attributes, on one line, or by nothing but its address.
