@@ -102,17 +102,3 @@ fn completions_know_stacks_overlays_kinds_and_addresses() {
     asked(&["lifeboat", "kinds", "linode.fire"], "linode.firewall");
     asked(&["lifeboat", "explain", "woocommerce", "web["], "web[1]");
 }
-
-/// No plan of this commit is there: the comment of the one before must not stand.
-#[test]
-fn init_workflow_comments_on_a_pull_request_with_wrong_layers() {
-    let home = Home::new();
-    home.run(&["init", "there"]).code(0).done();
-    let file = home.path("there/.github/workflows/lifeboat.yml");
-    let text = std::fs::read_to_string(file).unwrap();
-    let (before, _) = text.split_once("Comment\n").unwrap();
-    let validate = before.find("if ! lifeboat validate").unwrap();
-    let failed = &before[validate..before.find("exit 1").unwrap()];
-    assert!(before.find("rm -f").unwrap() < validate);
-    assert!(failed.contains("<!-- lifeboat:plan $STACK -->") && failed.contains("plan.md"));
-}
