@@ -25,7 +25,7 @@ pub use crate::cli::args::stack::{
     AllowArgs, BundleArgs, FailbackArgs, Format, LayerArgs, LossArgs, Plain, RunArgs, ShapeArgs,
     TargetArgs, Words, WorldArgs,
 };
-pub use crate::cli::args::state::{ApproveArgs, RebuildArgs, StateArgs, StateCommand};
+pub use crate::cli::args::state::{ApproveArgs, RebuildArgs, ReportsArgs, StateArgs, StateCommand};
 use crate::cli::args::status::StatusArgs;
 
 use crate::cli::complete;
@@ -285,14 +285,7 @@ pub enum CliCommand {
     /// Show how long switches and drills took, phase by phase
     ///
     /// Times are compared with the stack's objectives.
-    Reports {
-        #[command(flatten)]
-        state: StateArgs,
-        /// Report to show, by name or unique prefix; if omitted, list all reports
-        name: Option<String>,
-        #[arg(long, value_enum, default_value = "text")]
-        format: Words,
-    },
+    Reports(ReportsArgs),
     /// Probe a URL from outside, and fail over when it stays down
     #[command(long_about = watch::MANUAL)]
     Watch {
@@ -384,9 +377,8 @@ impl CliCommand {
             Self::Audit(it) => it.world.sandbox,
             Self::Ci(it) => it.world().sandbox,
             Self::Status(it) => it.world.sandbox,
-            Self::Recovered { state, .. }
-            | Self::Approve { state, .. }
-            | Self::Reports { state, .. } => state.world.sandbox,
+            Self::Recovered { state, .. } | Self::Approve { state, .. } => state.world.sandbox,
+            Self::Reports(it) => it.state.world.sandbox,
             Self::State(it) => it.state().world.sandbox,
             _ => false,
         }

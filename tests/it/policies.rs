@@ -37,7 +37,7 @@ fn apply_is_refused_by_a_policy_of_the_stack_before_any_call() {
 
 #[test]
 fn apply_is_refused_by_a_policy_of_the_project_that_names_what_is_wrong() {
-    let home = Home::holding("safe", &STACK.replace("default: 1", "default: 9"));
+    let home = Home::holding("safe", STACK.replace("default: 1", "default: 9"));
     home.write("policies/names.yaml", PROJECT);
     home.sandbox(&["apply", "safe", "--yes"])
         .code(3)
@@ -95,11 +95,11 @@ fn plan_of_what_cannot_be_evaluated_is_refused() {
 fn failover_is_only_warned_by_a_policy_unless_that_says_so() {
     let overlay = "overlay: eu\nresources:\n  mail: { soa_email: eu@example.org }\n";
     let rule = "policies:\n  never: { deny: '${plan.summary.update > 0}', message: no updates }\n";
-    let home = Home::holding("safe", &STACK.replace("default: 1", "default: 9"));
+    let home = Home::holding("safe", STACK.replace("default: 1", "default: 9"));
     home.write("stacks/safe/overlays/eu.yaml", overlay);
     home.sandbox(&["apply", "safe", "--yes"]).code(0).done();
     let failover = ["failover", "safe", "--to", "eu", "--planned", "--yes"];
-    home.write("policies/a.yaml", &rule.replace("message", "in_switch: deny, message"));
+    home.write("policies/a.yaml", rule.replace("message", "in_switch: deny, message"));
     home.sandbox(&failover).code(3).shows(&["policy `never`: no updates"]).done();
     home.write("policies/a.yaml", rule);
     home.sandbox(&failover)
@@ -127,7 +127,7 @@ fn policy_test_runs_what_stands_beside_the_policies() {
     plan: { changes: [{ address: a }] }
     expect: []
 ";
-    home.write("policies/names.yaml", &format!("{PROJECT}{tests}"));
+    home.write("policies/names.yaml", format!("{PROJECT}{tests}"));
     let printed = home.run(&["policy", "test"]).code(1);
     insta::assert_snapshot!(printed.stdout);
     let json =
@@ -136,7 +136,7 @@ fn policy_test_runs_what_stands_beside_the_policies() {
     assert_eq!(json["files"][0]["untested"], serde_json::json!(["spends"]));
     home.write(
         "policies/names.yaml",
-        &format!("{PROJECT}tests: [{{ name: x, plan: {{ chnages: [] }}, expect: [nobody] }}]\n"),
+        format!("{PROJECT}tests: [{{ name: x, plan: {{ chnages: [] }}, expect: [nobody] }}]\n"),
     );
     let said = ["`chnages`", "no policy `nobody`"];
     home.run(&["policy", "test"]).code(1).says(&said).done();

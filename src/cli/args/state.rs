@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::args::stack::{Plain, WorldArgs};
+use crate::cli::args::stack::{Plain, Words, WorldArgs};
 
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
@@ -160,6 +160,17 @@ pub enum StateCommand {
 }
 
 /// What the lost state was of.
+/// What `reports` is given.
+#[derive(Debug, Clone, Args)]
+pub struct ReportsArgs {
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Report to show, by name or unique prefix; if omitted, list all reports
+    pub name: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Words,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct RebuildArgs {
     /// Home overlay, as of the first apply (repeatable, in order)

@@ -96,14 +96,14 @@ pub async fn run(
             ..
         } => {
             let wanted = SwitchArgs::home(allow, world, yes).away(last_good, !unattended);
-            let to = to.as_deref();
-            break_glass::failover(&context, &target, (to, &without), &losing, &wanted).await
+            let away = (to.as_deref(), &without);
+            break_glass::failover(&context, &target, away, &losing, &wanted).await
         }
         Command::Failback { target, back, allow, world, yes, .. } => {
             switch::failback(&context, &target, back, &SwitchArgs::home(allow, world, yes)).await
         }
-        Command::Recovered { state, fault_domain: it } => {
-            switch::recovered(&context, &state, &it).await
+        Command::Recovered { state, fault_domain } => {
+            switch::recovered(&context, &state, &fault_domain).await
         }
         Command::Approve { state, approval } => state::approve(&context, &state, approval),
         Command::Drill { target, to, losing, world, cleanup, yes, .. } => {
@@ -112,9 +112,7 @@ pub async fn run(
             drill::drill(&context, &target, &world, &wanted).await
         }
         Command::Status(arguments) => status::status(&context, &arguments).await,
-        Command::Reports { state, name, format } => {
-            reports::reports(&context, &state, name.as_deref(), format).await
-        }
+        Command::Reports(arguments) => reports::reports(&context, &arguments).await,
         Command::Watch { watch, world } => watch::run(&context, &watch, &world).await,
         Command::State(command) => state::run(&context, command).await,
         Command::Sandbox(command) => sandbox::run(&context, command).await,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cli::args::{StateArgs, Words};
+use crate::cli::args::{ReportsArgs, Words};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
@@ -19,12 +19,9 @@ use crate::ops::recovery_reports::{self, Switching};
 use crate::render;
 use crate::store::reports::{DamagedReport, StoredReport};
 
-pub async fn reports(
-    context: &CommandContext,
-    args: &StateArgs,
-    name: Option<&str>,
-    format: Words,
-) -> Result<Exit, OpsError> {
+pub async fn reports(context: &CommandContext, arguments: &ReportsArgs) -> Result<Exit, OpsError> {
+    let ReportsArgs { state: args, name, format } = arguments;
+    let (name, format) = (name.as_deref(), *format);
     let place = StackRef::find(&args.stack, &context.directory)?;
     let session = open::session(&place.root, &args.world).await?;
     let past = recovery_reports::past(&session, &place)?;

@@ -242,7 +242,7 @@ mod tests {
             "shop: 50 resources drifted, 0 changes pending, 1 audit error, 0 audit warnings",
             "- `r0` is gone\n",
             "- and 10 more, which the log shows\n",
-            "### Audit errors\n\n- `invalid`: ask @\u{200b}team; `validate` shows",
+            "### Audit errors\n\n- `invalid`: ask @&#8203;team; `validate` shows",
             "· `stacks/shop/stack.yaml:3`",
             "- no drill has passed, and there should be one within 1 d\n",
             "- ⚠️ 1 resource could not be read",
