@@ -75,7 +75,21 @@ impl Lease {
     /// Appends entries and returns the number of the last one. They are durable when this returns; after an error, nothing more
     /// can be appended.
     pub fn append(&mut self, entries: &[JournalEntry]) -> Result<u64, StoreError> {
-        self.heart.pulse.begin_writing().map_err(|over| self.over(over))?;
+        self.begin_writing()?;
+        let (last, lines) = self.lines(entries);
+        if last > self.sequence {
+            self.log.append(&EntryBatch { first: self.sequence + 1, last, lines: &lines })?;
+            self.note(last);
+        }
+        Ok(last)
+    }
+
+    fn begin_writing(&self) -> Result<(), StoreError> {
+        self.heart.pulse.begin_writing().map_err(|over| self.over(over))
+    }
+
+    /// The number of the last of these entries, and what stands for them in the journal.
+    fn lines(&mut self, entries: &[JournalEntry]) -> (u64, String) {
         let mut lines = String::new();
         let mut last = self.sequence;
         let opening = self.opening.take();
@@ -86,10 +100,10 @@ impl Lease {
             last += 1;
             lines.push_str(&encode_entry(last, entry));
         }
-        if last == self.sequence {
-            return Ok(last);
-        }
-        self.log.append(&EntryBatch { first: self.sequence + 1, last, lines: &lines })?;
+        (last, lines)
+    }
+
+    fn note(&mut self, last: u64) {
         self.sequence = last;
         let reached = RenewalState { sequence: last, serial: self.serial };
         if self.backend.is_concurrent() {
@@ -97,34 +111,54 @@ impl Lease {
         } else {
             self.heart.pulse.knows(reached);
         }
-        Ok(last)
     }
 
     /// Folds the journal into a new snapshot. The old pair goes into the history, which keeps the last 50.
     pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
-        self.put(state, PreviousState::Kept)
+        self.put(state, PreviousState::Kept, &[])
+    }
+
+    /// Appends the last entries of a run, and folds the journal with them: this state holds them already.
+    pub fn append_and_save(
+        &mut self,
+        entries: &[JournalEntry],
+        state: &State,
+    ) -> Result<(), StoreError> {
+        self.put(state, PreviousState::Kept, entries)
     }
 
     /// Begins anew with this state: the snapshot and the journal that are there are not worth keeping.
     pub(super) fn replace(&mut self, state: &State) -> Result<(), StoreError> {
-        self.put(state, PreviousState::SetAside)
+        self.put(state, PreviousState::SetAside, &[])
     }
 
-    fn put(&mut self, state: &State, previous: PreviousState) -> Result<(), StoreError> {
-        self.heart.pulse.begin_writing().map_err(|over| self.over(over))?;
+    fn put(
+        &mut self,
+        state: &State,
+        previous: PreviousState,
+        entries: &[JournalEntry],
+    ) -> Result<(), StoreError> {
+        self.begin_writing()?;
+        let (last, lines) =
+            if entries.is_empty() { (self.sequence, String::new()) } else { self.lines(entries) };
         let mut state = state.clone();
-        state.sequence = self.sequence;
-        state.touched = self.sequence;
+        state.sequence = last;
+        state.touched = last;
         state.epoch = self.epoch;
         let bytes = encode_state(&state);
         let read_back = decode_state(&bytes)
             .map_err(broken(self.backend.root(), self.backend.place(&SNAPSHOT)))?;
         assert_eq!(read_back, state, "what is written is what is read");
         let before = self.serial;
-        self.log.replace(&NewSnapshot { state: &state, bytes: &bytes, before, previous })?;
-        self.serial = state.serial;
-        let reached = RenewalState { sequence: self.sequence, serial: self.serial };
-        self.heart.pulse.knows(reached);
+        let snapshot = NewSnapshot { state: &state, bytes: &bytes, before, previous };
+        if last > self.sequence {
+            let batch = EntryBatch { first: self.sequence + 1, last, lines: &lines };
+            self.log.append_and_replace(&batch, &snapshot)?;
+        } else {
+            self.log.replace(&snapshot)?;
+        }
+        (self.sequence, self.serial) = (last, state.serial);
+        self.heart.pulse.knows(RenewalState { sequence: last, serial: self.serial });
         Ok(())
     }
 }

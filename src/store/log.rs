@@ -185,6 +185,16 @@ pub trait LogWriter: fmt::Debug + Send {
 
     /// Puts a snapshot in place, which holds all entries. Durable when this returns.
     fn replace(&mut self, snapshot: &NewSnapshot<'_>) -> Result<(), StoreError>;
+
+    /// Adds the last entries, and puts the snapshot in place that holds them too.
+    fn append_and_replace(
+        &mut self,
+        batch: &EntryBatch<'_>,
+        snapshot: &NewSnapshot<'_>,
+    ) -> Result<(), StoreError> {
+        self.append(batch)?;
+        self.replace(snapshot)
+    }
 }
 
 /// A snapshot and the entries behind it, put together.

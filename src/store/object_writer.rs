@@ -70,18 +70,31 @@ impl ObjectWriter {
 
     /// Whether it was the first with this number. Waits while the store cannot be reached.
     pub(super) fn put_batch(&mut self, batch: &EntryBatch<'_>) -> Result<bool, StoreError> {
-        let EntryBatch { first, last, lines } = *batch;
-        let previous = self.end.chain.clone();
-        let bytes = encode_batch(&BatchHeader { first, last, epoch: self.epoch, previous }, lines);
-        let key = batch_key(first);
-        if !self.put_patiently(&key, &bytes, PutCondition::Absent)?.is_written() {
+        let bytes = self.encoded(batch);
+        if !self.put_bytes(batch, &bytes)? {
             return Ok(false);
         }
-        self.end.sequence = last;
-        self.end.chain = Some(digest_of(&bytes));
-        self.end.batches += 1;
-        self.end.lines.push_str(lines);
+        self.note(batch, &bytes);
         Ok(true)
+    }
+
+    fn encoded(&self, batch: &EntryBatch<'_>) -> Vec<u8> {
+        let EntryBatch { first, last, lines } = *batch;
+        let previous = self.end.chain.clone();
+        encode_batch(&BatchHeader { first, last, epoch: self.epoch, previous }, lines)
+    }
+
+    fn put_bytes(&self, batch: &EntryBatch<'_>, bytes: &[u8]) -> Result<bool, StoreError> {
+        let key = batch_key(batch.first);
+        Ok(self.put_patiently(&key, bytes, PutCondition::Absent)?.is_written())
+    }
+
+    /// It is durable.
+    fn note(&mut self, batch: &EntryBatch<'_>, bytes: &[u8]) {
+        self.end.sequence = batch.last;
+        self.end.chain = Some(digest_of(bytes));
+        self.end.batches += 1;
+        self.end.lines.push_str(batch.lines);
     }
 
     /// A store that cannot be reached pauses what is written, and does not end the run.
@@ -147,13 +160,14 @@ impl ObjectWriter {
         format!("{serial:08}-{:08}-{}", self.epoch, &unique[..8])
     }
 
-    fn replaced(&mut self, snapshot: &NewSnapshot<'_>) -> Result<(), StoreError> {
+    /// A snapshot and the entries that led to it, under names of their own: nobody reads them before a head names them.
+    fn put_parts(&self, snapshot: &NewSnapshot<'_>, lines: &str) -> Result<PutParts, StoreError> {
         let NewSnapshot { state, bytes, previous, .. } = *snapshot;
         let name = self.unique_name(state.serial);
         let (snapshot, entries) =
             (format!("{name}.{KEPT_SNAPSHOT}"), format!("{name}.{KEPT_JOURNAL}"));
         let lines = match previous {
-            PreviousState::Kept => self.end.lines.as_bytes(),
+            PreviousState::Kept => lines.as_bytes(),
             // Of what led to this serial nothing is known; that there is one is.
             PreviousState::SetAside => b"",
         };
@@ -166,12 +180,50 @@ impl ObjectWriter {
         };
         let (listed, (put, kept)) = both(&*self.backend, || self.listed(), put);
         put.and(kept)?;
+        Ok(PutParts { run: SavedRun { serial: state.serial, snapshot, entries }, listed })
+    }
+
+    fn put_in_place(
+        &mut self,
+        snapshot: &NewSnapshot<'_>,
+        parts: PutParts,
+    ) -> Result<(), StoreError> {
+        let PutParts { run, listed } = parts;
         let mut saved = self.end.head.saved.clone();
-        saved.push(SavedRun { serial: state.serial, snapshot, entries });
+        saved.push(run);
         saved.drain(..saved.len().saturating_sub(HISTORY_MAX + 1));
-        self.put_head(saved, state.serial, bytes)?;
+        self.put_head(saved, snapshot.state.serial, snapshot.bytes)?;
         self.sweep(listed);
         Ok(())
+    }
+
+    fn replaced(&mut self, snapshot: &NewSnapshot<'_>) -> Result<(), StoreError> {
+        let parts = self.put_parts(snapshot, &self.end.lines)?;
+        self.put_in_place(snapshot, parts)
+    }
+
+    /// The last entries and the snapshot that holds them, put at once. What of it is there after a crash is as good as what is there
+    /// after one between the two: entries without a snapshot, or a snapshot that no head names.
+    fn appended_and_replaced(
+        &mut self,
+        batch: &EntryBatch<'_>,
+        snapshot: &NewSnapshot<'_>,
+    ) -> Result<(), StoreError> {
+        self.surely_ours()?;
+        let bytes = self.encoded(batch);
+        let lines = [&self.end.lines, batch.lines].concat();
+        let (parts, written) = both(
+            &*self.backend,
+            || self.put_parts(snapshot, &lines),
+            || self.put_bytes(batch, &bytes),
+        );
+        if !written? {
+            return Err(self.lost());
+        }
+        self.note(batch, &bytes);
+        // Where compaction has made room, a late holder's put succeeds.
+        self.surely_ours()?;
+        self.put_in_place(snapshot, parts?)
     }
 
     /// Puts in place what was saved last, which holds all entries.
@@ -247,6 +299,12 @@ impl ObjectWriter {
     }
 }
 
+/// What is there of a snapshot before a head names it, and what there was beside it.
+struct PutParts {
+    run: SavedRun,
+    listed: Result<StoredKeys, StoreError>,
+}
+
 /// The keys of a log in objects.
 struct StoredKeys {
     entries: Vec<StoreKey>,
@@ -272,6 +330,20 @@ impl LogWriter for ObjectWriter {
 
     fn replace(&mut self, snapshot: &NewSnapshot<'_>) -> Result<(), StoreError> {
         let replaced = self.replaced(snapshot);
+        self.is_broken |= replaced.is_err();
+        replaced
+    }
+
+    fn append_and_replace(
+        &mut self,
+        batch: &EntryBatch<'_>,
+        snapshot: &NewSnapshot<'_>,
+    ) -> Result<(), StoreError> {
+        if self.is_broken || !self.backend.is_concurrent() || self.backend.has_mirror() {
+            self.append(batch)?;
+            return self.replace(snapshot);
+        }
+        let replaced = self.appended_and_replaced(batch, snapshot);
         self.is_broken |= replaced.is_err();
         replaced
     }

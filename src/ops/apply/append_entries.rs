@@ -1,6 +1,7 @@
 //! Makes the entries of a run durable; in builds for tests it can be killed right after any one of them.
 
 use crate::engine::state::journal::JournalEntry;
+use crate::engine::state::record::State;
 use crate::store::error::StoreError;
 use crate::store::lease::Lease;
 
@@ -8,6 +9,30 @@ use crate::store::lease::Lease;
 #[cfg(not(debug_assertions))]
 pub fn append(lease: &mut Lease, entries: &[JournalEntry]) -> Result<(), StoreError> {
     lease.append(entries).map(|_| ())
+}
+
+/// Appends the last entries of a run, and saves the state that they lead to.
+#[cfg(not(debug_assertions))]
+pub fn append_and_save(
+    lease: &mut Lease,
+    entries: &[JournalEntry],
+    state: &State,
+) -> Result<(), StoreError> {
+    lease.append_and_save(entries, state)
+}
+
+/// The same, with the entries one by one where a test has asked for the process to be killed after so many of them.
+#[cfg(debug_assertions)]
+pub fn append_and_save(
+    lease: &mut Lease,
+    entries: &[JournalEntry],
+    state: &State,
+) -> Result<(), StoreError> {
+    if killed_after::last().is_none() {
+        return lease.append_and_save(entries, state);
+    }
+    append(lease, entries)?;
+    lease.save(state)
 }
 
 /// Appends them: all at once, or one by one where a test has asked for the process to be killed after so many of them. No release

@@ -19,7 +19,7 @@ use crate::engine::schema::Kind;
 use crate::engine::state::journal::{JournalEntry, StepOutcome, fold, replay};
 use crate::engine::state::record::{LostDomain, Record, RunRecord, State};
 use crate::engine::value::LineageKey;
-use crate::ops::apply::append_entries::append;
+use crate::ops::apply::append_entries::{append, append_and_save};
 use crate::ops::apply::call_slots::{CallSlots, NEAR, limits};
 use crate::ops::apply::executor::Executor;
 use crate::ops::apply::finish::{RunRequest, RunResult, record_metadata_updates};
@@ -100,17 +100,16 @@ pub async fn apply(
     }
     let mut report = run.report(stopped);
     let entries = run.close(session, order, &mut report);
-    let written = pen.write(entries).await;
     drop(pen);
     drop(hands);
-    let mut lease = lease_back.await.map_err(|_| OpsError::Input {
+    let (mut lease, unwritten) = lease_back.await.map_err(|_| OpsError::Input {
         what: "the journal could not be closed".into(),
         help: "the state is intact up to its last entry; run the command again".into(),
     })?;
     // What was done is told even where it could not be folded into a snapshot: the journal holds it.
-    let written = written.and_then(|()| lease.save(&run.state).map_err(|why| why.to_string()));
-    if let Err(why) = written {
-        report.stopped = Some(why);
+    let entries = [unwritten, entries].concat();
+    if let Err(why) = append_and_save(&mut lease, &entries, &run.state) {
+        report.stopped = Some(why.to_string());
     }
     // Who was asked to stop when everything was done has done everything.
     report.lease_over = pulse.over().filter(|_| report.stopped.is_some());
@@ -279,12 +278,13 @@ fn acknowledge(record: &mut Record, kind: &Kind, drift: &Drift) {
 }
 
 /// One thread owns the lease and makes entries durable, as many as wait at a time with one sync. What opens the run comes with the
-/// first of them: behind a network each write takes a while, and no call leaves before one.
+/// first of them: behind a network each write takes a while, and no call leaves before one. Where there is none, it comes back with the
+/// lease.
 fn hold_pen(
     mut lease: Lease,
     mut opening: Vec<JournalEntry>,
     looks: LookCount,
-) -> (JournalWriter, oneshot::Receiver<Lease>) {
+) -> (JournalWriter, oneshot::Receiver<(Lease, Vec<JournalEntry>)>) {
     let (entries, mut queue) = mpsc::unbounded_channel::<PendingWrite>();
     let (give_back, back) = oneshot::channel();
     let durable = DurableEntries::default();
@@ -320,7 +320,7 @@ fn hold_pen(
                 done.send(written.clone().map(|()| begun)).ok();
             }
         }
-        give_back.send(lease).ok();
+        give_back.send((lease, opening)).ok();
     });
     (JournalWriter { entries, broken: Arc::default(), latency, durable, gathering }, back)
 }
@@ -378,6 +378,14 @@ mod tests {
         write_opening(pen.entries.downgrade()).await;
         assert_eq!(store.entries(0).unwrap()[1..], [entry("linode")]);
         drop(pen);
-        assert!(back.await.is_ok(), "it does not keep a run that is over");
+        assert_eq!(back.await.unwrap().1, [], "it does not keep a run that is over");
+    }
+
+    #[tokio::test]
+    async fn hold_pen_gives_back_what_no_step_has_written() {
+        let (_store, lease) = store();
+        let (pen, back) = hold_pen(lease, vec![entry("linode")], LookCount::default());
+        drop(pen);
+        assert_eq!(back.await.unwrap().1, [entry("linode")]);
     }
 }

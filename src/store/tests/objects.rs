@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::state::journal::JournalEntry;
+use crate::engine::state::journal::{JournalEntry, fold};
 use crate::engine::state::record::State;
 use crate::store::backend::{Backend, PutCondition};
 use crate::store::error::StoreError;
@@ -108,6 +108,41 @@ fn save_keeps_the_last_fifty_and_removes_what_nobody_names() {
     assert_eq!(it.backend.list(&SNAPSHOTS).unwrap().len(), 51);
     assert_eq!(it.batches(), Vec::<u64>::new(), "what was folded is gone");
     assert_eq!(it.state().serial, 61);
+}
+
+#[test]
+fn append_and_save_puts_the_last_entries_and_their_snapshot() {
+    let it = Shop::founded();
+    let mut lease = take(&it.store, "ann");
+    let before = it.state();
+    let mut state = before.clone();
+    state.serial += 1;
+    fold(&mut state, &bound(7));
+    lease.append_and_save(&[bound(7)], &state).unwrap();
+    let saved = it.state();
+    assert_eq!((saved.serial, saved.touched), (before.serial + 1, saved.sequence));
+    assert_eq!(saved.bound, state.bound);
+    assert_eq!(it.store.entries(1).unwrap().last(), Some(&bound(7)), "the history has it");
+    lease.append(&[bound(8)]).unwrap();
+    drop(lease);
+    assert_eq!(it.state().bound.len(), state.bound.len() + 1, "it goes on behind it");
+}
+
+/// Somebody else has the lease by then: neither the entries nor the snapshot of the late holder count.
+#[test]
+fn append_and_save_of_a_late_holder_changes_nothing() {
+    let it = Shop::founded();
+    let mut late = take(&it.store, "ann");
+    let mut state = it.state();
+    it.clock.sleep(STILL.lease);
+    let mut new = it.store.lease("bob", "apply shop", 0).unwrap().0;
+    new.append(&[bound(1)]).unwrap();
+    state.serial += 1;
+    fold(&mut state, &bound(2));
+    assert!(late.append_and_save(&[bound(2)], &state).is_err());
+    assert!(late.append(&[bound(3)]).is_err(), "nothing more");
+    let seen = it.state();
+    assert!(seen.bound.contains_key("1") && !seen.bound.contains_key("2"));
 }
 
 /// The new holder has read, and not written yet; the old one, which was asleep, writes then.
