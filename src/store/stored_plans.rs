@@ -120,6 +120,11 @@ impl StoredPlans {
         self.last(now, is_meant, |it| it.inputs == inputs)
     }
 
+    /// The newest one of whatever inputs.
+    pub fn newest_of_any(&self, now: i64) -> Result<Option<FoundPlan>, StoreError> {
+        self.last(now, |_| true, |_| true)
+    }
+
     /// The newest one whose digest begins so.
     pub fn of_digest(&self, digest: &str, now: i64) -> Result<Option<FoundPlan>, StoreError> {
         let start = bare(digest);

@@ -142,3 +142,29 @@ resources:
         .done();
     assert!(!home.state_folder("safe").join("plans").exists());
 }
+
+/// A plan that was made with `--var` is one of other inputs, and the message says so.
+#[test]
+fn apply_reviewed_names_the_variable_that_differs_from_the_newest_plan() {
+    let stack = STACK.replace(
+        "resources:",
+        "variables: { mail: { type: string, default: ops@example.org } }\nresources:",
+    );
+    let home = Home::holding("safe", stack.replace("ops@example.org }\n", "'${vars.mail}' }\n"));
+    home.sandbox(&["apply", "safe", "--yes"]).code(0).done();
+    let other = ["plan", "safe", "--store", "--var", "mail=it@example.org"];
+    home.sandbox(&other).code(0).says(&["stored for review"]).done();
+    home.stack(
+        "safe",
+        stack.replace("ops@example.org }\n", "'${vars.mail}' }\n")
+            + "outputs: { mail: '${vars.mail}' }\n",
+    );
+    home.sandbox(&["apply", "safe", "--reviewed"])
+        .code(3)
+        .says(&[
+            "since the newest one, sha256:",
+            "the variable `mail` has a different value",
+            "stack.yaml has changed",
+        ])
+        .done();
+}

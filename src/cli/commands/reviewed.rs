@@ -73,10 +73,10 @@ pub async fn run(
     let now = wall();
     let name = ask.place.name();
     let Some(found) = plans.newest(&inputs, now)? else {
-        let why = "no reviewed plan of the last 30 days was made from exactly these layers, files, and variables with this lifeboat";
         let fresh = plan_on(session, &ask, state).await?;
         *shown = Some((fresh.plan.clone(), session.envelope()));
-        return Err(unreviewed(session, &ask, &fresh, &[why.into()])?);
+        let why = none_of_these(plans.newest_of_any(now)?.as_ref(), &fresh.plan);
+        return Err(unreviewed(session, &ask, &fresh, &why)?);
     };
     let digest = found.stored.digest.clone();
     let plan = plan_of(&found, &name)?;
@@ -109,6 +109,25 @@ pub async fn run(
     plans.supersede(&found)?;
     let consent = Consent { yes: true, switch: false, data_loss: false };
     Ok(settled_with(context, session, lease, fresh, &ask, consent, "").await?.exit)
+}
+
+/// What keeps every stored plan from being the one that was reviewed, and what the newest one was made from instead.
+fn none_of_these(newest: Option<&FoundPlan>, fresh: &Plan) -> Vec<String> {
+    let none = "no reviewed plan of the last 30 days was made from exactly these layers, files, and variables with this lifeboat";
+    let mut why = vec![none.to_owned()];
+    if let Some(found) = newest
+        && let Ok((plan, _)) = decode(&found.stored.plan)
+    {
+        let (now, stored) = (&fresh.bindings, &found.stored);
+        let broken = broken_bindings(&moved_on(&plan.bindings, now), now);
+        let when = moment(stored.at);
+        why.extend(
+            broken
+                .into_iter()
+                .map(|it| format!("since the newest one, {} of {when}: {it}", stored.digest)),
+        );
+    }
+    why
 }
 
 fn plan_of(found: &FoundPlan, stack: &str) -> Result<Plan, OpsError> {
