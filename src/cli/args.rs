@@ -40,8 +40,8 @@ use crate::ops::watch::target::{ExpectedAnswer, Targets};
     max_term_width = 100,
     arg_required_else_help = true,
     after_help = "In an outage, start with: lifeboat failover STACK\nIt says what is unreachable, and the whole command for the \
-                  overlay that is made for it.\n\nExit codes: 0 done; 1 an error, or a step or gate failed; 2 changes pending;\n3 refused, nothing \
-                  was changed; 4 the lease is held; 5 something is unreachable;\n64 usage; 70 a bug; 129, 130, 143 stopped by a signal\n\nThe glossary explains the terms: docs/glossary.md"
+                  overlay that is made for it.\n\nExit codes: 0 done; 1 an error, or a step or gate failed;\n2 changes pending (plan --detailed-exitcode); 3 refused, nothing was \
+                  changed;\n4 another run holds the lease; 5 something is unreachable; 64 usage; 70 a bug;\n129, 130, 143 stopped by a signal\n\nThe glossary explains the terms: docs/glossary.md"
 )]
 pub struct Arguments {
     /// Run as if lifeboat had been started in DIR
@@ -273,7 +273,7 @@ pub enum CliCommand {
         /// Fault domain as shown by `lifeboat status`, e.g. `linode:us-east`
         fault_domain: String,
     },
-    /// Let a task go on that waits for a person, or a stored plan run
+    /// Approve a task that waits for a person, or a stored plan
     Approve {
         #[command(flatten)]
         state: StateArgs,

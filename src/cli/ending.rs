@@ -85,7 +85,7 @@ fn users(report: &RunResult) -> Vec<String> {
     };
     let told = [
         names(&[StepResult::Done])
-            .map(|it| format!("users of {it} have moved, once DNS caches have expired; some backends may be missing")),
+            .map(|it| format!("users of {it} will all have moved when DNS caches have expired; some backends may be missing")),
         names(&[StepResult::InDoubt]).map(|it| {
             format!("users of {it} may have moved: the outcome of the change is unknown, and the next run looks")
         }),
@@ -320,7 +320,7 @@ mod tests {
         ];
         let told = told(all.to_vec());
         let begin = [
-            "users of `a` have moved, once DNS caches have expired",
+            "users of `a` will all have moved when DNS caches have expired",
             "users of `b` may have moved",
             "users of `c`, `d` have NOT moved",
         ];

@@ -141,3 +141,25 @@ fn policy_test_runs_what_stands_beside_the_policies() {
     let said = ["`chnages`", "no policy `nobody`"];
     home.run(&["policy", "test"]).code(1).says(&said).done();
 }
+
+/// Who changes a policy has the plans reviewed again: the old ones were judged by other rules.
+#[test]
+fn apply_reviewed_takes_no_plan_that_other_policies_have_judged() {
+    let home = Home::holding("safe", STACK.replace("default: 1", "default: 9"));
+    home.write("policies/names.yaml", PROJECT);
+    home.stack(
+        "safe",
+        STACK.replace("default: 1", "default: 9").replace("example.org", "example.com.com"),
+    );
+    home.sandbox(&["apply", "safe", "--yes"]).code(0).done();
+    home.stack("safe", STACK.replace("default: 1", "default: 9"));
+    home.write("policies/names.yaml", PROJECT.replace("deny", "warn"));
+    home.sandbox(&["plan", "safe", "--store"]).code(0).says(&["stored for review"]).done();
+    home.write("policies/names.yaml", PROJECT);
+    home.sandbox(&["apply", "safe", "--reviewed"])
+        .code(3)
+        .says(&["no reviewed plan of the last 30 days was made from exactly these layers"])
+        .done();
+    home.write("policies/names.yaml", PROJECT.replace("deny", "warn"));
+    home.sandbox(&["apply", "safe", "--reviewed"]).code(0).done();
+}

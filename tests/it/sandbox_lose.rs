@@ -30,7 +30,7 @@ fn sandbox_lose_and_heal_say_what_is_lost_afterwards() {
     let home = Home::new();
     let typo = home.run(&["sandbox", "lose", "aws:us-east-1", "linode:us-eest"]).code(1);
     typo.says(&["unknown fault domain `linode:us-eest`", "did you mean `linode:us-east`?"]).done();
-    home.run(&["sandbox", "heal"]).code(0).says(&["no fault domain is lost"]).done();
+    home.run(&["sandbox", "heal"]).code(0).says(&["no fault domain is lost in the sandbox"]).done();
     home.run(&["sandbox", "lose", "linode:us-east"]).code(0).done();
     home.run(&["sandbox", "lose", "aws:us-east-1", "--how", "503"])
         .code(0)
@@ -51,7 +51,7 @@ fn sandbox_lose_and_heal_say_what_is_lost_afterwards() {
     home.run(&["sandbox", "heal", "linode:us-eest"]).code(1).says(&["did you mean"]).done();
     home.run(&["sandbox", "heal", "aws:us-east-1"])
         .code(0)
-        .says(&["no fault domain is lost"])
+        .says(&["no fault domain is lost in the sandbox"])
         .done();
 }
 

@@ -177,7 +177,7 @@ fn heal(sandbox: &Sandbox, names: &[String]) -> Result<(), OpsError> {
 fn tell_lost(sandbox: &Sandbox) -> Result<(), OpsError> {
     let lost = sandbox.lost().map_err(wrong)?;
     if lost.is_empty() {
-        out::talk("no fault domain is lost");
+        out::talk("no fault domain is lost in the sandbox");
     }
     for (name, since) in lost {
         out::talk(&format!("lost: {name} {since}"));

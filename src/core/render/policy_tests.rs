@@ -12,7 +12,7 @@ const VERSION: u32 = 1;
 pub struct TestedFile {
     pub file: String,
     pub results: Vec<PolicyTestResult>,
-    /// Policies that no test expects to speak: nobody has seen that they can.
+    /// Policies that no test expects: nobody has seen that they find anything.
     pub untested: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ pub fn text(tested: &[TestedFile]) -> String {
         }
         if !file.untested.is_empty() {
             let names = listed(file.untested.iter().map(String::as_str));
-            text.push_str(&format!("  no test expects {names} to speak\n"));
+            text.push_str(&format!("  not covered by a test: {names}\n"));
         }
     }
     let all = tested.iter().map(|it| it.results.len()).sum::<usize>();

@@ -149,9 +149,9 @@ fn diagnostic(policy: &Policy, level: PolicyLevel, verdict: PolicyVerdict) -> Op
     let found = found.at(policy.span, "this policy");
     Some(match (help, level) {
         (Some(help), _) => found.help(help),
-        (None, PolicyLevel::Deny) => {
-            found.help("change what it speaks of, or have the policy changed; nothing was changed")
-        }
+        (None, PolicyLevel::Deny) => found.help(
+            "change the resources that it names, or have the policy edited; nothing was changed",
+        ),
         (None, PolicyLevel::Warn) => found,
     })
 }

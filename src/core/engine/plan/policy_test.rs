@@ -43,12 +43,12 @@ pub fn run_test(
         match (verdict(policy, &subject), expected.contains(name.as_str())) {
             (PolicyVerdict::Silent, false) | (PolicyVerdict::Speaks { .. }, true) => {}
             (PolicyVerdict::Silent, true) => {
-                wrong.push(format!("`{name}` should speak, and is silent"));
+                wrong.push(format!("expected `{name}`, which finds nothing wrong"));
             }
             (PolicyVerdict::Speaks { message, of }, false) => {
                 let of =
                     if of.is_empty() { String::new() } else { format!(" ({})", of.join(", ")) };
-                wrong.push(format!("`{name}` should be silent, and says: {message}{of}"));
+                wrong.push(format!("did not expect `{name}`: {message}{of}"));
             }
             (PolicyVerdict::Failed(why), _) => {
                 let what = why.labels.first().map_or(&why.summary, |it| &it.text);
