@@ -223,7 +223,15 @@ impl ObjectWriter {
         self.note(batch, &bytes);
         // Where compaction has made room, a late holder's put succeeds.
         self.surely_ours()?;
-        self.put_in_place(snapshot, parts?)
+        let mut parts = parts?;
+        if let Ok(listed) = &mut parts.listed {
+            // It was listed while this batch was on its way.
+            let key = batch_key(batch.first);
+            if !listed.entries.contains(&key) {
+                listed.entries.push(key);
+            }
+        }
+        self.put_in_place(snapshot, parts)
     }
 
     /// Puts in place what was saved last, which holds all entries.

@@ -123,8 +123,9 @@ fn append_and_save_puts_the_last_entries_and_their_snapshot() {
     assert_eq!((saved.serial, saved.touched), (before.serial + 1, saved.sequence));
     assert_eq!(saved.bound, state.bound);
     assert_eq!(it.store.entries(1).unwrap().last(), Some(&bound(7)), "the history has it");
-    lease.append(&[bound(8)]).unwrap();
+    let behind = lease.append(&[bound(8)]).unwrap();
     drop(lease);
+    assert_eq!(it.batches(), [behind], "what the snapshot holds is swept");
     assert_eq!(it.state().bound.len(), state.bound.len() + 1, "it goes on behind it");
 }
 
