@@ -3,9 +3,9 @@
 pub mod stack_ref;
 pub mod stores;
 pub mod sealed_files;
-pub mod stack_files;
 pub mod session;
 pub mod layers;
+pub mod stack_files;
 pub mod switch_target;
 pub mod workspace;
 pub mod sides;

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use crate::engine::lang::lower::policies::POLICIES;
 use crate::engine::state::bundle::BundledFile;
 use crate::ops::contained;
 use crate::ops::error::OpsError;
+use crate::ops::load::layers::policy_files;
 use crate::ops::load::stack_ref::StackRef;
 use crate::store::private;
 
@@ -19,7 +21,8 @@ const FILES_MAX: usize = 10_000;
 /// Only the owner may run it, as only the owner may read the rest.
 const PROGRAM: u32 = 0o700;
 
-/// The files of the stack, by their paths below the root. Hidden ones are left out; a link is what it leads to, inside the folder.
+/// The files of the stack, and the policies of the project, by their paths below the root. Hidden ones are left out; a link is what it
+/// leads to, inside the folder.
 pub fn collect(place: &StackRef) -> Result<BTreeMap<String, BundledFile>, OpsError> {
     let mut found = BTreeMap::new();
     let mut todo = vec![PathBuf::new()];
@@ -48,6 +51,8 @@ pub fn collect(place: &StackRef) -> Result<BTreeMap<String, BundledFile>, OpsErr
             found.insert(key, BundledFile::new(&bytes, mode & 0o111 != 0));
         }
     }
+    let policies = policy_files(&place.root)?.into_iter();
+    found.extend(policies.map(|it| (it.file, BundledFile::new(&it.bytes, false))));
     Ok(found)
 }
 
@@ -73,8 +78,9 @@ pub fn put_down(
         };
         let below = Path::new(path);
         let is_plain = below.components().all(|it| matches!(it, Component::Normal(_)));
-        if !is_plain || !below.starts_with(Path::new("stacks").join(stack)) {
-            return Err(wrong("it is not below the folder of its stack"));
+        let is_policy = below.parent() == Some(Path::new(POLICIES));
+        if !is_plain || !is_policy && !below.starts_with(Path::new("stacks").join(stack)) {
+            return Err(wrong("it is neither below the folder of its stack nor a policy"));
         }
         let bytes = file.content().ok_or_else(|| wrong("it is not in base64"))?;
         let at = root.join(below);
@@ -104,11 +110,14 @@ mod tests {
         let at = |it: &str| root.path().join(it);
         std::fs::create_dir_all(at("stacks/shop/files")).unwrap();
         std::fs::create_dir_all(at("stacks/shop/.git")).unwrap();
+        std::fs::create_dir_all(at("policies")).unwrap();
         for (file, text) in [
             ("stacks/shop/stack.yaml", "stack: shop\n"),
             ("stacks/shop/files/run.sh", "#!/bin/sh\n"),
             ("stacks/shop/.git/config", "hidden"),
             ("token", "secret"),
+            ("policies/all.yaml", "policies: {}\n"),
+            ("policies/notes.md", "read by nobody"),
         ] {
             std::fs::write(at(file), text).unwrap();
         }
@@ -120,7 +129,12 @@ mod tests {
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
         assert_eq!(
             names,
-            ["stacks/shop/files/run.sh", "stacks/shop/files/same", "stacks/shop/stack.yaml"]
+            [
+                "policies/all.yaml",
+                "stacks/shop/files/run.sh",
+                "stacks/shop/files/same",
+                "stacks/shop/stack.yaml",
+            ]
         );
         let other = tempfile::tempdir().unwrap();
         put_down(other.path(), "shop", &files).unwrap();
