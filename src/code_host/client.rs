@@ -76,6 +76,17 @@ impl ApiCall {
     }
 }
 
+/// The elements of an answer that is a list; of any other none.
+pub(super) fn items(json: &Json) -> impl Iterator<Item = &Json> {
+    json.as_array().into_iter().flatten()
+}
+
+/// What an answer lacks is not guessed.
+pub(super) fn lacks(endpoint: &str, what: &str) -> ProviderError {
+    let words = format!("an answer of the code host lacks {what}");
+    ProviderError::new(ErrorClass::Garbled, endpoint, words)
+}
+
 impl ApiClient {
     /// `Err`: the token would travel in the clear, or there is no HTTPS.
     pub(super) fn new(

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 
 use crate::cloud::error::ProviderError;
-use crate::code_host::client::{ApiCall, ApiClient};
+use crate::code_host::client::{ApiCall, ApiClient, items, lacks};
 use crate::code_host::environment::HostKind;
 use crate::code_host::host::{CodeHost, HostComment, HostIssue, HostPull, HostUser, ListPage};
 use crate::engine::retry::ErrorClass;
@@ -45,10 +45,8 @@ impl GitHubApi {
         }
     }
 
-    /// What an answer lacks is not guessed.
     fn lacks(&self, what: &str) -> ProviderError {
-        let words = format!("an answer of the code host lacks {what}");
-        ProviderError::new(ErrorClass::Garbled, &*self.repository, words)
+        lacks(&self.repository, what)
     }
 
     fn comment(&self, json: &Json) -> Result<HostComment, ProviderError> {
@@ -74,10 +72,6 @@ impl GitHubApi {
 fn user(json: &Json) -> HostUser {
     let login = json["login"].as_str().unwrap_or_default().to_owned();
     HostUser { id: json["id"].as_u64(), login }
-}
-
-fn items(json: &Json) -> impl Iterator<Item = &Json> {
-    json.as_array().into_iter().flatten()
 }
 
 #[async_trait]

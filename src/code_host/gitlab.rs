@@ -4,9 +4,8 @@ use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 
 use crate::cloud::error::ProviderError;
-use crate::code_host::client::{ApiCall, ApiClient};
+use crate::code_host::client::{ApiCall, ApiClient, items, lacks};
 use crate::code_host::host::{CodeHost, HostComment, HostIssue, HostPull, HostUser, ListPage};
-use crate::engine::retry::ErrorClass;
 
 /// How many notes or issues are asked for at once: each may have a million characters.
 const PAGE: u32 = 20;
@@ -32,8 +31,7 @@ impl GitLabApi {
     }
 
     fn lacks(&self, what: &str) -> ProviderError {
-        let words = format!("an answer of the code host lacks {what}");
-        ProviderError::new(ErrorClass::Garbled, &*self.project, words)
+        lacks(&self.project, what)
     }
 
     fn note(&self, json: &Json) -> Result<HostComment, ProviderError> {
@@ -58,10 +56,6 @@ impl GitLabApi {
 fn user(json: &Json) -> HostUser {
     let login = json["username"].as_str().unwrap_or_default().to_owned();
     HostUser { id: json["id"].as_u64(), login }
-}
-
-fn items(json: &Json) -> impl Iterator<Item = &Json> {
-    json.as_array().into_iter().flatten()
 }
 
 #[async_trait]

@@ -35,7 +35,7 @@ pub fn test(context: &CommandContext, arguments: &PolicyTestArgs) -> Result<Exit
             "write some into policies/NAME.yaml; docs/policies.md shows one with a test",
         ));
     }
-    let (read, sources) = read_all(context, files)?;
+    let read = read_all(context, files)?;
     let mut tested = Vec::new();
     for (layer, file) in &read {
         // Given ones are named as they were given; the project's are below its root.
@@ -44,7 +44,6 @@ pub fn test(context: &CommandContext, arguments: &PolicyTestArgs) -> Result<Exit
         let folder = folder.parent().unwrap_or(&root);
         tested.push(run(context, (layer, file), folder)?);
     }
-    drop(sources);
     out::data(
         match arguments.format {
             Plain::Json => json(&tested),
@@ -71,7 +70,7 @@ fn given(directory: &Path, file: &Path) -> Result<Layer, OpsError> {
 fn read_all(
     context: &CommandContext,
     files: Vec<Layer>,
-) -> Result<(Vec<(Layer, PolicyFile)>, Sources), OpsError> {
+) -> Result<Vec<(Layer, PolicyFile)>, OpsError> {
     let (mut sources, mut diagnostics, mut read) = (Sources::default(), Vec::new(), Vec::new());
     for layer in files {
         let (node, mistakes) = parse(&layer.file, &layer.bytes, &mut sources);
@@ -85,7 +84,7 @@ fn read_all(
         return Err(OpsError::Mistakes { diagnostics, sources });
     }
     report::all(&diagnostics, &sources, context.color);
-    Ok((read, sources))
+    Ok(read)
 }
 
 fn run(

@@ -30,7 +30,7 @@ use crate::engine::state::record::{Record, State};
 use crate::engine::text::diagnostic::{Diagnostic, on_one_line, stops};
 use crate::engine::text::redact::redactor;
 use crate::engine::value::{Attributes, Value};
-use crate::ops::apply::call_slots::provider_of;
+use crate::ops::apply::call_slots::{NEAR, provider_of};
 use crate::ops::apply::known_values::{known_values, with_secrets};
 use crate::ops::apply::running_steps::{EndedTask, RunningSteps, ended};
 use crate::ops::apply::step_inputs::{
@@ -204,7 +204,7 @@ impl<'a> Executor<'a> {
             }
             tokio::select! {
                 Some(ended) = running.next() => self.end(hands, ended).await,
-                () = hands.slots.acted() => {}
+                () = hands.slots.acted(), if store >= NEAR => {}
                 // Its sender lives as long as the lease.
                 Ok(()) = stop.changed() => {}
             }
