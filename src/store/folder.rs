@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::store::backend::{
-    Appender, Backend, ClaimOutcome, FileBackend, HeldLock, LockAttempt, LockMode, PutCondition,
-    PutOutcome, StoredObject,
+    Appender, Backend, ClaimOutcome, FileBackend, LockAttempt, LockMode, PutCondition, PutOutcome,
+    StoredObject,
 };
 use crate::store::error::{StoreError, io as io_error};
+use crate::store::file_lock::FileLock;
 use crate::store::files::{claim_file, put_file, tell_file, version_of};
 use crate::store::key::{KeyPrefix, StoreKey};
 use crate::store::private;
@@ -24,10 +25,6 @@ pub struct FolderBackend {
 /// A file that is open: it is appended to whatever its name is by now.
 #[derive(Debug)]
 struct AppendedFile(File);
-
-/// The lock of the operating system on an open file.
-#[derive(Debug)]
-struct FileLock(File);
 
 impl FolderBackend {
     /// The folder need not be there yet.
@@ -123,11 +120,11 @@ impl Backend for FolderBackend {
             opened => opened?,
         };
         let locked = match mode {
-            LockMode::Exclusive => file.try_lock(),
-            LockMode::Shared => file.try_lock_shared(),
+            LockMode::Exclusive => FileLock::exclusive(file),
+            LockMode::Shared => FileLock::shared(file),
         };
         Ok(match locked {
-            Ok(()) => LockAttempt::Locked(Box::new(FileLock(file))),
+            Ok(lock) => LockAttempt::Locked(Box::new(lock)),
             Err(TryLockError::WouldBlock) => LockAttempt::Busy,
             Err(TryLockError::Error(why)) => LockAttempt::Unsupported(why),
         })
@@ -197,15 +194,6 @@ impl Appender for AppendedFile {
 
     fn sync_all(&mut self) -> io::Result<()> {
         self.0.sync_all()
-    }
-}
-
-impl HeldLock for FileLock {}
-
-impl Drop for FileLock {
-    fn drop(&mut self) {
-        // Closing is not enough: a child that was forked and has not yet begun its own program has the file open as well.
-        self.0.unlock().ok();
     }
 }
 

@@ -5,6 +5,7 @@ pub mod seal_error;
 pub mod error;
 pub mod key;
 pub mod backend;
+pub mod file_lock;
 pub mod files;
 pub mod tracked;
 pub mod folder;

@@ -1,15 +1,15 @@
 //! The program of a task: where it is, and whether it can be started.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process_group};
 
+use crate::store::file_lock::FileLock;
 use crate::store::folder::machine;
 use crate::store::private::open_or_create;
 
@@ -98,16 +98,14 @@ fn is_executable(it: &std::fs::Metadata) -> bool {
     it.is_file() && it.permissions().mode() & 0o111 != 0
 }
 
-/// Holds a folder for as long as the file is open: who runs a program in it does.
-pub fn hold_folder(folder: &Path) -> Option<File> {
-    let held = File::open(folder).ok()?;
-    flock(&held, FlockOperation::NonBlockingLockShared).ok().map(|()| held)
+/// Holds a folder for as long as the lock is kept: who runs a program in it does.
+pub fn hold_folder(folder: &Path) -> Option<FileLock> {
+    FileLock::shared(File::open(folder).ok()?).ok()
 }
 
 /// Whether a program of a task may still run in a folder. Where the file system knows no locks it may.
 pub fn may_run_in(folder: &Path) -> bool {
-    let Ok(held) = File::open(folder) else { return true };
-    flock(&held, FlockOperation::NonBlockingLockExclusive).is_err()
+    !File::open(folder).is_ok_and(|it| FileLock::exclusive(it).is_ok())
 }
 
 /// What is noted of the program of one task while it runs, so that nobody starts a second one beside it: its process group, which
@@ -115,9 +113,12 @@ pub fn may_run_in(folder: &Path) -> bool {
 #[derive(Debug, Clone)]
 pub struct ProgramNote(PathBuf);
 
-/// Held by who watches over the program.
-#[derive(Debug)]
-pub struct HeldNote(Option<File>);
+/// Held by who watches over the program. Nothing where it cannot be written; without a lock where the file system knows none.
+#[derive(Debug, Default)]
+pub struct HeldNote {
+    file: Option<File>,
+    _lock: Option<FileLock>,
+}
 
 impl ProgramNote {
     /// Of a task of the stack in this folder, beside the states of its root, which git never gets to see.
@@ -138,16 +139,21 @@ impl ProgramNote {
     pub fn hold(&self) -> Result<HeldNote, String> {
         let folder = self.0.parent().unwrap_or(Path::new("."));
         let made = std::fs::create_dir_all(folder).and_then(|()| open_or_create(&self.0));
-        let Ok(file) = made else { return Ok(HeldNote(None)) };
-        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-            return Err("the program that an earlier run started has not ended".into());
-        }
+        let Ok(file) = made else { return Ok(HeldNote::default()) };
+        let lock = match file.try_clone().map_err(TryLockError::Error).and_then(FileLock::exclusive)
+        {
+            Ok(lock) => Some(lock),
+            Err(TryLockError::WouldBlock) => {
+                return Err("the program that an earlier run started has not ended".into());
+            }
+            Err(TryLockError::Error(_)) => None,
+        };
         match self.running() {
             Some(group) => Err(format!(
                 "the program that an earlier run started still runs, in process group {0}; wait until it has ended, or end it (kill -- -{0}), and run this again",
                 group.as_raw_nonzero()
             )),
-            None => Ok(HeldNote(Some(file))),
+            None => Ok(HeldNote { file: Some(file), _lock: lock }),
         }
     }
 
@@ -163,7 +169,7 @@ impl ProgramNote {
 
 impl HeldNote {
     pub fn note(&mut self, group: Pid) {
-        let Some(file) = &mut self.0 else { return };
+        let Some(file) = &mut self.file else { return };
         let text = format!("{}\n{}\n", machine(), group.as_raw_nonzero());
         // What is not noted is not found: then only the folder that the watcher holds tells of it.
         file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).ok();
@@ -171,7 +177,7 @@ impl HeldNote {
 
     /// All of it has ended.
     pub fn clear(self) {
-        if let Some(file) = self.0 {
+        if let Some(file) = self.file {
             file.set_len(0).ok();
         }
     }
