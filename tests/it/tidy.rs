@@ -345,8 +345,12 @@ fn no_path_of_anybody_s_machine_is_committed() {
 }
 
 /// Files of the store that know what a folder is: the backend, how it writes for the owner alone, and what git tracks.
-const FOLDER_FILES: [&str; 3] =
-    ["src/store/folder.rs", "src/store/private.rs", "src/store/tracked.rs"];
+const FOLDER_FILES: [&str; 4] = [
+    "src/store/file_lock.rs",
+    "src/store/folder.rs",
+    "src/store/private.rs",
+    "src/store/tracked.rs",
+];
 
 /// Files of ops that read what people write: layers, files and templates, where a stack is, and all of it for a bundle.
 const READING_FILES: [&str; 5] = [
