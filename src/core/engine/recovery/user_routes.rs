@@ -9,7 +9,6 @@ use crate::engine::lang::validate::dry_run::objects;
 use crate::engine::packets::{Admits, Family, Filter};
 use crate::engine::plan::draft::destination::leads_elsewhere;
 use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
-use crate::engine::plan::guard::danger::directs_users;
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::traffic::balancer_firewalls::{family_of, port_of, shut_through};
 use crate::engine::plan::traffic::serving::lets_serve;
@@ -146,7 +145,7 @@ pub fn moves_users(catalog: &Catalog, before: &Stack, after: &Stack) -> bool {
             let kind = catalog.get(&instance.resource.kind).filter(|it| it.drain.is_some());
             let (Some(kind), Some(value)) = (kind, values.get(&instance.address)) else { continue };
             let value = |name: &str| value.attributes.get(name).filter(|it| !it.has_open());
-            if directs_users(kind, value) {
+            if kind.directs_users(value) {
                 let said = kind.traffic.iter().map(|it| value(it).cloned()).collect::<Vec<_>>();
                 names.insert(instance.address.clone(), (wanted.targets(kind, instance), said));
             }
@@ -160,7 +159,7 @@ pub fn moves_users(catalog: &Catalog, before: &Stack, after: &Stack) -> bool {
 pub fn leads_users(catalog: &Catalog, state: &State, address: &Address) -> Option<String> {
     let Some(record) = state.records.get(address) else { return Some(String::new()) };
     let kind = catalog.get(&record.kind)?;
-    let is_name = kind.drain.is_some() && directs_users(kind, |name| record.attributes.get(name));
+    let is_name = kind.drain.is_some() && kind.directs_users(|name| record.attributes.get(name));
     let targets = kind.traffic.iter().filter_map(|it| record.attributes.get(it)?.as_text());
     is_name.then(|| targets.collect::<Vec<_>>().join(", "))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::plan::guard::danger::directs_users;
 use crate::engine::plan::model::change::{
     Action, Change, DeferReason, Intent, Plan, Step, StepCall,
 };
@@ -65,7 +64,7 @@ pub fn role_of(catalog: &Catalog, step: &Step, steps: &[Step]) -> StepPhase {
 fn makes_name(catalog: &Catalog, step: &Step) -> bool {
     let StepCall::Create { attributes, .. } = &step.call else { return false };
     let kind = catalog.get(&step.kind).filter(|it| it.drain.is_some());
-    kind.is_some_and(|kind| directs_users(kind, |name| attributes.get(name)))
+    kind.is_some_and(|kind| kind.directs_users(|name| attributes.get(name)))
 }
 
 /// Whether the site that users were moved to has all that the switch wants of it: only deletions are left, and nothing failed.

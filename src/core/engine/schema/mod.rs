@@ -346,6 +346,14 @@ impl Kind {
         self.traffic.iter().any(|it| it == attribute)
     }
 
+    /// Whether what an object with these values directs are users: some records are only read.
+    pub fn directs_users<'a>(&self, value: impl Fn(&str) -> Option<&'a Value>) -> bool {
+        self.directs_nobody.as_ref().is_none_or(|(attribute, values)| {
+            let value = value(attribute).and_then(Value::as_text);
+            value.is_none_or(|it| !values.iter().any(|nobody| nobody == it))
+        })
+    }
+
     /// The attribute of this name; `parent.name` is carried by the reference `parent`.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.get(name)

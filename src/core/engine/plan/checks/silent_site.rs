@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use crate::engine::address::Address;
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
 use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
-use crate::engine::plan::guard::danger::directs_users;
 use crate::engine::plan::model::options::fitting;
 use crate::engine::schema::Kind;
 use crate::engine::state::record::{Record, State};
@@ -80,7 +79,7 @@ fn routes<'a>(it: &'a PlanBuilder<'_>, state: &'a State) -> Vec<Route<'a>> {
         it.silent.silent_at(address).map(DeadSite::Silent).or(lost)
     };
     let leads =
-        |kind: &Kind, record: &Record| directs_users(kind, |name| record.attributes.get(name));
+        |kind: &Kind, record: &Record| kind.directs_users(|name| record.attributes.get(name));
     let routes = it.planned.iter().filter_map(|planned| {
         let address = &planned.change.address;
         let carried = it.carried.is_none_or(|it| it.redirects(address));

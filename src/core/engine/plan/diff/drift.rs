@@ -40,7 +40,8 @@ pub fn refused_by_drift(kind: &Kind, record: &Record, it: &AttributeChange) -> b
 
 /// Whether users were sent elsewhere than state and layers say.
 fn directs_by_drift(kind: &Kind, record: &Record, it: &AttributeChange) -> bool {
-    kind.directs(&it.name) && is_outside(kind, record, it)
+    let users = kind.directs_users(|name| record.attributes.get(name));
+    users && kind.directs(&it.name) && is_outside(kind, record, it)
 }
 
 /// `type (recorded: "a", observed: "b")` of each.
@@ -187,6 +188,31 @@ mod tests {
 
     fn check(after: &str, hand: (&str, &str, &str)) -> String {
         said(&plan(after, hand, &PlanOptions::default(), false))
+    }
+
+    #[test]
+    fn drifted_refuses_nothing_of_a_record_that_directs_nobody() {
+        let text = SITE.replace(
+            "type: A, name: shop, target: 192.0.2.1",
+            "type: TXT, name: shop, target: hello",
+        );
+        let catalog = builtin();
+        let (state, mut observed) = applied(&stack(&text, &catalog), &catalog);
+        let shop = "shop".parse().unwrap();
+        if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&shop) {
+            attributes.insert("target".into(), Value::text("world"));
+        }
+        let desired = stack(&text, &catalog);
+        let order = order(&desired);
+        let worlds = PlanInputs {
+            catalog: &catalog,
+            stack: &desired,
+            order: &order,
+            state: Some(&state),
+            observed: &observed,
+        };
+        let options = PlanOptions { now: 3_600_000, ..PlanOptions::default() };
+        assert_eq!(said(&plan_changes(&worlds, &options).0), "update shop\n");
     }
 
     #[test]

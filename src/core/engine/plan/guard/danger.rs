@@ -6,7 +6,7 @@ use crate::engine::packets::Filter;
 use crate::engine::plan::availability::replica_group::{CopyLoss, RemainingCopies};
 use crate::engine::plan::model::change::{Action, AttributeChange, Danger};
 use crate::engine::plan::model::planned_change::PlannedChange;
-use crate::engine::schema::{Attribute, HealthCheck, Kind, Sort};
+use crate::engine::schema::{Attribute, HealthCheck, Sort};
 use crate::engine::text::plain::counted;
 use crate::engine::value::Value;
 
@@ -41,7 +41,7 @@ fn of(planned: &PlannedChange<'_>, stack: &Stack, copies: &RemainingCopies) -> V
         ));
     }
     if change.action == Action::Delete && planned.kind.drain.is_some() {
-        let users = directs_users(planned.kind, |name| recorded(planned, name));
+        let users = planned.kind.directs_users(|name| recorded(planned, name));
         said.extend(users.then(|| (Sort::Traffic, NAME_GONE.into())));
     }
     if is_made {
@@ -99,18 +99,10 @@ fn of_attribute(attribute: &Attribute, it: &AttributeChange, is_new: bool) -> Ve
     said
 }
 
-/// Whether what it directs are users: some records are only read.
-pub fn directs_users<'a>(kind: &Kind, value: impl Fn(&str) -> Option<&'a Value>) -> bool {
-    kind.directs_nobody.as_ref().is_none_or(|(attribute, values)| {
-        let value = value(attribute).and_then(Value::as_text);
-        value.is_none_or(|it| !values.iter().any(|nobody| nobody == it))
-    })
-}
-
 /// Users who are sent elsewhere, most of all to where nothing of this stack is.
 fn of_traffic(planned: &PlannedChange<'_>, stack: &Stack) -> Option<(Sort, String)> {
     let (kind, change) = (planned.kind, &planned.change);
-    if !directs_users(kind, |name| after(planned, name)) {
+    if !kind.directs_users(|name| after(planned, name)) {
         return None;
     }
     let is_name = kind.drain.is_some();

@@ -215,6 +215,25 @@ fn plan_deletes_an_exclusive_name_right_before_the_other_comes() {
 }
 
 #[test]
+fn plan_deletes_the_last_record_of_a_name_that_serves_nobody() {
+    let zone = RECORD.lines().nth(1).unwrap();
+    for (kind, is_refused) in [("A", true), ("TXT", false), ("CAA", false)] {
+        let target = if kind == "A" { "192.0.2.1" } else { "letsencrypt.org" };
+        let tag = if kind == "CAA" { ", tag: issue" } else { "" };
+        let record = format!(
+            "{zone}\n  a: {{ kind: linode.domain_record, domain: '${{zone}}', type: {kind}, name: shop, target: {target}{tag} }}"
+        );
+        let plan = plan(&PlanCase { before: &record, after: zone, ..PlanCase::default() });
+        let refused: &[&str] = if is_refused { &["empties_serving_set"] } else { &[] };
+        assert_eq!(codes(&plan), refused, "{kind}");
+    }
+    // What served becomes what is only read: nobody is served under its name any more.
+    let text = RECORD.replace("type: A", "type: TXT");
+    let case = PlanCase { before: RECORD, after: &text, ..PlanCase::default() };
+    assert_eq!(codes(&plan(&case)), ["empties_serving_set"]);
+}
+
+#[test]
 fn plan_refuses_to_rename_the_last_record_of_a_name() {
     let after = RECORD.replace("name: shop", "name: www");
     let case = PlanCase { before: RECORD, after: &after, ..PlanCase::default() };

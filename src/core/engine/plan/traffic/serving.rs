@@ -13,8 +13,11 @@ use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 use crate::engine::value::Attributes;
 
-/// Whether these attributes let an object take part in serving.
+/// Whether these attributes let an object take part in serving. What is only read, as a TXT record is, serves nobody.
 pub fn lets_serve(kind: &Kind, attributes: &Attributes) -> bool {
+    if !kind.directs_users(|name| attributes.get(name)) {
+        return false;
+    }
     let Some(serves) = &kind.serves else { return true };
     let default = || kind.attribute(&serves.attribute).and_then(Attribute::default_value);
     let given = attributes.get(&serves.attribute).filter(|it| !it.is_null()).cloned();

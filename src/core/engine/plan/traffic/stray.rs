@@ -8,7 +8,6 @@ use crate::engine::lang::model::{Instance, InstanceShape};
 use crate::engine::observed::Observation;
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
 use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
-use crate::engine::plan::guard::danger::directs_users;
 use crate::engine::plan::model::change::{Action, Stray};
 use crate::engine::plan::model::options::Intent;
 use crate::engine::plan::model::planned_change::{PlannedChange, set_name};
@@ -64,7 +63,7 @@ fn texts<'a>(kind: &Kind, value: impl Fn(&str) -> Option<&'a Value>) -> Vec<&'a 
 }
 
 fn is_name<'a>(kind: &Kind, value: impl Fn(&str) -> Option<&'a Value>) -> bool {
-    kind.drain.is_some() && directs_users(kind, value)
+    kind.drain.is_some() && kind.directs_users(value)
 }
 
 /// The same as far as state knows, without layers.

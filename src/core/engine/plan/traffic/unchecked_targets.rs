@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::engine::address::Address;
 use crate::engine::lang::model::{Gate, Instance, InstanceShape, Stack, TextPart};
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
-use crate::engine::plan::guard::danger::directs_users;
 use crate::engine::plan::model::planned_change::PlannedChange;
 use crate::engine::plan::traffic::shifts::ShiftDirection;
 use crate::engine::schema::Catalog;
@@ -32,7 +31,7 @@ pub fn blind(it: &PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Diagnos
             let recorded = || planned.record.and_then(|it| it.attributes.get(name));
             planned.desired.as_ref().and_then(|it| it.get(name)).or_else(recorded)
         };
-        let is_name = planned.kind.drain.is_some() && directs_users(planned.kind, value);
+        let is_name = planned.kind.drain.is_some() && planned.kind.directs_users(value);
         is_name.then(|| warning(planned, direction, it.worlds.stack, it.worlds.catalog))
     });
     told.collect()
