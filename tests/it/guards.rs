@@ -21,6 +21,69 @@ fn refused_unless(home: &Home, code: &str, says: &str, allow: &[&str]) {
     home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
 }
 
+/// A day of this week, as `until` takes it.
+fn in_days(days: u64) -> String {
+    let then = std::time::SystemTime::now() + Duration::from_secs(days * 24 * 60 * 60);
+    let stamp = jiff::Timestamp::try_from(then).unwrap().to_string();
+    stamp[..10].to_owned()
+}
+
+#[test]
+fn apply_lets_go_once_what_a_layer_allows() {
+    let table = "  orders: { kind: dynamodb.table, region: us-east-1, name: orders, attributes: { id: S }, hash_key: id }\n";
+    let with = format!("stack: tiny\nresources:\n{table}");
+    let allow =
+        format!("allow: {{ delete: [orders], until: {}, because: it moved }}\n", in_days(7));
+    let without = format!("stack: tiny\nresources: {{}}\n{allow}");
+    let home = Home::holding("tiny", &with);
+    apply(&home, &[]).code(0).done();
+    home.stack("tiny", &without);
+    let reviewed = home.sandbox(&["plan", "tiny", "--format", "markdown"]).code(0);
+    reviewed
+        .shows(&["allow: delete: orders", "stacks/tiny/stack.yaml:3 lets through", "it moved"])
+        .done();
+    // The cloud refuses at first: the allowance goes on with what it was for.
+    home.fault("DeleteTable 500 times=100000");
+    apply(&home, &[]).code(1).done();
+    home.run(&["sandbox", "heal"]).code(0).done();
+    home.sandbox(&["plan", "tiny"]).code(0).shows(&["ALLOWED ×1: allow: delete: orders"]).done();
+    apply(&home, &[]).code(0).done();
+    assert!(home.world.is_empty().unwrap());
+    let log = home.sandbox(&["state", "log", "tiny", "--entries"]).code(0);
+    log.shows(&["the layers allow `delete: orders` (it moved)"]).done();
+    home.sandbox(&["plan", "tiny"])
+        .code(0)
+        .shows(&["Warning [allowance_used]", "remove it"])
+        .done();
+    // Another table of that name is not what was reviewed.
+    home.stack("tiny", format!("{with}{allow}"));
+    apply(&home, &[]).code(0).done();
+    home.stack("tiny", &without);
+    apply(&home, &[]).code(3).shows(&["Refused [data_loss]", "Warning [allowance_used]"]).done();
+    apply(&home, &["--allow-delete", "orders"]).code(0).done();
+}
+
+#[test]
+fn apply_never_goes_beyond_an_allowance_that_is_over_or_too_long() {
+    let table = "  orders: { kind: dynamodb.table, region: us-east-1, name: orders, attributes: { id: S }, hash_key: id }\n";
+    let home = Home::holding("tiny", format!("stack: tiny\nresources:\n{table}"));
+    apply(&home, &[]).code(0).done();
+    let without = |until: &str| {
+        format!(
+            "stack: tiny\nresources: {{}}\nallow: {{ delete: [orders], until: {until}, because: it moved }}\n"
+        )
+    };
+    home.stack("tiny", without("2026-01-31"));
+    apply(&home, &[]).code(3).shows(&["Warning [allowance_expired]", "stack.yaml:3"]).done();
+    home.stack("tiny", without(&in_days(45)));
+    apply(&home, &[]).code(1).says(&["allowance_too_long", "choose an earlier day"]).done();
+    home.stack("tiny", without("someday"));
+    home.run(&["validate", "tiny"]).code(1).says(&["Not a day", "2026-12-24"]).done();
+    home.stack("tiny", without("2026-12-24").replace("delete: [orders], ", ""));
+    home.run(&["validate", "tiny"]).code(0).says(&["nothing_allowed", "allows nothing"]).done();
+    assert!(!home.world.is_empty().unwrap());
+}
+
 fn balancers(count: usize) -> String {
     format!(
         "stack: tiny\nresources:\n  lb: {{ kind: linode.nodebalancer, count: {count}, region: us-east, label: 'tiny-${{each.index}}' }}\n"

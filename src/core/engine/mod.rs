@@ -4,6 +4,7 @@ pub mod value;
 pub mod text;
 pub mod address;
 pub mod task;
+pub mod allowance;
 pub mod fast_map;
 pub mod topological;
 pub mod schema;

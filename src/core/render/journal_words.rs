@@ -1,5 +1,6 @@
 //! Entries of a journal in plain words, one line each.
 
+use crate::engine::allowance::{ReviewedAllowance, UsedAllowance};
 use crate::engine::retry::ErrorClass;
 use crate::engine::state::journal::{JournalEntry, StepFailure, StepOutcome};
 use crate::engine::state::record::LostDomain;
@@ -20,6 +21,7 @@ pub fn entry_words(entry: &JournalEntry) -> String {
         | JournalEntry::Directed { .. }
         | JournalEntry::UsersMoved { .. }
         | JournalEntry::UsersAway { .. }
+        | JournalEntry::AllowancesUsed { .. }
         | JournalEntry::GateSkipped { .. } => switch_words(entry),
         JournalEntry::Pending(_)
         | JournalEntry::Waiting { .. }
@@ -41,6 +43,7 @@ pub fn entry_time(entry: &JournalEntry) -> Option<i64> {
         | JournalEntry::UsersMoved { at }
         | JournalEntry::UsersAway { at }
         | JournalEntry::Waiting { at, .. }
+        | JournalEntry::AllowancesUsed { at, .. }
         | JournalEntry::GateSkipped { at, .. }
         | JournalEntry::Ended { at, .. }
         | JournalEntry::TaskBegan { at, .. }
@@ -108,6 +111,14 @@ fn switch_words(entry: &JournalEntry) -> String {
         }
         JournalEntry::UsersMoved { .. } => "all users are where the switch wants them".into(),
         JournalEntry::UsersAway { .. } => "users are no longer where the switch wants them".into(),
+        JournalEntry::AllowancesUsed { allowances, .. } => {
+            let one = |it: &UsedAllowance| {
+                let ReviewedAllowance { exempts, because, .. } = &it.allowance;
+                format!("`{exempts}` ({because})")
+            };
+            let all: Vec<String> = allowances.iter().map(one).collect();
+            format!("the layers allow {}", all.join(", "))
+        }
         JournalEntry::GateSkipped { address, because, .. } => {
             format!("the gate of `{address}` was skipped because: {because}")
         }

@@ -198,6 +198,10 @@ fn open_run(
         because,
         at,
     }));
+    let allowances = proposed.plan.used_allowances(at);
+    if !allowances.is_empty() {
+        fresh.push(JournalEntry::AllowancesUsed { allowances, at });
+    }
     fresh.extend(refreshed(session, &state, proposed, at));
     for entry in &fresh {
         fold(&mut state, entry);

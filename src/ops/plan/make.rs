@@ -9,6 +9,7 @@ use crate::engine::plan::checks::unrecorded::Unknown;
 use crate::engine::plan::draft::refresh::{ReadRequest, read_requests};
 use crate::engine::plan::guard::rules::Allowances;
 use crate::engine::plan::model::change::{Action, Note, Plan, note};
+use crate::engine::plan::model::options::AllowancesInForce;
 use crate::engine::plan::planner::{Intent, Keep, PlanInputs, PlanOptions};
 use crate::engine::plan::simulate::{SimulatedState, is_inside, unforeseeable};
 use crate::engine::plan::steps::verify::{Checked, OF_SERVING, verify};
@@ -164,7 +165,8 @@ impl Proposed {
         let Self { desired, plan, state, observed, .. } = &*self;
         let stack = &desired.stack;
         let made = MadePlan { plan, stack, state: state.as_ref(), observed };
-        let word = (ask.intent, &self.allowed);
+        let exempted = plan.exempted();
+        let word = (ask.intent, &exempted);
         let told = checks::by_clouds(session, made).await?;
         let mut noted = checks::by_company(session, made, word).await;
         let (older, left) = checks::by_tags(session, &ask.place, made, word, unknown);
@@ -265,6 +267,7 @@ fn proposed(
         now: session.clock.now(),
         bindings: bindings(session, ask.intent, &desired.stack, state.as_ref(), accounts),
         allowed: allowed.clone(),
+        in_force: AllowancesInForce::default(),
         include_pending: ask.include_pending,
         replace: ask.replace.clone(),
         lost: course.lost,

@@ -69,6 +69,7 @@ fn definitions() -> Map<String, Value> {
                 "state": { "$ref": "#/$defs/state" },
                 "objectives": { "$ref": "#/$defs/objectives" },
                 "notify": { "$ref": "#/$defs/notify" },
+                "allow": { "$ref": "#/$defs/allow" },
                 "variables": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/variable" } },
                 "resources": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/resource" } },
                 "outputs": { "type": ["object", "null"] },
@@ -92,6 +93,7 @@ fn definitions() -> Map<String, Value> {
                 "borrow": texts,
                 "objectives": { "$ref": "#/$defs/objectives" },
                 "notify": { "$ref": "#/$defs/notify" },
+                "allow": { "$ref": "#/$defs/allow" },
                 "variables": { "type": ["object", "null"] },
                 "resources": { "type": ["object", "null"], "propertyNames": name, "additionalProperties": { "$ref": "#/$defs/resource%20in%20an%20overlay" } },
                 "outputs": { "type": ["object", "null"] },
@@ -133,6 +135,28 @@ fn notify() -> Value {
                     "description": "Which events; all but `steps` where nothing is said.",
                 },
             },
+        },
+    })
+}
+
+/// What a layer lets through the guards.
+fn allow() -> Value {
+    let addresses =
+        |what: &str| json!({ "type": "array", "items": { "type": "string" }, "description": what });
+    let count = |what: &str| json!({ "type": "integer", "minimum": 0, "description": what });
+    json!({
+        "type": ["object", "null"],
+        "required": ["until", "because"],
+        "additionalProperties": false,
+        "description": "What this layer allows of a plan that lifeboat would refuse otherwise, once.",
+        "properties": {
+            "delete": addresses("Deletes or replacements that lose data."),
+            "replace": addresses("Replacements whose only cause is drift."),
+            "revert_drift": addresses("Traffic attributes that were changed outside and are taken back."),
+            "destroys": count("So many deletes and replacements at once."),
+            "absent": count("So many recorded resources that do not exist."),
+            "until": { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?$", "description": "The last day on which it counts (UTC), or a time; at most 30 days ahead." },
+            "because": { "type": "string", "minLength": 1 },
         },
     })
 }
@@ -212,6 +236,7 @@ fn blocks() -> Map<String, Value> {
             },
         },
         "notify": notify(),
+        "allow": allow(),
         "gate": gate(),
         "gates": {
             "anyOf": [{ "$ref": "#/$defs/gate" }, { "type": "array", "minItems": 1, "maxItems": 16, "items": { "$ref": "#/$defs/gate" } }],
@@ -463,6 +488,11 @@ mod tests {
         assert!(!wrong("stack: s\nobjectives: { rto: 15 }").is_empty());
         assert!(wrong("stack: s\nnotify: [{ url: 'https://x', secret: '${vars.a}', events: [switch, drill, watch, audit, steps] }]").is_empty());
         assert!(!wrong("stack: s\nnotify: [{ url: 'https://x', events: [switching] }]").is_empty());
+        let allow = |it: &str| wrong(&format!("stack: s\nallow: {{ {it} }}"));
+        assert!(allow("delete: [a], replace: ['a[0]'], revert_drift: [], destroys: 4, absent: 0, until: 2026-12-24, because: moved").is_empty());
+        assert!(!allow("delete: [a], because: moved").is_empty());
+        assert!(!allow("delete: [a], until: 2026-12-24").is_empty());
+        assert!(!allow("outage: true, until: 2026-12-24, because: moved").is_empty());
         assert!(!wrong("stack: s\nnotify: [{ url: 'https://x', secret: hush }]").is_empty());
         assert!(
             wrong("overlay: o\nworkspace: drill\nrehearses: eu\nobjectives: { rpo: null }")

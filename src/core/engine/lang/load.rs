@@ -9,6 +9,7 @@ use crate::engine::fast_map::{FastMap, FoldHash};
 use crate::engine::lang::cel::evaluate::evaluate;
 use crate::engine::lang::cel::lookup::LookupError;
 use crate::engine::lang::cel::template::FileText;
+use crate::engine::lang::lower::allow::{ALLOW, allowances};
 use crate::engine::lang::lower::dependencies::of_instance;
 use crate::engine::lang::lower::instances::{Repeat, expand};
 use crate::engine::lang::lower::notify;
@@ -40,7 +41,7 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 /// Where the state of a stack is kept. No overlay changes it, and what it says is decided where stores are opened.
 pub const STATE: &str = "state";
 
-const STACK_KEYS: [&str; 10] = [
+const STACK_KEYS: [&str; 11] = [
     "stack",
     "description",
     STATE,
@@ -51,8 +52,9 @@ const STACK_KEYS: [&str; 10] = [
     "outputs",
     "tasks",
     POLICIES,
+    ALLOW,
 ];
-const OVERLAY_KEYS: [&str; 13] = [
+const OVERLAY_KEYS: [&str; 14] = [
     "overlay",
     "description",
     "assumes_lost",
@@ -66,6 +68,7 @@ const OVERLAY_KEYS: [&str; 13] = [
     "outputs",
     "tasks",
     POLICIES,
+    ALLOW,
 ];
 
 /// Reads the files of a stack's folder; the engine has none of its own.
@@ -261,6 +264,7 @@ fn build(
     let notify_of = merged.and_then(Node::as_map).and_then(|it| it.get(NOTIFY));
     stack.notify = notify::webhooks(notify_of.map(|it| &it.node), &loaded.sources, &mut out);
     stack.objectives = recovery_keys::objectives(objectives_of, &mut out);
+    stack.allowances = allowances(&loaded.layers, &mut out);
     stack.policies = policies(policies_of, &loaded.sources, &mut out);
     if out.len() > MISTAKES_MAX {
         // What follows would be told of a stack of which only a part was looked at.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::address::Address;
+use crate::engine::allowance::ReviewedAllowance;
 use crate::engine::fast_map::FastMap;
 use crate::engine::lang::cel::budget::Spending;
 use crate::engine::lang::cel::expression::Expression;
@@ -41,6 +42,8 @@ pub struct Stack {
     pub objectives: Objectives,
     /// Of the layers and of the project, in this order.
     pub policies: FastMap<String, Policy>,
+    /// What its layers let through the guards, each for itself.
+    pub allowances: Vec<LayerAllowance>,
     /// Who is posted events.
     pub notify: Vec<Webhook>,
     /// The fault domains that a switch to these overlays assumes lost.
@@ -76,6 +79,15 @@ pub struct Objectives {
     pub rto_seconds: Option<(u64, Span)>,
     /// Maximum age of the latest data that may be lost.
     pub rpo_seconds: Option<(u64, Span)>,
+}
+
+/// Something that a layer lets through the guards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerAllowance {
+    pub allowance: ReviewedAllowance,
+    pub span: Span,
+    /// In milliseconds since the Unix epoch.
+    pub ends: i64,
 }
 
 /// An address that events are posted to, and which.

@@ -1,5 +1,6 @@
 //! Proposes a plan: one change for each address, the steps that follow, and what the guards say.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
@@ -13,6 +14,7 @@ use crate::engine::plan::draft::plan_builder::PlanBuilder;
 pub use crate::engine::plan::draft::plan_builder::PlanInputs;
 use crate::engine::plan::draft::switch_scope::{OwnChanges, SwitchScope};
 use crate::engine::plan::draft::topology::DesiredTopology;
+use crate::engine::plan::guard::allow::{in_force, uses};
 use crate::engine::plan::guard::danger::{NAME_GONE, dangers};
 use crate::engine::plan::guard::rules;
 use crate::engine::plan::model::change::{
@@ -38,7 +40,20 @@ use crate::engine::text::diagnostic::Diagnostic;
 
 /// The plan; diagnostics stop it only when they are errors.
 pub fn plan_changes(worlds: &PlanInputs<'_>, options: &PlanOptions) -> (Plan, Vec<Diagnostic>) {
-    proposed(worlds, options, None)
+    let (mut plan, told) = proposed(worlds, &with_layers(worlds, options), None);
+    plan.allowed.clone_from(&options.allowed);
+    (plan, told)
+}
+
+/// The options with what the layers let through the guards. A plan keeps apart what was typed: whoever plans anew types it again,
+/// and reads the layers anew.
+fn with_layers<'a>(worlds: &PlanInputs<'_>, options: &'a PlanOptions) -> Cow<'a, PlanOptions> {
+    if worlds.stack.allowances.is_empty() {
+        return Cow::Borrowed(options);
+    }
+    let in_force = in_force(worlds, options);
+    let allowed = options.allowed.and(&in_force.allowed);
+    Cow::Owned(PlanOptions { allowed, in_force, ..options.clone() })
 }
 
 /// The plan of a switch: only what differs between what `before` desires and what `after` desires. Several are left where
@@ -54,7 +69,9 @@ pub fn plan_switch(
     let deposed = deposed(after.state);
     let own = OwnChanges { recovered_so_far, redirected: redirected(before, after), deposed };
     let carried = SwitchScope::new(after.catalog, after.stack, pending, &everything, own);
-    proposed(after, options, Some(&carried))
+    let (mut plan, told) = proposed(after, &with_layers(after, options), Some(&carried));
+    plan.allowed.clone_from(&options.allowed);
+    (plan, told)
 }
 
 /// What directs users elsewhere than under any of the overlays that are left. Where neither target is known yet the changes look
@@ -141,6 +158,7 @@ fn guarded(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Stray
         rules::Whose { name: &name, overlay: overlay.map(String::as_str), variables, copies };
     it.diagnostics.extend(rules::guard(&it.planned, it.worlds.state, it.options, whose));
     it.diagnostics.extend(unknown_replacements(it));
+    it.diagnostics.extend(it.options.in_force.told.iter().cloned());
     strays
 }
 
@@ -164,6 +182,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
     it.diagnostics.extend(foreign::told(&foreign, it.worlds.stack));
     let dangers = endangered(&mut it, &directions, &left);
     let replacements = replacements(&it.planned, &steps);
+    let allowances = uses(&it.options.in_force.each, &it.planned, &it.worlds);
     let (stack, state, options) = (it.worlds.stack, it.worlds.state, it.options);
     let changes: Vec<Change> = it.planned.into_iter().map(|it| it.change).collect();
     // What no order could be found for is refused already.
@@ -191,6 +210,7 @@ fn finish(mut it: PlanBuilder<'_>) -> (Plan, Vec<Diagnostic>) {
         recovered: options.recovered.clone(),
         bindings: options.bindings.clone(),
         allowed: options.allowed.clone(),
+        allowances,
         include_pending: options.include_pending,
         replace: options.replace.clone(),
         skipped_gates,

@@ -179,6 +179,7 @@ pub fn seen_plan(plan: &Plan, state: Option<&State>) -> Value {
         ("changes", Value::List(changes)),
         ("dangers", data(serde_json::to_value(&plan.dangers))),
         ("allowed", data(serde_json::to_value(&plan.allowed))),
+        ("allowances", data(serde_json::to_value(&plan.allowances))),
         ("replace", list(&replace)),
         ("drift", data(serde_json::to_value(&plan.drift))),
     ]))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::address::Address;
+use crate::engine::allowance::ReviewedAllowance;
 use crate::engine::plan::model::change::{Action, Change, Danger, Plan};
 use crate::engine::plan::model::replacement::Replacement;
 use crate::engine::plan::model::step_phase::{StepPhase, role};
@@ -72,6 +73,8 @@ pub enum ConcernSays<'a> {
     GateSkipped { because: &'a str },
     /// This option lets through what a guard would refuse; or would, if the plan did what it is for.
     Allowed { is_used: bool },
+    /// A layer lets through what a guard would refuse.
+    AllowedByLayer { place: &'a str, until: &'a str, because: &'a str },
     /// It is made anew.
     Replaced { loses: Vec<(&'a str, &'a str)>, away: u64 },
 }
@@ -200,6 +203,15 @@ fn groups<'a>(
         (Concern { rank: Rank::Allowance, says }, Subject::Option(option))
     });
     all.extend(allowed);
+    all.extend(plan.allowances.iter().filter(|it| it.is_used()).map(|it| {
+        let ReviewedAllowance { exempts, until, because } = &it.allowance;
+        let says = ConcernSays::AllowedByLayer {
+            place: it.place.as_str(),
+            until: until.as_str(),
+            because: because.as_str(),
+        };
+        (Concern { rank: Rank::Allowance, says }, Subject::Option(format!("allow: {exempts}")))
+    }));
     let mut places: BTreeMap<Concern<'_>, usize> = BTreeMap::new();
     let mut groups: Vec<ConcernGroup<'_>> = Vec::new();
     for (concern, subject) in all {

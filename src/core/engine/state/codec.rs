@@ -98,7 +98,10 @@ pub fn format_version(state: &State) -> u32 {
     let of_run = state.last_run.as_ref();
     let tells_failures =
         of_switch || of_run.is_some_and(|it| it.incomplete || !it.failures.is_empty());
-    let is_new = state.phase == Phase::Degraded || !state.tasks.is_empty() || tells_failures;
+    let is_new = state.phase == Phase::Degraded
+        || !state.tasks.is_empty()
+        || !state.used_allowances.is_empty()
+        || tells_failures;
     if is_new { 2 } else { 1 }
 }
 
@@ -149,6 +152,7 @@ pub fn encode_entry(sequence: u64, entry: &JournalEntry) -> String {
         entry,
         JournalEntry::UsersMoved { .. }
             | JournalEntry::UsersAway { .. }
+            | JournalEntry::AllowancesUsed { .. }
             | JournalEntry::GateSkipped { .. }
             | JournalEntry::TaskBegan { .. }
             | JournalEntry::TaskEnded { .. }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
+use crate::engine::allowance::{UsedAllowance, end_of};
 use crate::engine::retry::ErrorClass;
 pub use crate::engine::state::record::PendingOperation;
 use crate::engine::state::record::{
@@ -118,6 +119,11 @@ pub enum JournalEntry {
     GateSkipped {
         address: Address,
         because: String,
+        at: i64,
+    },
+    /// What layers let through the guards of the run that begins: from now on that, and nothing else. Since format 2.
+    AllowancesUsed {
+        allowances: Vec<UsedAllowance>,
         at: i64,
     },
     Ended {
@@ -274,6 +280,17 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
             }
         }
         JournalEntry::Switched { .. } => switch(state, entry),
+        JournalEntry::AllowancesUsed { allowances, at } => {
+            let used = &mut state.used_allowances;
+            // One that has ended lets nothing through, used or not.
+            used.retain(|it| end_of(&it.allowance.until).is_some_and(|ends| ends > *at));
+            for it in allowances {
+                // What it was first used for stays what it is for.
+                if used.iter().all(|known| known.allowance != it.allowance) {
+                    used.push(it.clone());
+                }
+            }
+        }
         JournalEntry::Recovered { fault_domain, .. } => {
             state.lost.retain(|it| it.fault_domain != *fault_domain);
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
+use crate::engine::allowance::UsedAllowance;
 use crate::engine::retry::ErrorClass;
 use crate::engine::state::task_record::TaskRecord;
 use crate::engine::text::names::StackName;
@@ -63,6 +64,9 @@ pub struct State {
     /// What a destroy took away that did not come to its end, and nothing has made again.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub destroyed: BTreeSet<Address>,
+    /// The allowances of layers that runs were begun with. Since format 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used_allowances: Vec<UsedAllowance>,
     /// It was put together from what was left, and entries were lost: what was made since is known by its tags, and by
     /// standing where it was to stand. Until a run has gone through.
     #[serde(rename = "restored", default, skip_serializing_if = "std::ops::Not::not")]
@@ -484,6 +488,7 @@ impl State {
             pending: BTreeMap::new(),
             last_run: None,
             destroyed: BTreeSet::new(),
+            used_allowances: Vec::new(),
             is_restored: false,
         }
     }

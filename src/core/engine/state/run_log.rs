@@ -244,6 +244,9 @@ fn progress(run: &mut LoggedRun, entry: &JournalEntry, known: &mut HolderSoFar) 
         JournalEntry::UsersMoved { .. } => known.phase = Some(Phase::Degraded),
         JournalEntry::UsersAway { .. } => known.phase = Some(Phase::Switching),
         JournalEntry::GateSkipped { because: why, .. } => because(run, why),
+        JournalEntry::AllowancesUsed { allowances, .. } => {
+            allowances.iter().for_each(|it| because(run, &it.allowance.because));
+        }
         JournalEntry::RunEnded { at, complete, .. } => {
             run.finished = Some(*at);
             run.ending = if *complete { LoggedEnding::Complete } else { LoggedEnding::Incomplete };

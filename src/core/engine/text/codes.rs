@@ -28,6 +28,9 @@ macro_rules! codes {
 codes! {
     AccountRefuses = "account_refuses",
     AliasBomb = "alias_bomb",
+    AllowanceExpired = "allowance_expired",
+    AllowanceTooLong = "allowance_too_long",
+    AllowanceUsed = "allowance_used",
     BadAddress = "bad_address",
     BadDuration = "bad_duration",
     BadExpression = "bad_expression",
@@ -101,6 +104,7 @@ codes! {
     NotOneOf = "not_one_of",
     NotText = "not_text",
     NotUtf8 = "not_utf8",
+    NothingAllowed = "nothing_allowed",
     NothingToBorrow = "nothing_to_borrow",
     NothingToRemove = "nothing_to_remove",
     OlderState = "older_state",

@@ -98,6 +98,12 @@ fn says(it: &ConcernSays<'_>) -> String {
         ConcernSays::Allowed { is_used: false } => {
             "this option changes nothing in this plan".into()
         }
+        ConcernSays::AllowedByLayer { place, until, because } => format!(
+            "{} lets through what lifeboat would refuse, until {}: {}",
+            escape_control(place),
+            escape_control(until),
+            escape_control(because)
+        ),
         ConcernSays::Replaced { loses, away } => {
             let lost: Vec<String> = loses
                 .iter()

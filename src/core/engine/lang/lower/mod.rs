@@ -5,6 +5,7 @@ pub mod dependencies;
 pub mod references;
 pub mod resources;
 pub mod recovery_keys;
+pub mod allow;
 pub mod tasks;
 pub mod task_links;
 pub mod notify;

@@ -21,7 +21,7 @@ pub const POLICY_KEYS: [&str; 5] = ["deny", "warn", "in_switch", "message", "des
 /// What the expressions of a policy may look at.
 const ROOTS: [&str; 4] = ["plan", "cost", "vars", "stack"];
 /// What they see of a plan.
-pub const PLAN_KEYS: [&str; 13] = [
+pub const PLAN_KEYS: [&str; 14] = [
     "stack",
     "workspace",
     "overlays",
@@ -33,6 +33,7 @@ pub const PLAN_KEYS: [&str; 13] = [
     "changes",
     "dangers",
     "allowed",
+    "allowances",
     "replace",
     "drift",
 ];

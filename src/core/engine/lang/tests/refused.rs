@@ -284,3 +284,25 @@ fn load_gives_each_rule_of_a_cloud_its_own_code() {
     let group = "  t: { kind: dynamodb.table, region: us-east-1, name: abc, attributes: { id: S }, hash_key: id }\n  r: { kind: dynamodb.replica, table: '${t}', region: us-gov-west-1 }";
     assert_eq!(codes(group), ["other_partition"]);
 }
+
+#[test]
+fn load_refuses_an_allowance_without_reason_day_or_address() {
+    let allow = |text: &str| bad(&format!("{ZONE}\nallow: {{ {text} }}"));
+    insta::assert_snapshot!(all(
+        allow,
+        &[
+            "delete: [zone], until: 2026-12-24, because: it moves",
+            "delete: [zone], because: it moves",
+            "delete: [zone], until: 2026-12-24",
+            "delete: [zone], until: 2026-12-24, because: ''",
+            "delete: [zone], until: tomorrow, because: it moves",
+            "delete: [zone], until: 2026-02-30, because: it moves",
+            "delete: zone, until: 2026-12-24, because: it moves",
+            "delete: ['zone['], until: 2026-12-24, because: it moves",
+            "outage: true, until: 2026-12-24, because: it moves",
+            "destroys: -1, until: 2026-12-24, because: it moves",
+            "destroys: many, until: 2026-12-24, because: it moves",
+            "until: 2026-12-24, because: it moves",
+        ]
+    ));
+}

@@ -8,6 +8,7 @@ use crate::engine::lang::model::{Instance, Stack, Variable};
 use crate::engine::lang::resolve::Resolved;
 use crate::engine::plan::availability::replica_group::RemainingCopies;
 use crate::engine::plan::diff::drift::drifted;
+use crate::engine::plan::guard::brakes::{many_absent, many_destroys};
 use crate::engine::plan::model::change::{Action, AttributeChange, Change, DeferReason};
 pub use crate::engine::plan::model::options::Allowances;
 use crate::engine::plan::model::options::{Intent, PlanOptions};
@@ -36,8 +37,8 @@ pub fn guard(
         }
     }
     if options.intent == Intent::Apply {
-        refusals.extend(brake(planned, state, &options.allowed));
-        refusals.extend(absent_brake(planned, &options.allowed));
+        refusals.extend(many_destroys(planned, state, &options.allowed));
+        refusals.extend(many_absent(planned, &options.allowed));
     }
     refusals
 }
@@ -190,55 +191,6 @@ fn data(
         Some(instance) => refusal.at(instance.resource.span, it.change.reason.clone()),
         None => refusal,
     })
-}
-
-/// Refuses to delete or replace more than three resources and more than 30 % of them without an allowance. A guess, low on
-/// purpose: one or two are daily work, while a wrong overlay or a renamed key touches most of a stack.
-fn brake(
-    planned: &[PlannedChange<'_>],
-    state: Option<&State>,
-    allowed: &Allowances,
-) -> Option<Diagnostic> {
-    let is_leaving = |it: &&PlannedChange<'_>| it.record.is_some_and(|it| it.leaving);
-    let going = planned.iter().filter(|it| it.change.action.destroys());
-    let count = going.filter(|it| !is_leaving(it)).count();
-    let records = state.map_or(0, |it| it.records.len());
-    let limit = (records * 3 / 10).max(3);
-    if count <= limit || allowed.destroys.is_some_and(|it| count <= it) {
-        return None;
-    }
-    Some(
-        Diagnostic::refusal(DiagnosticCode::ManyDestroys, format!("this plan deletes or replaces {count} of {records} resources; more than {limit} at once require confirmation"))
-            .help(format!("to allow this: --allow-destroys {count}")),
-    )
-}
-
-/// Refuses to believe that more than two and more than half of one provider's resources are absent: a wrong account or token
-/// is likelier than a catastrophe, and recreating everything would be one. A guess: a lost region rarely holds more.
-fn absent_brake(planned: &[PlannedChange<'_>], allowed: &Allowances) -> Vec<Diagnostic> {
-    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for it in planned.iter().filter(|it| it.record.is_some()) {
-        let entry = counts.entry(&it.kind.provider).or_default();
-        entry.0 += 1;
-        // What lifeboat itself deleted is no surprise.
-        let is_ours = it.record.is_some_and(|it| it.leaving);
-        let absent = !is_ours && matches!(it.change.action, Action::Create | Action::Forget);
-        entry.1 += usize::from(absent);
-    }
-    let over = |(all, absent): (usize, usize)| absent > (all / 2).max(2);
-    counts
-        .into_iter()
-        .filter(|(_, counts)| over(*counts) && allowed.absent.is_none_or(|it| counts.1 > it))
-        .map(|(provider, (all, absent))| {
-            Diagnostic::refusal(
-                DiagnosticCode::ManyAbsent,
-                format!("{absent} of {all} recorded {provider} resources do not exist"),
-            )
-            .help(format!(
-                "check the account and the token; if the resources really were deleted: --allow-absent {absent}"
-            ))
-        })
-        .collect()
 }
 
 /// Something of the same identity is there and not in state.

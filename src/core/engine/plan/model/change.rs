@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::address::Address;
 use crate::engine::lang::model::Variable;
 use crate::engine::observed::{UnknownReason, Unreadable};
+use crate::engine::plan::model::planned_allowance::PlannedAllowance;
 use crate::engine::plan::model::planned_task::PlannedTask;
 use crate::engine::plan::model::replacement::Replacement;
 use crate::engine::plan::model::shapes::{overlay_change, recorded_loss, unknown};
@@ -42,6 +43,9 @@ pub struct Plan {
     /// What guards let through, by flags or because the switch that goes on was allowed it.
     #[serde(default, skip_serializing_if = "Allowances::is_nothing")]
     pub allowed: Allowances,
+    /// What its layers let through, and what of it this plan uses. Since format 2.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowances: Vec<PlannedAllowance>,
     /// A switch also carries what was pending before it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub include_pending: bool,

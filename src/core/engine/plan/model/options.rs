@@ -6,7 +6,9 @@ use crate::engine::address::Address;
 use crate::engine::observed::Neighbor;
 pub use crate::engine::plan::model::change::Intent;
 use crate::engine::plan::model::change::{Bindings, LossDeclaration};
+use crate::engine::plan::model::planned_allowance::PlannedAllowance;
 pub use crate::engine::state::record::{Allowances, Keep};
+use crate::engine::text::diagnostic::Diagnostic;
 
 /// An overlay that could be switched to, and the fault domains that it assumes lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +33,15 @@ pub fn fitting<'a>(
     only(true).or_else(|| only(false))
 }
 
+/// What the `allow:` blocks of the layers let through.
+#[derive(Debug, Clone, Default)]
+pub struct AllowancesInForce {
+    pub allowed: Allowances,
+    pub each: Vec<PlannedAllowance>,
+    /// Why some are not in force.
+    pub told: Vec<Diagnostic>,
+}
+
 /// Everything that a plan is asked for besides the layers, the state and what was read.
 #[derive(Debug, Clone, Default)]
 pub struct PlanOptions {
@@ -39,6 +50,8 @@ pub struct PlanOptions {
     pub now: i64,
     pub bindings: Bindings,
     pub allowed: Allowances,
+    /// What the layers allow beside that; the planner looks it up.
+    pub in_force: AllowancesInForce,
     /// A switch also carries what was pending before it.
     pub include_pending: bool,
     /// `--replace ADDRESS`: made anew, whatever differs.

@@ -1,6 +1,7 @@
 //! Plans as data in, text out: layers before and after, what the clouds say, and the changes and steps that follow.
 
 pub mod sample;
+mod allow;
 mod attached;
 mod cost;
 mod danger;

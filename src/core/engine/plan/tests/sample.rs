@@ -5,12 +5,14 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
 use crate::engine::address::Address;
+use crate::engine::allowance::{Exemption, ReviewedAllowance};
 use crate::engine::observed::{UnknownReason, Unreadable};
 use crate::engine::plan::model::change::{
     Action, AttributeChange, Bindings, Change, Danger, DeferReason, Deferred, Drift,
     DriftedAttribute, Intent, LossDeclaration, Note, OutputChange, Plan, StaleReport, Step,
     StepCall, TrafficShift,
 };
+use crate::engine::plan::model::planned_allowance::PlannedAllowance;
 use crate::engine::plan::model::planned_task::{PlannedTask, TaskFate};
 use crate::engine::plan::model::replacement::Replacement;
 use crate::engine::schema::Sort;
@@ -370,6 +372,23 @@ fn any_drift() -> impl Strategy<Value = Drift> {
         .prop_map(|(address, kind, absent, attributes)| Drift { address, kind, absent, attributes })
 }
 
+fn any_allowance() -> impl Strategy<Value = PlannedAllowance> {
+    let exempts = prop_oneof![
+        address().prop_map(Exemption::Delete),
+        address().prop_map(Exemption::Replace),
+        address().prop_map(Exemption::RevertDrift),
+        any::<usize>().prop_map(Exemption::Destroys),
+        any::<usize>().prop_map(Exemption::Absent),
+    ];
+    (exempts, text(), text(), text(), btree_map(address(), text(), 0..2)).prop_map(
+        |(exempts, until, because, place, lets_go)| PlannedAllowance {
+            allowance: ReviewedAllowance { exempts, until, because },
+            place,
+            lets_go,
+        },
+    )
+}
+
 /// Any sealed plan.
 pub fn any_plan() -> impl Strategy<Value = Plan> {
     let overlays = || vec(text(), 0..3);
@@ -392,8 +411,10 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
         (Allowances { delete, destroys, outage, ..Allowances::default() }, pending)
     });
     let losses = (losses, allowed, phase);
-    (head, bindings(), body, any_steps(), vec(any_note(), 0..3), losses).prop_map(
-        |(head, bindings, body, steps, notes, (losses, allowed, phase))| Plan {
+    let notes = (vec(any_note(), 0..3), vec(any_allowance(), 0..2));
+    (head, bindings(), body, any_steps(), notes, losses).prop_map(
+        |(head, bindings, body, steps, (notes, allowances), (losses, allowed, phase))| Plan {
+            allowances,
             phase,
             rest: None,
             allowed: allowed.0,
