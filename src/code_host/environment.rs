@@ -93,6 +93,8 @@ pub struct JobPull {
     pub stranger: Option<String>,
     /// The event is that it was merged.
     pub is_merged: bool,
+    /// The commit that it would be merged into.
+    pub base: Option<String>,
 }
 
 /// A job, as its environment tells of it.
@@ -209,7 +211,7 @@ fn actions(
             let number = named.strip_prefix("refs/pull/").and_then(|it| it.split('/').next());
             let stranger = format!("whether it comes from a fork cannot be told: {why}");
             let number = number.and_then(|it| it.parse().ok());
-            (Some(JobPull { number, stranger: Some(stranger), is_merged: false }), None)
+            (Some(JobPull { number, stranger: Some(stranger), is_merged: false, base: None }), None)
         }
         Ok(event) => pull_of(&event["pull_request"], &project),
     };
@@ -239,7 +241,8 @@ fn pull_of(pull: &Json, project: &str) -> (Option<JobPull>, Option<String>) {
         None => Some("it comes from a fork that is gone, or the event does not name it".to_owned()),
     };
     let is_merged = pull["merged"] == true;
-    let found = JobPull { number: pull["number"].as_u64(), stranger, is_merged };
+    let base = pull["base"]["sha"].as_str().map(str::to_owned);
+    let found = JobPull { number: pull["number"].as_u64(), stranger, is_merged, base };
     // What was merged is at the commit by which it came.
     let commit = if is_merged { &pull["merge_commit_sha"] } else { &head["sha"] };
     (Some(found), commit.as_str().map(str::to_owned))
@@ -259,7 +262,7 @@ fn gitlab(read: Read<'_>) -> Result<CiJob, String> {
                     .to_owned(),
             ),
         };
-        JobPull { number: iid.parse().ok(), stranger, is_merged: false }
+        JobPull { number: iid.parse().ok(), stranger, is_merged: false, base: read("CI_MERGE_REQUEST_DIFF_BASE_SHA") }
     });
     // What is merged for trial has a commit of its own, which is in no branch.
     let head = read("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA").filter(|_| pull.is_some());
@@ -346,7 +349,10 @@ mod tests {
         let variables = github(&[("GITHUB_EVENT_NAME", "pull_request"), ("GITHUB_TOKEN", "hush")]);
         let it = job(HostKind::GitHub, &variables, &Ok(pull(Some("Shop/Infra")))).unwrap();
         assert_eq!(it.commit, "f".repeat(40));
-        assert_eq!(it.pull, Some(JobPull { number: Some(5), stranger: None, is_merged: false }));
+        assert_eq!(
+            it.pull,
+            Some(JobPull { number: Some(5), stranger: None, is_merged: false, base: None })
+        );
         assert_eq!(
             (it.api.as_str(), it.run.number, it.run.attempt),
             ("https://api.github.com", 77, 1)
@@ -399,7 +405,10 @@ mod tests {
         let request = ("CI_MERGE_REQUEST_IID", "12");
         let from = |it| ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", it);
         let own = with(&[request, from("7"), ("CI_MERGE_REQUEST_PROJECT_ID", "7")]).unwrap();
-        assert_eq!(own.pull, Some(JobPull { number: Some(12), stranger: None, is_merged: false }));
+        assert_eq!(
+            own.pull,
+            Some(JobPull { number: Some(12), stranger: None, is_merged: false, base: None })
+        );
         assert_eq!((own.api.as_str(), own.project.as_str()), ("https://gitlab.com/api/v4", "7"));
         let of_fork = with(&[request, from("8"), ("CI_MERGE_REQUEST_PROJECT_ID", "7")]).unwrap();
         assert!(of_fork.pull.unwrap().stranger.unwrap().contains('8'));

@@ -27,6 +27,8 @@ use crate::ops::plan::tasks_ahead::declared_programs_missing;
 #[derive(Debug, Clone)]
 pub struct AuditQuestion {
     pub place: StackRef,
+    /// Whose layers are looked at, where they are not those of the place: another commit's.
+    pub layers: Option<StackRef>,
     /// The overlays that are switched to; none: all that take something for lost.
     pub to: Vec<String>,
     pub given: Vec<GivenVariable>,
@@ -35,6 +37,13 @@ pub struct AuditQuestion {
     /// The fault domain that this machine, and a state folder on it, are in.
     pub here: Option<String>,
     pub online: bool,
+}
+
+impl AuditQuestion {
+    /// Where the layers are.
+    fn layers(&self) -> &StackRef {
+        self.layers.as_ref().unwrap_or(&self.place)
+    }
 }
 
 /// Looks at everything; writes nothing, and calls no cloud unless asked to.
@@ -58,7 +67,7 @@ pub async fn audit(session: &Session, question: &AuditQuestion) -> Result<Audit,
             Err(why) => broken.push(mistakes(Some(&overlay), why)?),
         }
     }
-    let folder = place.folder();
+    let folder = question.layers().folder();
     for stack in switches.iter().map(|(_, it)| it).chain([&home]) {
         facts.missing_programs.extend(declared_programs_missing(stack, &folder));
     }
@@ -82,8 +91,13 @@ fn stack(
 ) -> Result<Stack, OpsError> {
     let nothing = RememberedVariables::none();
     let remembered = state.map_or(nothing, |it| it.remembered(overlays));
-    let desired =
-        layers::desired(&question.place, overlays, &question.given, remembered, &session.catalog)?;
+    let desired = layers::desired(
+        question.layers(),
+        overlays,
+        &question.given,
+        remembered,
+        &session.catalog,
+    )?;
     Ok(desired.stack)
 }
 
@@ -116,12 +130,12 @@ fn overlays(
         return Ok(question.to.clone());
     }
     let mut found = Vec::new();
-    for name in layers::overlays(&question.place) {
+    for name in layers::overlays(question.layers()) {
         let mut layers = home.to_vec();
         layers.push(name.clone());
         let nothing = RememberedVariables::none();
         let loaded =
-            layers::layers(&question.place, &layers, &question.given, nothing, &session.catalog)?;
+            layers::layers(question.layers(), &layers, &question.given, nothing, &session.catalog)?;
         // One that cannot be read at all may be the one that matters.
         let is_whole = loaded.layers.len() > layers.len();
         let keys = loaded.layers.last().filter(|_| is_whole).and_then(Node::as_map);
@@ -148,7 +162,8 @@ async fn facts(
         (true, Some(_)) => Some(observe(session, question).await?),
         _ => None,
     };
-    let (declared, has_witness) = stores::declared_at(&question.place, session.target.is_sandbox());
+    let (declared, has_witness) =
+        stores::declared_at(question.layers(), session.target.is_sandbox());
     let mut declared =
         declared.into_iter().map(|(shown, domain)| Store { shown, fault_domain: Some(domain) });
     Ok(AuditFacts {
@@ -162,7 +177,7 @@ async fn facts(
         has_witness,
         settings: question.settings.clone(),
         drills,
-        rehearsals: rehearsals(&question.place),
+        rehearsals: rehearsals(question.layers()),
         unread,
         online,
         missing_programs: BTreeMap::new(),

@@ -152,6 +152,55 @@ fn plan_marks_lines_and_writes_sarif() {
     assert!(!output.stdout.contains("::error"), "{output}");
 }
 
+fn git(home: &Home, words: &[&str]) {
+    let who = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+    let mut git = std::process::Command::new("git");
+    git.arg("-C").arg(home.path("")).args(who).args(words).env("GIT_CONFIG_GLOBAL", "/dev/null");
+    let told = git.output().unwrap();
+    assert!(told.status.success(), "{words:?}: {}", String::from_utf8_lossy(&told.stderr));
+}
+
+/// What a reviewer cannot see in a plan.
+#[test]
+fn plan_tells_what_a_change_does_to_the_audit_and_the_policies() {
+    let (host, mut home) = (Host::new(Kind::GitHub), home());
+    let rules = "policies:
+  small: { deny: '${plan.summary.create > 3}', message: too many }
+  never: { deny: '${plan.summary.delete > 0}', message: no }
+";
+    let more = format!("{MORE}  lb: {{ kind: linode.nodebalancer, region: us-east }}\n");
+    home.stack("safe", format!("{more}{rules}"));
+    home.write(".gitignore", "/state\n");
+    for words in
+        [&["init", "--quiet", "-b", "main"][..], &["add", "."], &["commit", "--quiet", "-m", "one"]]
+    {
+        git(&home, words);
+    }
+    host.pull_job(&mut home, 70);
+    plan(&home).code(0).done();
+    let body = host.own_comment();
+    assert!(!body.contains("this change"), "it changes nothing: {body}");
+    git(&home, &["checkout", "--quiet", "-b", "change"]);
+    let weaker = rules.replace("> 3", "> 30").replace("  never:", "  rarely:");
+    home.stack("safe", format!("{more}{weaker}"));
+    home.overlay("safe", "eu", "overlay: eu\nassumes_lost: ['linode:us-east']\n");
+    git(&home, &["add", "."]);
+    git(&home, &["commit", "--quiet", "-m", "two"]);
+    host.pull_job(&mut home, 71);
+    plan(&home).code(0).says(&["policies: this change removes `never`"]).done();
+    let body = host.own_comment();
+    for part in [
+        "policies: this change removes `never`, changes `small` and adds `rarely`",
+        "audit: this change adds ",
+        "in `eu`",
+    ] {
+        assert!(body.contains(part), "{part:?} in {body}");
+    }
+    // A shallow clone has no other commit.
+    std::fs::remove_dir_all(home.path(".git/objects")).unwrap();
+    plan(&home).says(&["not compared with where it branched off", "fetch-depth: 0"]).done();
+}
+
 /// An overlay that is not active, and that a failover would need.
 #[test]
 fn plan_is_invalid_where_the_overlay_of_a_failover_is() {

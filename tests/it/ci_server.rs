@@ -263,7 +263,12 @@ impl Drop for Host {
 /// The file about a pull request that comes from this repository.
 fn event(home: &mut Home, from: Option<&str>) {
     let head = json!({ "sha": HEAD, "repo": from.map(|it| json!({ "full_name": it })) });
-    let event = json!({ "pull_request": { "number": PULL, "head": head, "merged": false } });
+    // The branch that it would be merged into, where the home is a clone.
+    let base = std::fs::read_to_string(home.path(".git/refs/heads/main")).ok();
+    let base = base.map(|it| json!({ "sha": it.trim() }));
+    let event = json!({
+        "pull_request": { "number": PULL, "head": head, "merged": false, "base": base },
+    });
     home.write("event.json", event.to_string());
     let path = home.path("event.json");
     home.set("GITHUB_EVENT_PATH", path.to_str().unwrap());

@@ -353,8 +353,9 @@ const FOLDER_FILES: [&str; 4] = [
 ];
 
 /// Files of ops that read what people write: layers, files and templates, where a stack is, and all of it for a bundle.
-const READING_FILES: [&str; 5] = [
+const READING_FILES: [&str; 6] = [
     "src/ops/contained.rs",
+    "src/ops/load/base_files.rs",
     "src/ops/load/layers.rs",
     "src/ops/load/stack_files.rs",
     "src/ops/load/stack_ref.rs",

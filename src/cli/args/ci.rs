@@ -66,6 +66,10 @@ pub struct CiPlanArgs {
     /// Force replacement of this resource
     #[arg(long, value_name = "ADDRESS")]
     pub replace: Vec<String>,
+    /// Compare the audit, the policies, and `state:` with this commit
+    /// [default: the one that the pull request branched off]
+    #[arg(long, value_name = "COMMIT")]
+    pub base: Option<String>,
     /// Write mistakes and audit findings to FILE as SARIF 2.1.0
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub sarif: Option<PathBuf>,

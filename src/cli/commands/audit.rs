@@ -83,6 +83,7 @@ fn question(
     };
     Ok(AuditQuestion {
         place: StackRef::find(&layers.stack, &context.directory)?,
+        layers: None,
         to: arguments.to.clone(),
         given: open::variables(&layers)?,
         settings: Vec::new(),

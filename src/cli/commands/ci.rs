@@ -2,6 +2,7 @@
 
 mod outcome;
 mod teller;
+mod base;
 mod plan;
 mod apply;
 mod drift;

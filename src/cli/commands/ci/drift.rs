@@ -93,6 +93,7 @@ async fn audited(
         if arguments.world.sandbox { Vec::new() } else { session.provider.surroundings().await };
     let question = AuditQuestion {
         place: ask.place.clone(),
+        layers: None,
         to: Vec::new(),
         given: ask.given.clone(),
         settings,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::cli::args::ci::CiPlanArgs;
 use crate::cli::args::{Format, ShapeArgs};
+use crate::cli::commands::ci::base::{audited, changes, kept_in};
 use crate::cli::commands::ci::outcome::CiOutcome;
 use crate::cli::commands::ci::teller::{Teller, write};
 use crate::cli::commands::plan::{FreshPlan, asked, exit, fresh, print};
@@ -17,12 +18,9 @@ use crate::engine::recovery::audit::finding::{Audit, Finding, Level};
 use crate::engine::recovery::audit::rules::INVALID;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::Severity;
-use crate::ops::audit::{AuditQuestion, audit};
 use crate::ops::error::OpsError;
 use crate::ops::load::session::Session;
 use crate::ops::load::sides::PlanRequest;
-use crate::ops::load::stack_ref::StackRef;
-use crate::ops::load::stores::declared_at;
 use crate::render::ci::annotations::Annotation;
 use crate::render::ci::mark::{CiResult, PullHead};
 use crate::render::ci::widget::widget;
@@ -68,10 +66,20 @@ pub(super) async fn plan(
     let ask = asked(context, layers, allow, losing, &arguments.replace)?;
     let session = open::session(&ask.place.root, &arguments.world).await?;
     let planned = fresh(context, &session, &ask).await;
-    let audit = audited(&session, &ask).await;
+    let audit = audited(&session, &ask, None).await;
+    let audit = audit.inspect_err(|why| out::talk(&format!("warning: not audited: {why}"))).ok();
     let review = review(&teller).await;
+    let of_pull = || teller.pull().and_then(|it| it.base.clone());
+    let changes = match arguments.base.clone().or_else(of_pull) {
+        Some(base) => changes(&session, &ask, &base, audit.as_ref()).await,
+        None => Vec::new(),
+    };
     let name = ask.place.name();
     let (mut outcome, ended) = outcome(&session, &ask, planned, audit.as_ref(), &review);
+    for it in &changes {
+        out::talk(it);
+        outcome.say(it);
+    }
     annotate(&teller, &outcome, audit.as_ref());
     if !teller.is_printing()
         && let Some((plan, envelope)) = &outcome.plan
@@ -88,25 +96,6 @@ pub(super) async fn plan(
     let exit = ended?;
     written?;
     Ok(if exit == Exit::Done && !is_read { Exit::Failed } else { exit })
-}
-
-/// What the audit says of the layers, also of overlays that are not active. What keeps it from looking is told, and stops nothing.
-async fn audited(session: &Session, ask: &PlanRequest) -> Option<Audit> {
-    let question = AuditQuestion {
-        place: ask.place.clone(),
-        to: Vec::new(),
-        given: ask.given.clone(),
-        settings: Vec::new(),
-        here: None,
-        online: false,
-    };
-    match audit(session, &question).await {
-        Ok(audit) => Some(audit),
-        Err(why) => {
-            out::talk(&format!("warning: not audited: {why}"));
-            None
-        }
-    }
 }
 
 async fn review(teller: &Teller) -> Review {
@@ -194,7 +183,7 @@ fn outcome(
                 outcome.say(&format!(
                     "stored for review as `{}` in `{}`; once it is merged, {apply} runs as much of it or less",
                     digest.unwrap_or_default(),
-                    store_of(session, &ask.place)
+                    kept_in(session.target.is_sandbox(), &ask.place, &ask.place)
                 ));
             }
             Err(why) => {
@@ -209,13 +198,6 @@ fn outcome(
             .say("part of the infrastructure could not be read: what it would change is not known");
     }
     (outcome, Ok(exit))
-}
-
-/// Where the state and its plans are: whoever reviews a change of that has to see it.
-fn store_of(session: &Session, place: &StackRef) -> String {
-    let (declared, _) = declared_at(place, session.target.is_sandbox());
-    let folder = || place.shown(session.store(place).folder());
-    declared.into_iter().next().map_or_else(folder, |(shown, _)| shown)
 }
 
 /// There is no plan. A fork has no credentials: that its layers are valid is all that can be said.

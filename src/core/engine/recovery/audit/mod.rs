@@ -7,6 +7,7 @@ pub mod case;
 pub mod reads;
 pub mod checks;
 pub mod rules;
+pub mod compared;
 pub mod examine;
 #[cfg(test)]
 pub mod tests;
