@@ -102,13 +102,17 @@ pub enum CliCommand {
     },
     /// Print the stack with its overlays merged
     Render(LayerArgs),
-    /// Show where a value comes from and why an action was planned
+    /// Show where a value comes from and why an action was planned, or what a code means
+    #[command(
+        after_help = "Examples:\n  lifeboat explain shop 'web[0].user_data'\n  lifeboat explain shop vars.size -o failover_eu\n  lifeboat explain data_loss\n  lifeboat explain target-lost"
+    )]
     Explain {
         #[command(flatten)]
         layers: LayerArgs,
-        /// `ADDRESS` or `ADDRESS.ATTRIBUTE`, e.g. `web[0].user_data`
+        /// `ADDRESS` or `ADDRESS.ATTRIBUTE`, e.g. `web[0].user_data`; without it, the code of a
+        /// mistake or of an audit finding takes the place of the stack
         #[arg(add = ArgValueCompleter::new(complete::addresses))]
-        what: String,
+        what: Option<String>,
         #[command(flatten)]
         world: WorldArgs,
     },

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
 
+use lifeboat::engine::text::explanations::DOCUMENT;
+
 use crate::converge::in_parallel;
 use crate::harness::{Home, copy, files, repository};
 
@@ -90,6 +92,28 @@ fn docs_kinds_is_what_kinds_prints() {
     let kept = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(page.matches("\n## ").count() > 8, "{page}");
     assert!(kept == page, "docs/kinds.md is outdated: UPDATE_DOCS=1 cargo test --test it readme::");
+}
+
+#[test]
+fn docs_codes_is_what_explain_prints() {
+    let file = repository().join("docs/codes.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, DOCUMENT).unwrap();
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        kept == DOCUMENT,
+        "docs/codes.md is outdated: UPDATE_DOCS=1 cargo test --test it readme::"
+    );
+    let home = Home::new();
+    let told = home.run(&["explain", "data_loss"]).code(0);
+    let section = kept.split("\n## data_loss\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    assert_eq!(told.stdout.trim_end(), format!("data_loss\n\n{}", section.trim()));
+    home.run(&["explain", "target-lost"])
+        .code(0)
+        .shows(&["target-lost (error of the audit)"])
+        .done();
+    home.run(&["explain", "data_los"]).code(64).says(&["did you mean `data_loss`?"]).done();
 }
 
 /// A link of README or docs leads to a file, and the contents name every page.

@@ -13,9 +13,11 @@ use crate::engine::lang::webhook::resolve_webhook;
 use crate::engine::plan::draft::refresh::KnownValues;
 use crate::engine::plan::model::change::{Action, Change, DriftedAttribute, Plan};
 use crate::engine::plan::planner::Intent;
+use crate::engine::recovery::audit::rules::RULES;
 use crate::engine::schema::Catalog;
 use crate::engine::text::advice::AdvisedCommand;
 use crate::engine::text::diagnostic::nearest;
+use crate::engine::text::explanations::{codes, explanation};
 use crate::ops::error::OpsError;
 use crate::ops::load::layers;
 use crate::ops::load::sides::overlays_of;
@@ -74,6 +76,33 @@ pub async fn explain(
     text.push_str(&reason(&proposed.plan, &address, attribute.as_deref())?);
     out::data(&text);
     Ok(Exit::Done)
+}
+
+/// What a code means that stands beside a mistake, a refusal, a warning, or a finding of an audit.
+pub fn code(code: &str) -> Result<Exit, OpsError> {
+    if let Some(text) = explanation(code) {
+        out::data(&format!("{code}\n\n{}", text.trim_end()));
+        return Ok(Exit::Done);
+    }
+    if let Some(it) = RULES.iter().find(|it| it.id == code) {
+        out::data(&format!(
+            "{} ({} of the audit)\n\n{}\n\n{}",
+            it.id,
+            it.level.word(),
+            it.title,
+            it.remedy
+        ));
+        return Ok(Exit::Done);
+    }
+    let known = codes().chain(RULES.iter().map(|it| it.id));
+    let near = nearest(code, known).map(|it| format!("did you mean `{it}`? "));
+    Err(OpsError::usage(
+        format!("`{code}` is no code"),
+        format!(
+            "{}codes stand beside mistakes and findings; to explain a value of a stack, name its address as well",
+            near.unwrap_or_default()
+        ),
+    ))
 }
 
 /// Each webhook: which line declares it, where it leads, what it is posted, and whether that is signed.

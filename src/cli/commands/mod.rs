@@ -59,7 +59,8 @@ pub async fn run(
         Command::Validate { layers, format } => layers::validate(&context, &layers, format),
         Command::Render(layers) => layers::render(&context, &layers),
         Command::Graph(layers) => layers::graph(&context, &layers),
-        Command::Explain { layers, what, world } => {
+        Command::Explain { layers, what: None, .. } => explain::code(&layers.stack),
+        Command::Explain { layers, what: Some(what), world } => {
             explain::explain(&context, &layers, &what, &world).await
         }
         Command::Schema => Ok(describe::schema()),

@@ -6,4 +6,5 @@ pub mod advice;
 pub mod decoded;
 pub mod redact;
 pub mod codes;
+pub mod explanations;
 pub mod diagnostic;
