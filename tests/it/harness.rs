@@ -20,7 +20,7 @@ use lifeboat::sandbox::{Sandbox, SandboxOptions};
 use lifeboat::store::state_store::StateStore;
 use serde_json::Value;
 
-use crate::advised_commands;
+use crate::{advised_commands, json_documents};
 
 /// World seconds per second; ten minutes of world patience are some seconds on a busy machine.
 pub(crate) const SPEED: f64 = 200.0;
@@ -173,6 +173,12 @@ impl Home {
         };
         assert!(!output.stderr.contains("panicked at"), "{output}");
         advised_commands::check(&output.said, &output.stdout, &output.stderr);
+        json_documents::check(&output.said, &output.stdout);
+        let words: Vec<&str> = output.said.split(' ').collect();
+        if let Some([_, file]) = words.windows(2).find(|it| it[0] == "--events") {
+            let text = std::fs::read_to_string(self.path(file)).unwrap_or_default();
+            json_documents::check_events(&output.said, &text);
+        }
         output
     }
 

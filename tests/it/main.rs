@@ -64,6 +64,7 @@ mod sandbox_serve;
 mod secrets;
 mod heartbeats;
 mod hostile_input;
+mod json_documents;
 mod state_files;
 mod state_surgery;
 mod state_mirror;

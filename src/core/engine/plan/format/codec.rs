@@ -285,6 +285,16 @@ mod tests {
         }
     }
 
+    fn schema() -> &'static jsonschema::Validator {
+        static SCHEMA: std::sync::LazyLock<jsonschema::Validator> =
+            std::sync::LazyLock::new(|| {
+                let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schemas/plan.json");
+                let text = std::fs::read_to_string(file).unwrap();
+                jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
+            });
+        &SCHEMA
+    }
+
     fn secret() -> Value {
         Value::Secret(Secret::new("hunter2".into()))
     }
@@ -305,6 +315,14 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn encode_writes_what_the_schema_in_docs_describes(mut plan in any_plan()) {
+            plan.bindings.target = "sandbox".into();
+            let document = serde_json::from_str(&encode(&plan, &envelope())).unwrap();
+            let wrong: Vec<String> = schema().iter_errors(&document).map(|it| it.to_string()).collect();
+            prop_assert!(wrong.is_empty(), "{wrong:?}");
+        }
 
         #[test]
         fn decode_reads_back_what_encode_wrote(plan in any_plan()) {
