@@ -102,7 +102,7 @@ pub enum CliCommand {
     },
     /// Print the stack with its overlays merged
     Render(LayerArgs),
-    /// Show where a value comes from and why an action was planned, or what a code means
+    /// Explain a value, a planned action, or the code of a message
     #[command(
         after_help = "Examples:\n  lifeboat explain shop 'web[0].user_data'\n  lifeboat explain shop vars.size -o failover_eu\n  lifeboat explain data_loss\n  lifeboat explain target-lost"
     )]

@@ -75,7 +75,9 @@ fn apply_never_goes_beyond_an_allowance_that_is_over_or_too_long() {
     };
     home.stack("tiny", without("2026-01-31"));
     apply(&home, &[]).code(3).shows(&["Warning [allowance_expired]", "stack.yaml:3"]).done();
+    home.run(&["validate", "tiny"]).code(0).says(&["allowance_expired"]).done();
     home.stack("tiny", without(&in_days(45)));
+    home.run(&["validate", "tiny"]).code(1).says(&["allowance_too_long"]).done();
     apply(&home, &[]).code(1).says(&["allowance_too_long", "choose an earlier day"]).done();
     home.stack("tiny", without("someday"));
     home.run(&["validate", "tiny"]).code(1).says(&["Not a day", "2026-12-24"]).done();

@@ -10,8 +10,9 @@ use crate::engine::lang::merge::variables::RememberedVariables;
 use crate::engine::lang::model::Task;
 use crate::engine::lang::origin;
 use crate::engine::plan::draft::topology::DesiredTopology;
+use crate::engine::plan::guard::allow::out_of_time;
 use crate::engine::plan::model::change::{Note, note};
-use crate::engine::text::diagnostic::{Severity, stops};
+use crate::engine::text::diagnostic::{Diagnostic, Severity, stops};
 use crate::kinds;
 use crate::ops::error::OpsError;
 use crate::ops::load::layers::{self, DesiredStack};
@@ -19,6 +20,7 @@ use crate::ops::load::sides::overlays_of;
 use crate::ops::load::stack_ref::StackRef;
 use crate::render::validation::{Validation, json};
 use crate::render::words::count;
+use crate::store::lock_record::wall;
 
 /// Loads what was named; without `-o` the base, since these commands know no state.
 fn desired(
@@ -39,7 +41,7 @@ pub fn validate(
     layers: &LayerArgs,
     format: Plain,
 ) -> Result<Exit, OpsError> {
-    let found = desired(context, layers);
+    let found = desired(context, layers).and_then(in_time);
     if format == Plain::Json {
         out::data(&document(layers, found.as_ref().map(|(_, it)| it)));
         return found.map(|_| Exit::Done);
@@ -54,6 +56,20 @@ pub fn validate(
     };
     out::talk(&format!("{}{overlays} is valid: {instances}", place.stack));
     Ok(Exit::Done)
+}
+
+/// What a plan of today would say of the days in the layers.
+fn in_time(
+    (place, mut desired): (StackRef, DesiredStack),
+) -> Result<(StackRef, DesiredStack), OpsError> {
+    let allowances = desired.stack.allowances.iter();
+    let told: Vec<Diagnostic> = allowances.filter_map(|it| out_of_time(it, wall())).collect();
+    if stops(&told) {
+        let sources = desired.stack.sources.clone();
+        return Err(OpsError::Mistakes { diagnostics: told, sources });
+    }
+    desired.warnings.extend(told);
+    Ok((place, desired))
 }
 
 /// The same for programs.

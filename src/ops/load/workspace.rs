@@ -70,8 +70,8 @@ pub fn lend(
                     )
                     .at(*span, format!("{} has not created `{address}`", place.stack))
                     .help(format!(
-                        "apply it first: {}",
-                        AdvisedCommand::Apply { stack: &place.stack }
+                        "check the name in `borrow`; a workspace borrows what the plain stack has created. Whether that is still to be created: {}",
+                        AdvisedCommand::Plan { stack: &place.stack, overlays: &[], out: None }
                     )),
                 ),
             }

@@ -62,7 +62,9 @@ fn compile_with(text: &str, types_are_names: bool) -> Result<Code, ExpressionErr
             (0, small(text.len())),
             wrong,
         )
-        .help("split it: compute parts in outputs or variables, or use `template(…)`"));
+        .help(
+            "make it shorter, or move the text that it builds into a file that `template(…)` reads",
+        ));
     }
     let parser = ENV.parser().max_recursion_depth(DEPTH_MAX);
     let (tree, info) = parser.parse_with_source_info(text).map_err(|it| reworded(&it, text))?;

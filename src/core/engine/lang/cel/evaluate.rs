@@ -43,7 +43,7 @@ fn whole(text: &str) -> (u32, u32) {
 
 fn costly(over: OverBudget, range: (u32, u32)) -> ExpressionError {
     ExpressionError::new(DiagnosticCode::TooCostly, range, over.words())
-        .help("reduce the work: use fewer elements, shorter texts, or several steps")
+        .help("reduce the work: use fewer elements or shorter texts")
 }
 
 /// The steps of a path, computed, and whether one of them is secret; or the value of the whole, where one of them is not known.

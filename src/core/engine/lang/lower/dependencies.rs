@@ -8,7 +8,7 @@ use crate::engine::lang::cel::code::{Code, CodePath, Leaf};
 use crate::engine::lang::cel::expression::Expression;
 use crate::engine::lang::cel::path::Segment;
 use crate::engine::lang::cel::syntax::leaf_of;
-use crate::engine::lang::model::{Each, EachValue, Instance, Spread, Stack};
+use crate::engine::lang::model::{Each, EachValue, Instance, Spread, Stack, Term};
 use crate::engine::lang::term::expressions;
 use crate::engine::text::diagnostic::Span;
 
@@ -101,9 +101,14 @@ pub fn named_by(stack: &Stack, instance: &Instance, attribute: &str) -> Vec<Addr
 
 /// The variables that an attribute of an instance uses.
 pub fn variables_of(instance: &Instance, attribute: &str) -> BTreeSet<String> {
-    let Some(given) = instance.resource.attributes.get(attribute) else { return BTreeSet::new() };
+    let given = instance.resource.attributes.get(attribute);
+    variables_in(given.into_iter().map(|it| &it.term))
+}
+
+/// The variables that these read.
+pub fn variables_in<'a>(terms: impl IntoIterator<Item = &'a Term>) -> BTreeSet<String> {
     let mut all = Vec::new();
-    expressions(&given.term, &mut all);
+    terms.into_iter().for_each(|it| expressions(it, &mut all));
     let paths = all.iter().flat_map(|it| it.paths()).filter(|it| &*it.root == "vars");
     let names = paths.filter_map(|it| match it.steps.first() {
         Some(Segment::Name(name)) => Some(name.to_string()),

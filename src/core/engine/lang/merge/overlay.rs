@@ -133,7 +133,7 @@ fn patch_entry(
             out.push(wrong.nearest(name, target.keys().map(AsRef::as_ref)));
         }
         (Data::Map(patch), Some(MapEntry { node: Node { data: Data::Map(below), .. }, .. })) => {
-            let what = if matches!(what, "output" | "task" | "key") { "key" } else { "attribute" };
+            let what = if matches!(what, "resource" | "attribute") { "attribute" } else { "key" };
             for (name, change) in patch.iter() {
                 patch_entry(below, name, change, what, out);
             }

@@ -294,10 +294,10 @@ fn load_reports_broken_yaml_with_its_place() {
     }
     insta::assert_snapshot!(all, @r##"
     ""
-    stack.yaml:1:1: The file is empty [«» the expression is empty] -- a stack begins with `stack: NAME`, an overlay with `overlay: NAME`
+    stack.yaml:1:1: The file is empty [«» there is nothing in this file but comments or blanks] -- a stack begins with `stack: NAME`, an overlay with `overlay: NAME`, and a file of policies with `policies:`
 
     "# nothing\n"
-    stack.yaml:1:1: The file is empty [«» the expression is empty] -- a stack begins with `stack: NAME`, an overlay with `overlay: NAME`
+    stack.yaml:1:1: The file is empty [«» there is nothing in this file but comments or blanks] -- a stack begins with `stack: NAME`, an overlay with `overlay: NAME`, and a file of policies with `policies:`
 
     "stack: s\nresources: {\n"
     stack.yaml:2:12: This is not YAML [«{» unclosed bracket '{']

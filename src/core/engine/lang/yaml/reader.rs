@@ -50,8 +50,8 @@ pub fn parse(name: &str, bytes: &[u8], sources: &mut Sources) -> (Option<Node>, 
         let span = Span { source, line: 1, column: 1, ..Span::default() };
         loader.mistakes.push(
             Diagnostic::error(DiagnosticCode::EmptyFile, "The file is empty")
-                .at(span, "the expression is empty")
-                .help("a stack begins with `stack: NAME`, an overlay with `overlay: NAME`"),
+                .at(span, "there is nothing in this file but comments or blanks")
+                .help("a stack begins with `stack: NAME`, an overlay with `overlay: NAME`, and a file of policies with `policies:`"),
         );
     }
     (loader.root, loader.mistakes)

@@ -1,6 +1,7 @@
 //! Secrets of a plan: what others see of recorded ones, and which are missing, told all at once before any call.
 
 use crate::engine::address::Address;
+use crate::engine::lang::lower::dependencies::variables_of;
 use crate::engine::lang::model::{Gate, Instance};
 use crate::engine::lang::resolve::{Resolved, ResolvedProbe, resolve_gate};
 use crate::engine::plan::diff::attributes::is_missing_secret;
@@ -93,7 +94,12 @@ impl<'a> PlanBuilder<'a> {
     fn miss_secret(&mut self, instance: &Instance, name: &str, span: Span, action: Action) {
         let variables = self.worlds.stack.variables.iter();
         let missing = variables.filter(|(_, it)| is_missing_secret(&it.value));
-        let missing: Vec<String> = missing.map(|(name, _)| name.clone()).collect();
+        let mut missing: Vec<String> = missing.map(|(name, _)| name.clone()).collect();
+        // What it is made of only in a roundabout way may be any of them.
+        let used = variables_of(instance, name);
+        if missing.iter().any(|it| used.contains(it)) {
+            missing.retain(|it| used.contains(it));
+        }
         self.diagnostics.push(rules::missing_secret(instance, name, span, (&missing, action)));
     }
 }

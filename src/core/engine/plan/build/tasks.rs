@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::engine::address::Address;
+use crate::engine::lang::lower::dependencies::variables_in;
 use crate::engine::lang::lower::task_links::named;
 use crate::engine::lang::model::{Reference, Task, Term};
 use crate::engine::lang::task_values::resolve_task;
 use crate::engine::plan::diff::attributes::{is_missing_secret, seal};
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
+use crate::engine::plan::guard::rules::ways_to_give;
 use crate::engine::plan::model::change::{Change, DeferReason};
 use crate::engine::plan::model::options::Intent;
 use crate::engine::plan::model::planned_task::{PlannedTask, TaskFate};
@@ -316,10 +318,16 @@ impl PlanBuilder<'_> {
         };
         if fate.has_step() && resolved.parts().into_iter().any(is_missing_secret) {
             let text = format!("the task `{}` requires a secret that was not given", task.name);
+            let used = variables_in(spec.parts());
+            let given = |it: &&String| {
+                let value = self.worlds.stack.variables.get(*it).map(|it| &it.value);
+                value.is_some_and(is_missing_secret)
+            };
+            let missing: Vec<String> = used.iter().filter(given).cloned().collect();
             self.diagnostics.push(
                 Diagnostic::error(DiagnosticCode::MissingSecret, text)
                     .at(task.span, "a sensitive variable that it uses has no value")
-                    .help("give it with `LIFEBOAT_VAR_NAME`, `--var-file` or `--var`"),
+                    .help(ways_to_give(&missing)),
             );
         }
         let key = self.key();

@@ -105,7 +105,7 @@ impl OutdatedCheck<'_> {
         if self.intent == Intent::Destroy {
             return "they are not deleted: put the newer state back and destroy again, or delete them by hand".into();
         }
-        let mut ways = vec!["put the newer state folder back".to_owned()];
+        let mut ways = vec!["put the newer state back".to_owned()];
         let declares = |it: &&(RecoveryOverlay, Vec<Address>)| {
             unknown.iter().all(|unknown| it.1.contains(&unknown.address))
         };

@@ -51,7 +51,7 @@ pub fn outdated(
 
 fn ways_on(state: &State, stack: &str) -> String {
     let lost: Vec<&str> = state.lost.iter().map(|it| it.fault_domain.as_str()).collect();
-    let mut ways = vec!["put the newer state folder back".to_owned()];
+    let mut ways = vec!["put the newer state back".to_owned()];
     if let [to] = state.active.as_slice() {
         let planned = lost.is_empty();
         let on = AdvisedCommand::Failover { stack, to, lost: lost.clone(), planned };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::engine::address::Address;
 use crate::engine::plan::draft::plan_builder::PlanBuilder;
 use crate::engine::plan::draft::topology::{DesiredTopology, RecordedTopology};
+use crate::engine::plan::model::change::LossDeclaration;
 use crate::engine::plan::model::options::fitting;
 use crate::engine::schema::Kind;
 use crate::engine::state::record::{Record, State};
@@ -168,7 +169,16 @@ fn takes_way_out(it: &PlanBuilder<'_>, routes: &[Route<'_>]) -> Option<Diagnosti
     );
     let silent = BTreeSet::from([domain]);
     let out = ways_out(it, &silent);
-    let help = format!("{out}run the same command again once {domain} answers");
+    let is_recorded =
+        |lost: &LossDeclaration| lost.fault_domain == domain && lost.recorded.is_some();
+    let help = if it.options.lost.iter().any(is_recorded) {
+        // Nobody asks what is recorded as lost, so that it never answers.
+        let stack = it.name();
+        let found = AdvisedCommand::Recovered { stack: &stack, fault_domain: domain };
+        format!("{out}once {domain} answers, {found}, then run the same command again")
+    } else {
+        format!("{out}run the same command again once {domain} answers")
+    };
     Some(Diagnostic::refusal(code, text).help(help))
 }
 

@@ -43,30 +43,43 @@ pub fn in_force(worlds: &PlanInputs<'_>, options: &PlanOptions) -> AllowancesInF
     found
 }
 
+/// A word about an allowance whose day is over, or too far ahead.
+pub fn out_of_time(it: &LayerAllowance, now: i64) -> Option<Diagnostic> {
+    let (exempts, until) = (&it.allowance.exempts, &it.allowance.until);
+    if it.ends <= now {
+        return Some(
+            Diagnostic::warning(
+                DiagnosticCode::AllowanceExpired,
+                format!("the allowance `{exempts}` ended on {until}"),
+            )
+            .at(it.span, "this no longer allows anything")
+            .help("remove it; where it is still meant, have another day reviewed"),
+        );
+    }
+    // A day counts until its end.
+    if it.ends > now + (DAYS_AHEAD_MAX + 1) * DAY {
+        return Some(
+            Diagnostic::error(
+                DiagnosticCode::AllowanceTooLong,
+                format!("the allowance `{exempts}` ends more than {DAYS_AHEAD_MAX} days from now"),
+            )
+            .at(it.span, format!("it would count until {until}"))
+            .help("choose an earlier day for `until`"),
+        );
+    }
+    None
+}
+
 /// What it lets through now, in the words of the guards.
 fn judged(
     it: &LayerAllowance,
     worlds: &PlanInputs<'_>,
     now: i64,
 ) -> Result<Allowances, Diagnostic> {
-    let (exempts, until) = (&it.allowance.exempts, &it.allowance.until);
-    if it.ends <= now {
-        return Err(Diagnostic::warning(
-            DiagnosticCode::AllowanceExpired,
-            format!("the allowance `{exempts}` ended on {until}"),
-        )
-        .at(it.span, "this no longer allows anything")
-        .help("remove it; where it is still meant, have another day reviewed"));
+    if let Some(told) = out_of_time(it, now) {
+        return Err(told);
     }
-    // A day counts until its end.
-    if it.ends > now + (DAYS_AHEAD_MAX + 1) * DAY {
-        return Err(Diagnostic::error(
-            DiagnosticCode::AllowanceTooLong,
-            format!("the allowance `{exempts}` ends more than {DAYS_AHEAD_MAX} days from now"),
-        )
-        .at(it.span, format!("it would count until {until}"))
-        .help("choose an earlier day for `until`"));
-    }
+    let exempts = &it.allowance.exempts;
     let used = worlds.state.and_then(|state| used(state, it));
     let spent = || {
         Diagnostic::warning(

@@ -69,7 +69,9 @@ fn lifted(address: &Address, declared: bool, whose: Whose<'_>) -> String {
     }
     let address = address.to_string();
     let unprotect = AdvisedCommand::StateUnprotect { stack: whose.name, address: &address };
-    format!("it is no longer declared, but still recorded in the state; to clear it: {unprotect}")
+    format!(
+        "the protection is no longer declared, but still recorded in the state; to clear it: {unprotect}"
+    )
 }
 
 /// `prevent_destroy`, remembered or declared, and the cloud's own protection.
@@ -220,7 +222,7 @@ pub fn exists_already(
         );
         (format!("{what} already exists: it is recorded in the state as `{recorded}`"), help)
     } else {
-        let help = "it was created outside this state, or the state is outdated: choose another name; existing resources are never adopted automatically";
+        let help = "it was created outside this state, or the state is outdated: choose another name; what carries no tag of this stack is never adopted automatically";
         (format!("{what} already exists and is not in state"), help.to_owned())
     };
     Diagnostic::refusal(DiagnosticCode::ExistsAlready, text)
@@ -407,19 +409,22 @@ pub fn missing_secret(
     span: Span,
     (missing, action): (&[String], Action),
 ) -> Diagnostic {
-    let ways = missing
-        .iter()
-        .map(|it| format!("set `{it}` with LIFEBOAT_VAR_{it}=…, --var-file or --var {it}=…"));
-    let ways: Vec<String> = ways.collect();
     let done = if action == Action::Update { "changed" } else { "created" };
     let text = format!("`{}` cannot be {done} without its secret `{name}`", instance.address);
     let wrong = Diagnostic::error(DiagnosticCode::MissingSecret, text);
-    if ways.is_empty() {
+    if missing.is_empty() {
         return wrong.at(span, "this reads a secret of which only a fingerprint is recorded").help(
             "use the variable that the secret comes from, instead of the attribute that holds it",
         );
     }
-    wrong.at(span, "a sensitive variable used here is not set").help(ways.join("; "))
+    wrong.at(span, "a sensitive variable used here is not set").help(ways_to_give(missing))
+}
+
+/// How secrets are given to a run.
+pub fn ways_to_give(missing: &[String]) -> String {
+    let way =
+        |it: &String| format!("set `{it}` with LIFEBOAT_VAR_{it}=…, --var-file or --var {it}=…");
+    missing.iter().map(way).collect::<Vec<_>>().join("; ")
 }
 
 /// The refusal of a recorded kind that this version does not know.

@@ -19,6 +19,7 @@ use crate::engine::plan::steps::step_builder::StepBuilder;
 use crate::engine::plan::traffic::serving::{ServingView, emptied_sets, serving_sets};
 use crate::engine::plan::traffic::shifts::{Replicating, ShiftDirection};
 use crate::engine::schema::Catalog;
+use crate::engine::text::codes::DiagnosticCode;
 use crate::engine::text::diagnostic::Diagnostic;
 
 /// What the order of steps has to keep to besides dependencies.
@@ -81,7 +82,11 @@ pub fn steps(
             refusals.extend(emptied_sets(planned, &sets, course.allowed, course.left));
         }
         builder.close_gaps();
-        refusals.extend(builder.break_cycle(&plain, course.allowed));
+        let cycle = builder.break_cycle(&plain, course.allowed);
+        // Two that want each other's names wait for each other, and an outage would not help them.
+        if refusals.iter().all(|it| it.code != DiagnosticCode::Exchange) {
+            refusals.extend(cycle);
+        }
         if !course.tasks.is_empty() {
             refusals.extend(builder.place_tasks(course.tasks, course.stack));
         }
