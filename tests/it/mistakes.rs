@@ -281,12 +281,12 @@ fn validate_warns_of_what_linode_rounds() {
     home.sandbox(&["plan", "tiny", "--detailed-exitcode"]).code(0).done();
 }
 
-/// A missing secret is a warning as long as nothing has to be planned with it.
+/// A missing secret is a warning as long as nothing has to be planned with it; another one that is missing is nobody's business.
 #[test]
 fn apply_refuses_a_missing_secret() {
     let home = Home::holding(
         "tiny",
-        "stack: tiny\nvariables: { password: { type: string, sensitive: true } }\nresources:\n  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, label: tiny-web, root_pass: '${vars.password}' }\n",
+        "stack: tiny\nvariables: { password: { type: string, sensitive: true }, other: { type: string, sensitive: true } }\nresources:\n  web: { kind: linode.instance, region: us-east, type: g6-nanode-1, image: linode/debian12, label: tiny-web, root_pass: '${vars.password}' }\n",
     );
     let apply = home.sandbox(&["apply", "tiny", "--yes"]).code(1);
     assert!(home.world.is_empty().unwrap(), "{apply}");
