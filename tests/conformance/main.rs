@@ -8,6 +8,10 @@
 mod machine;
 mod process;
 mod stores;
+#[expect(dead_code, reason = "tests without a store of another process use the rest of it")]
+#[path = "../it/ci_server.rs"]
+mod ci_server;
+mod pipelines;
 
 use std::path::Path;
 

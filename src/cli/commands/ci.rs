@@ -2,6 +2,7 @@
 
 mod outcome;
 mod teller;
+mod stranger;
 mod plan;
 mod apply;
 mod drift;

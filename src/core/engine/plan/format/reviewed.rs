@@ -93,10 +93,17 @@ fn unreviewed(shown: Option<&Change>, now: &Change) -> Option<String> {
         .then(|| format!("`{address}`: {word} with other values of {}", names.join(", ")))
 }
 
-/// The bindings of a reviewed plan as they have to hold now: the state may have moved on, in the same life.
+/// The bindings of a reviewed plan as they have to hold now: the state may have moved on, in the same life. A plan from before the
+/// first apply knows no life yet: the one that began since may be its own, cut off in the middle.
 #[must_use]
 pub fn moved_on(reviewed: &Bindings, now: &Bindings) -> Bindings {
-    Bindings { serial: now.serial, sequence: now.sequence, ..reviewed.clone() }
+    let of = if reviewed.lineage.is_empty() { now } else { reviewed };
+    Bindings {
+        serial: now.serial,
+        sequence: now.sequence,
+        lineage: of.lineage.clone(),
+        ..reviewed.clone()
+    }
 }
 
 #[cfg(test)]
@@ -209,5 +216,7 @@ mod tests {
             Bindings { serial: 5, sequence: 9, lineage: "other".into(), ..Bindings::default() };
         let held = moved_on(&reviewed, &now);
         assert_eq!((held.serial, held.sequence, held.lineage.as_str()), (5, 9, "l"));
+        let first = moved_on(&Bindings::default(), &now);
+        assert_eq!((first.serial, first.lineage.as_str()), (5, "other"));
     }
 }
