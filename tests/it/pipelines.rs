@@ -16,7 +16,8 @@ struct Pipeline {
 impl Pipeline {
     fn read(file: &Path) -> Self {
         let text = std::fs::read_to_string(file).unwrap();
-        let yaml = serde_yaml::from_str(&text).unwrap_or_else(|why| panic!("{file:?}: {why}"));
+        let yaml =
+            serde_yaml::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
         Self { name: file.file_name().unwrap().to_str().unwrap().to_owned(), text, yaml }
     }
 
@@ -187,7 +188,7 @@ fn action_installs_what_the_release_workflow_publishes() {
     let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
     let script = read("src/cli/commands/init/install.sh");
     let action = action();
-    assert_eq!(scripts(&action), [script.clone()]);
+    assert_eq!(scripts(&action), std::slice::from_ref(&script));
     let before = &gitlab().yaml[".lifeboat"]["before_script"][0];
     assert_eq!(before.as_str().unwrap(), script);
     let inputs = &action.yaml["inputs"];

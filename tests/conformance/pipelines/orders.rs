@@ -65,7 +65,7 @@ impl Expected {
 
     fn merges(&mut self, who: usize) {
         self.main.insert(NAMES[who]);
-        self.merged[who] = self.main.clone();
+        self.merged[who].clone_from(&self.main);
     }
 
     /// Whether the apply of that merge runs.
