@@ -134,6 +134,12 @@ impl Job<'_> {
             all.extend([set("LINODE_TOKEN", "may-change")]);
         }
         all.extend(started.settings.iter().map(|(name, value)| set(name, value)));
+        // The form of a pipeline that is run by hand hands over all that it shows, changed or not.
+        if started.source == "web" {
+            let form = self.file["variables"].as_object().unwrap().iter();
+            let form = form.filter(|(_, it)| it.get("description").is_some());
+            all.extend(form.map(|(name, it)| (name.clone(), text(it))));
+        }
         all.extend(started.typed.iter().map(|(name, value)| set(name, value)));
         if self.file[".lifeboat"]["id_tokens"].get("AWS_ID_TOKEN").is_some() {
             all.extend([set("AWS_ID_TOKEN", "identity-of-the-job")]);

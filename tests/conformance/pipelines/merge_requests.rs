@@ -44,6 +44,8 @@ fn gitlab_plans_applies_looks_and_rehearses() {
     let night = Started { source: "schedule", ..web(&commit, &drill) };
     let end = run_one(&one, &night).ends_with(0).says("drill of first@drill to eu: complete");
     assert_eq!(end.job, "drill");
+    // By hand as well, where the form has words for a switch.
+    run_one(&two, &web(&commit, &drill)).ends_with(0).says("drill of first@drill to eu: complete");
     let night = Started { source: "schedule", ..web(&commit, &[]) };
     let end = run_one(&two, &night).ends_with(0).says("0 resources drifted");
     assert_eq!(end.job, "drift");
@@ -66,7 +68,7 @@ fn gitlab_switches_what_was_confirmed() {
     assert_eq!(end.job, "switch");
     end.says("TRAFFIC ×1: www").says("this is only shown").says("active: base");
     for text in ["first; touch pwned", "$(touch pwned)", "--help"] {
-        for input in ["STACK", "OVERLAY", "LOST"] {
+        for input in ["SWITCH_STACK", "SWITCH_OVERLAY", "SWITCH_LOST"] {
             let typed = [failover, (input, text), ("CONFIRMATION", "first")];
             let end = run_one(&machine, &web(&commit, &typed));
             assert!(end.code.is_some_and(|it| it != 0), "{input} {text:?}: {}", end.log);
@@ -75,7 +77,7 @@ fn gitlab_switches_what_was_confirmed() {
     }
     run_one(&machine, &web(&commit, &[failover, ("CONFIRMATION", "yes")])).ends_with(3);
     assert_eq!(site.world(), before);
-    let typed = [failover, ("PLANNED", "true"), ("CONFIRMATION", "first")];
+    let typed = [failover, ("SWITCH_PLANNED", "true"), ("CONFIRMATION", "first")];
     run_one(&machine, &web(&commit, &typed)).ends_with(0).says("active: eu");
     let typed = [("LIFEBOAT_JOB", "failback"), ("CONFIRMATION", "first")];
     run_one(&machine, &web(&commit, &typed)).ends_with(0).says("active: base");
