@@ -142,10 +142,6 @@ pub fn readiness(it: &PlannedChange<'_>) -> Vec<(StepCall, u64)> {
     if it.instance.is_some_and(|it| it.resource.ready.is_some()) {
         calls.push((StepCall::Gate, 30));
     }
-    // Whose create was cut off is recorded as not ready. A kind without a condition is ready once it is there: one look records that.
-    if calls.is_empty() && it.change.action == Action::Await {
-        calls.push(ready(it.kind));
-    }
     calls
 }
 
