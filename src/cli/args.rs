@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
 
 pub use crate::cli::args::audit::{AuditArgs, AuditFormat};
-pub use crate::cli::args::ci::CiCommand;
+pub use crate::cli::args::ci::{CiCommand, CiHost};
 use crate::cli::args::policy::PolicyCommand;
 pub use crate::cli::args::sandbox::{
     AppCommand, FaultArgs, HowArg, HowBroken, LogWhat, RestrictArgs, SandboxCommand,
@@ -87,10 +87,16 @@ pub struct PlanArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
-    /// Create an example stack, a .gitignore, and a CI workflow
+    /// Create an example stack, a .gitignore, and CI workflows
+    #[command(
+        after_help = "Examples:\n  lifeboat init\n  lifeboat init infra --ci gitlab\n  lifeboat init --ci none"
+    )]
     Init {
         /// Target directory [default: .]
         dir: Option<PathBuf>,
+        /// Pipelines to write
+        #[arg(long, value_enum, default_value_t)]
+        ci: CiHost,
     },
     /// Check a stack and report all of its errors
     Validate {

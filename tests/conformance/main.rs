@@ -1,13 +1,17 @@
 //! Other people's clients against the sandbox, and other people's emulators under lifeboat: neither was written with the other in mind.
 //!
-//! `.ci/run` makes the Python environment and names it in `LIFEBOAT_CONFORMANCE_VENV`, and installs servers of S3 in
-//! `LIFEBOAT_CONFORMANCE_PEERS`.
+//! `.ci/run` makes the Python environment and names it in `LIFEBOAT_CONFORMANCE_VENV`, and installs servers of S3, and what reads
+//! workflows and scripts, in `LIFEBOAT_CONFORMANCE_PEERS`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod machine;
 mod process;
 mod stores;
+#[expect(dead_code, reason = "tests without a store of another process use the rest of it")]
+#[path = "../it/ci_server.rs"]
+mod ci_server;
+mod pipelines;
 
 use std::path::Path;
 

@@ -119,7 +119,12 @@ impl Peer {
 
     /// S3 on the files of a folder, whose folders are its buckets.
     pub(crate) fn versitygw(folder: &Path) -> Self {
-        Self::start(HEALTH, |port| versitygw(folder, port)).0
+        Self::versitygw_of(folder, ACCESS_KEY)
+    }
+
+    /// The same with another user.
+    pub(crate) fn versitygw_of(folder: &Path, user: &str) -> Self {
+        Self::start(HEALTH, |port| versitygw(folder, port, user)).0
     }
 
     /// S3 that looks before it writes.
@@ -153,7 +158,7 @@ impl Peer {
     /// Starts [`Peer::versitygw`] again where it was.
     pub(crate) fn restart_versitygw(&mut self, folder: &Path) {
         let port = self.address().rsplit_once(':').unwrap().1.parse().unwrap();
-        self.process = spawned(versitygw(folder, port));
+        self.process = spawned(versitygw(folder, port, ACCESS_KEY));
         await_answer(&mut self.process, port, HEALTH).unwrap();
     }
 
@@ -178,10 +183,10 @@ const HEALTH: &str = "/health";
 pub(crate) const ACCESS_KEY: &str = env!("CARGO_PKG_NAME");
 pub(crate) const SECRET_KEY: &str = env!("CARGO_PKG_REPOSITORY");
 
-fn versitygw(folder: &Path, port: u16) -> Command {
+fn versitygw(folder: &Path, port: u16, user: &str) -> Command {
     let mut command = clean(&installed("versitygw"));
     command
-        .args(["--access", ACCESS_KEY, "--secret", SECRET_KEY, "--quiet", "--health", HEALTH])
+        .args(["--access", user, "--secret", SECRET_KEY, "--quiet", "--health", HEALTH])
         .args(["--port", &format!("127.0.0.1:{port}"), "posix"])
         .arg(folder);
     command
@@ -231,7 +236,7 @@ fn tool(name: &str) -> String {
 }
 
 /// A program that `.ci/run` installs from its registry.
-fn installed(name: &str) -> String {
+pub(crate) fn installed(name: &str) -> String {
     let folder = std::env::var("LIFEBOAT_CONFORMANCE_PEERS").unwrap_or_default();
     let program = Path::new(&folder).join("bin").join(name);
     assert!(

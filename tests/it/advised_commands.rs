@@ -145,6 +145,7 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::StateKeep { stack: "shop", role: "mirror" },
         AdvisedCommand::StateMigrate { stack, to: "s3://b?region=r&profile=p", encrypt: None },
         AdvisedCommand::StateMigrate { stack, to: "folder", encrypt: Some("SHOP_KEY") },
+        AdvisedCommand::StateShare { stack, to: "s3://BUCKET/lifeboat?region=REGION" },
         AdvisedCommand::StatePush { stack, file: "my shop.state.json", forked_at: 7 },
         AdvisedCommand::FailoverFrom { stack, from: "shop bundle", to },
         AdvisedCommand::StateRebuild { stack },
@@ -203,6 +204,7 @@ fn stands_above(it: &AdvisedCommand<'_>) {
         | AdvisedCommand::StateMirrorResume { .. }
         | AdvisedCommand::StateKeep { .. }
         | AdvisedCommand::StateMigrate { .. }
+        | AdvisedCommand::StateShare { .. }
         | AdvisedCommand::StatePush { .. }
         | AdvisedCommand::FailoverFrom { .. }
         | AdvisedCommand::StateRebuild { .. }

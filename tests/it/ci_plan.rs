@@ -1,8 +1,8 @@
 //! `ci plan`: one comment for each stack on each code host, whatever goes wrong; nothing of a fork is stored.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::ci_server::{HEAD, Host, Kind, TOKEN};
+use crate::ci_server::{HEAD, Host, Kind, MERGED, TOKEN};
 use crate::harness::{Home, Output};
 
 const STACK: &str = "stack: safe
@@ -372,4 +372,41 @@ fn plan_of_the_commit_that_the_pull_request_has_is_always_told() {
     host.pull_job(&mut home, 70);
     plan(&home).code(0).says(&["updated the comment in #5"]).done();
     assert!(host.own_comment().contains("www") && is_stored(&home));
+}
+
+/// Two are open at once, and each is told of its own.
+#[test]
+fn plan_of_one_pull_request_leaves_the_comment_of_another_alone() {
+    let (host, mut home) = (Host::new(Kind::GitHub), home());
+    host.pull_job(&mut home, 70);
+    plan(&home).code(0).says(&["commented in #5"]).done();
+    let first = host.comment_of(5);
+    let other = "4444444444444444444444444444444444444444";
+    host.opens(6, other);
+    home.write(
+        "event.json",
+        json!({ "pull_request": { "number": 6, "head": { "sha": other, "repo": { "full_name": "shop/infra" } } } })
+            .to_string(),
+    );
+    plan(&home).code(0).says(&["commented in #6"]).done();
+    assert_eq!(host.comment_of(5), first);
+    assert!(host.comment_of(6).contains("commit `4444444444`"), "{}", host.comment_of(6));
+    host.merges(6, MERGED);
+    plan(&home).code(0).says(&["not posted: #6 is merged or closed"]).done();
+}
+
+/// A fork cannot read the store, and what is in its files is looked at all the same.
+#[test]
+fn plan_of_a_fork_is_invalid_where_its_layers_are_though_the_state_is_out_of_reach() {
+    let store = "state: { s3: { bucket: shop-state, endpoint: 'http://127.0.0.1:1', fault_domain: local } }\n";
+    let (host, mut home) =
+        (Host::new(Kind::GitHub), Home::holding("safe", format!("{MORE}{store}")));
+    host.fork_job(&mut home, 70);
+    home.run(&["ci", "plan", "safe"]).code(0).says(&["validated, and not planned"]).done();
+    home.stack("safe", format!("{}{store}", MORE.replace("target", "tarqet")));
+    home.run(&["ci", "plan", "safe"]).code(1).says(&["tarqet"]).done();
+    assert!(host.own_comment().contains("**safe: invalid**"), "{}", host.own_comment());
+    home.stack("safe", format!("{MORE}{store}"));
+    home.overlay("safe", "eu", "assumes_lost: ['linode:us-east']\nresources: { gone: null }\n");
+    home.run(&["ci", "plan", "safe"]).code(1).says(&["overlays/eu.yaml:"]).done();
 }

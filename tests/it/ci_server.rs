@@ -3,20 +3,19 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Home, repository};
-
 /// The token of every job; it must be in no output.
 pub(crate) const TOKEN: &str = "hush-token-of-the-job-4711";
 pub(crate) const HEAD: &str = "1111111111111111111111111111111111111111";
 pub(crate) const MERGED: &str = "2222222222222222222222222222222222222222";
-/// The pull request of every job.
-const PULL: u64 = 5;
+/// The pull request of every job, unless others are opened.
+pub(crate) const PULL: u64 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -29,6 +28,8 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Said {
     id: u64,
+    /// Of which pull request or issue.
+    pub(crate) number: u64,
     login: String,
     pub(crate) body: String,
 }
@@ -41,6 +42,17 @@ pub(crate) struct Opened {
     pub(crate) title: String,
     pub(crate) body: String,
     pub(crate) is_open: bool,
+}
+
+/// A pull request.
+#[derive(Debug, Clone)]
+struct Pull {
+    number: u64,
+    /// Its last commit.
+    head: String,
+    is_open: bool,
+    /// The commit by which it came.
+    merged: Option<String>,
 }
 
 /// What was asked.
@@ -64,8 +76,7 @@ struct World {
     is_hidden: bool,
     comments: Vec<Said>,
     issues: Vec<Opened>,
-    /// The last commit of the pull request, and whether it is open.
-    pull: (String, bool),
+    pulls: Vec<Pull>,
     /// Method, part of the path, status, times.
     broken: Vec<(&'static str, &'static str, u16, usize)>,
     asked: Vec<Asked>,
@@ -93,7 +104,12 @@ impl Host {
             is_hidden,
             comments: Vec::new(),
             issues: Vec::new(),
-            pull: (HEAD.into(), true),
+            pulls: vec![Pull {
+                number: PULL,
+                head: HEAD.into(),
+                is_open: true,
+                merged: Some(MERGED.into()),
+            }],
             broken: Vec::new(),
             asked: Vec::new(),
             wrong: Vec::new(),
@@ -115,6 +131,10 @@ impl Host {
             }
         });
         Self { address, world, over }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.world().kind
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -139,7 +159,16 @@ impl Host {
     }
 
     pub(crate) fn says(&self, login: &str, body: &str) {
-        self.world().says(login, body);
+        self.world().says(PULL, login, body);
+    }
+
+    /// The only comment of this pull request; empty: there is none.
+    #[track_caller]
+    pub(crate) fn comment_of(&self, number: u64) -> String {
+        let mut all = self.comments();
+        all.retain(|it| it.number == number);
+        assert!(all.len() < 2, "{all:#?}");
+        all.pop().map(|it| it.body).unwrap_or_default()
     }
 
     pub(crate) fn delete_comments(&self) {
@@ -163,7 +192,38 @@ impl Host {
 
     /// The pull request gets another commit, or is closed.
     pub(crate) fn pull_is(&self, head: &str, is_open: bool) {
-        self.world().pull = (head.into(), is_open);
+        self.of_pull(PULL, |it| {
+            head.clone_into(&mut it.head);
+            it.is_open = is_open;
+        });
+    }
+
+    /// A pull request is opened, or gets another commit.
+    pub(crate) fn opens(&self, number: u64, head: &str) {
+        self.of_pull(number, |it| {
+            *it = Pull { number, head: head.into(), is_open: true, merged: None };
+        });
+    }
+
+    /// A pull request is merged by this commit.
+    pub(crate) fn merges(&self, number: u64, by: &str) {
+        self.of_pull(number, |it| {
+            it.is_open = false;
+            it.merged = Some(by.into());
+        });
+    }
+
+    pub(crate) fn closes_pull(&self) {
+        self.of_pull(PULL, |it| it.is_open = false);
+    }
+
+    fn of_pull(&self, number: u64, change: impl FnOnce(&mut Pull)) {
+        let mut world = self.world();
+        if world.pull(number).is_none() {
+            let none = Pull { number, head: String::new(), is_open: false, merged: None };
+            world.pulls.push(none);
+        }
+        change(world.pulls.iter_mut().find(|it| it.number == number).unwrap());
     }
 
     /// Requests by method, whose path holds this.
@@ -172,81 +232,13 @@ impl Host {
         world.asked.iter().filter(|it| it.method == method && it.path.contains(part)).count()
     }
 
-    fn api(&self) -> String {
+    pub(crate) fn api(&self) -> String {
         let prefix = match self.world().kind {
             Kind::GitHub => "",
             Kind::GitLab => "/api/v4",
             Kind::Gitea => "/api/v1",
         };
         format!("http://{}{prefix}", self.address)
-    }
-
-    /// The environment of a job of the pull request, of this run.
-    pub(crate) fn pull_job(&self, home: &mut Home, run: u64) {
-        self.job(home, run);
-        match self.world().kind {
-            Kind::GitLab => {
-                home.set("CI_MERGE_REQUEST_IID", "5");
-                home.set("CI_MERGE_REQUEST_PROJECT_ID", "7");
-                home.set("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "7");
-            }
-            Kind::GitHub | Kind::Gitea => {
-                home.set("GITHUB_EVENT_NAME", "pull_request");
-                event(home, Some("shop/infra"));
-            }
-        }
-    }
-
-    /// The same for the fork of a stranger.
-    pub(crate) fn fork_job(&self, home: &mut Home, run: u64) {
-        self.pull_job(home, run);
-        match self.world().kind {
-            Kind::GitLab => home.set("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "8"),
-            Kind::GitHub | Kind::Gitea => event(home, Some("stranger/infra")),
-        }
-    }
-
-    /// The environment of a job of the main branch, after the merge.
-    pub(crate) fn push_job(&self, home: &mut Home, run: u64) {
-        self.job(home, run);
-        for name in ["GITHUB_SHA", "CI_COMMIT_SHA"] {
-            home.set(name, MERGED);
-        }
-        home.set("GITHUB_EVENT_NAME", "push");
-        home.unset("CI_MERGE_REQUEST_IID");
-        self.world().pull.1 = false;
-    }
-
-    fn job(&self, home: &mut Home, run: u64) {
-        let (api, kind) = (self.api(), self.world().kind);
-        let (summary, run) = (home.path("summary.md"), run.to_string());
-        let variables: &[(&str, &str)] = match kind {
-            Kind::GitLab => &[
-                ("GITLAB_CI", "true"),
-                ("CI_API_V4_URL", &api),
-                ("CI_PROJECT_ID", "7"),
-                ("CI_COMMIT_SHA", HEAD),
-                ("CI_PIPELINE_ID", &run),
-                ("CI_JOB_ID", &run),
-                ("GITLAB_TOKEN", TOKEN),
-            ],
-            Kind::GitHub | Kind::Gitea => &[
-                ("GITHUB_ACTIONS", "true"),
-                ("GITHUB_API_URL", &api),
-                ("GITHUB_SERVER_URL", "https://git.example.com"),
-                ("GITHUB_REPOSITORY", "shop/infra"),
-                ("GITHUB_SHA", HEAD),
-                ("GITHUB_RUN_ID", &run),
-                ("GITHUB_STEP_SUMMARY", summary.to_str().unwrap()),
-                ("GITHUB_TOKEN", TOKEN),
-            ],
-        };
-        for (name, value) in variables {
-            home.set(name, value);
-        }
-        if kind == Kind::Gitea {
-            home.set("GITEA_ACTIONS", "true");
-        }
     }
 }
 
@@ -258,20 +250,6 @@ impl Drop for Host {
         let wrong = std::mem::take(&mut self.world().wrong);
         assert!(wrong.is_empty() || std::thread::panicking(), "{}", wrong.join("\n"));
     }
-}
-
-/// The file about a pull request that comes from this repository.
-fn event(home: &mut Home, from: Option<&str>) {
-    let head = json!({ "sha": HEAD, "repo": from.map(|it| json!({ "full_name": it })) });
-    // The branch that it would be merged into, where the home is a clone.
-    let base = std::fs::read_to_string(home.path(".git/refs/heads/main")).ok();
-    let base = base.map(|it| json!({ "sha": it.trim() }));
-    let event = json!({
-        "pull_request": { "number": PULL, "head": head, "merged": false, "base": base },
-    });
-    home.write("event.json", event.to_string());
-    let path = home.path("event.json");
-    home.set("GITHUB_EVENT_PATH", path.to_str().unwrap());
 }
 
 fn read(stream: &TcpStream) -> Option<Asked> {
@@ -304,9 +282,13 @@ fn read(stream: &TcpStream) -> Option<Asked> {
 }
 
 impl World {
-    fn says(&mut self, login: &str, body: &str) -> Said {
+    fn pull(&self, number: u64) -> Option<&Pull> {
+        self.pulls.iter().find(|it| it.number == number)
+    }
+
+    fn says(&mut self, number: u64, login: &str, body: &str) -> Said {
         let id = 100 + self.comments.last().map_or(0, |it| it.id);
-        self.comments.push(Said { id, login: login.into(), body: body.into() });
+        self.comments.push(Said { id, number, login: login.into(), body: body.into() });
         self.comments[self.comments.len() - 1].clone()
     }
 
@@ -392,8 +374,8 @@ impl World {
 
     fn of_pulls(&self, method: &str, below: &[&str]) -> Option<Answered> {
         let answer = match (method, below) {
-            ("GET", ["pulls" | "merge_requests", "5"]) => {
-                let (head, is_open) = &self.pull;
+            ("GET", ["pulls" | "merge_requests", number]) => {
+                let Pull { number, head, is_open, .. } = self.pull(number.parse().ok()?)?;
                 let state = match (is_open, self.kind) {
                     (true, Kind::GitLab) => "opened",
                     (true, _) => "open",
@@ -401,40 +383,48 @@ impl World {
                     (false, _) => "closed",
                 };
                 let head = json!({ "sha": head, "repo": { "full_name": "shop/infra" } });
-                json!({ "number": 5, "iid": 5, "state": state, "sha": head["sha"], "head": head, "merged": !is_open })
+                json!({ "number": number, "iid": number, "state": state, "sha": head["sha"], "head": head, "merged": !is_open })
             }
             (
                 "GET",
                 ["commits", sha, "pulls"] | ["repository", "commits", sha, "merge_requests"],
             ) => {
                 let other = json!({ "number": 4, "iid": 4, "state": "opened", "merged_at": null, "merge_commit_sha": null });
-                let own = json!({ "number": 5, "iid": 5, "state": "merged", "merged_at": "2026-11-28T09:00:00Z", "merge_commit_sha": MERGED });
-                if *sha == MERGED { json!([other, own]) } else { json!([]) }
+                let own = self.merged_by(sha).map(|it| {
+                    json!({ "number": it.number, "iid": it.number, "state": "merged", "merged_at": "2026-11-28T09:00:00Z", "merge_commit_sha": sha })
+                });
+                own.map_or_else(|| json!([]), |own| json!([other, own]))
             }
-            ("GET", ["commits", sha, "pull"]) if *sha == MERGED => json!({ "number": 5 }),
+            ("GET", ["commits", sha, "pull"]) => json!({ "number": self.merged_by(sha)?.number }),
             _ => return None,
         };
         Some((200, None, answer))
     }
 
+    fn merged_by(&self, commit: &str) -> Option<&Pull> {
+        self.pulls.iter().find(|it| it.merged.as_deref() == Some(commit))
+    }
+
     fn of_comments(&mut self, method: &str, below: &[&str], asked: &Asked) -> Option<Answered> {
         let body = asked.body["body"].as_str();
         match (method, below) {
-            ("GET", ["issues", "5", "comments"] | ["merge_requests", "5", "notes"]) => {
-                Some(self.page(asked))
+            ("GET", ["issues", number, "comments"] | ["merge_requests", number, "notes"]) => {
+                Some(self.page(asked, number.parse().ok()?))
             }
-            ("POST", ["merge_requests", "5", "notes"] | ["issues", _, "comments" | "notes"]) => {
-                let made = self.says(self.me, body?);
+            (
+                "POST",
+                ["merge_requests", number, "notes"] | ["issues", number, "comments" | "notes"],
+            ) => {
+                let made = self.says(number.parse().ok()?, self.me, body?);
                 Some((201, None, self.comment(&made)))
             }
-            ("PATCH", ["issues", "comments", id])
-            | ("PUT", ["merge_requests", "5", "notes", id]) => {
+            ("PATCH", ["issues", "comments", id]) | ("PUT", ["merge_requests", _, "notes", id]) => {
                 let found = self.comments.iter_mut().find(|it| it.id.to_string() == *id)?;
                 body?.clone_into(&mut found.body);
                 let found = found.clone();
                 Some((200, None, self.comment(&found)))
             }
-            ("DELETE", ["issues", "comments", id] | ["merge_requests", "5", "notes", id]) => {
+            ("DELETE", ["issues", "comments", id] | ["merge_requests", _, "notes", id]) => {
                 self.comments.retain(|it| it.id.to_string() != *id);
                 Some((204, None, Value::Null))
             }
@@ -483,11 +473,12 @@ impl World {
     }
 
     /// Two comments a page, whatever is asked for: hosts give fewer where they like.
-    fn page(&self, asked: &Asked) -> Answered {
+    fn page(&self, asked: &Asked, number: u64) -> Answered {
         let page: usize = asked.query["page"].parse().unwrap();
         let first = (page - 1) * 2;
-        let found = self.comments.iter().skip(first).take(2).map(|it| self.comment(it));
-        let next = (first + 2 < self.comments.len()).then_some(page as u64 + 1);
+        let all = self.comments.iter().filter(|it| it.number == number);
+        let found = all.clone().skip(first).take(2).map(|it| self.comment(it));
+        let next = (first + 2 < all.count()).then_some(page as u64 + 1);
         (200, next, found.collect())
     }
 }
@@ -555,7 +546,8 @@ fn documented(asked: &Asked, prefix: &str, all: &[Documented]) -> Result<(), Str
 }
 
 static OPERATIONS: LazyLock<Value> = LazyLock::new(|| {
-    let file = repository().join("tests/fixtures/github/operations.json");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("tests/fixtures/github/operations.json");
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 });
 

@@ -117,23 +117,6 @@ fn init_writes_through_no_link() {
     assert_eq!(std::fs::read_dir(home.path("outside")).unwrap().count(), 0);
 }
 
-/// Code from outside runs on no machine that holds the state, and what nobody has reviewed is not applied.
-#[test]
-fn init_workflow_plans_what_is_of_this_repository_and_applies_what_was_reviewed() {
-    let home = Home::new();
-    home.run(&["init", "new"]).code(0).done();
-    let text = std::fs::read_to_string(home.path("new/.github/workflows/lifeboat.yml")).unwrap();
-    let job = |name: &str| {
-        let at = text.find(&format!("\n  {name}:\n")).unwrap_or_else(|| panic!("{text}"));
-        text[at..].split("\n  steps").next().unwrap().to_owned()
-    };
-    let own = "github.event.pull_request.head.repo.full_name == github.repository";
-    assert!(job("plan").contains(own) && job("apply").contains("github.event_name == 'push'"));
-    let runs = text.lines().filter_map(|it| it.trim().strip_prefix("- run: lifeboat "));
-    let runs: Vec<&str> = runs.collect();
-    assert_eq!(runs, ["ci plan \"$STACK\"", "ci apply \"$STACK\"", "ci drift \"$STACK\""]);
-}
-
 #[test]
 fn plan_panics_on_no_machine() {
     let home = Home::holding("tiny", ZONE);

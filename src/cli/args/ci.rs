@@ -32,6 +32,18 @@ pub enum CiCommand {
     Drift(CiDriftArgs),
 }
 
+/// Which pipelines `init` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum CiHost {
+    /// Workflows of GitHub Actions, for hosted runners
+    #[default]
+    Github,
+    /// A pipeline of GitLab CI/CD
+    Gitlab,
+    /// No pipeline
+    None,
+}
+
 /// Where a job tells what it did.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CodeHostArgs {

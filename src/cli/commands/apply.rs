@@ -8,6 +8,7 @@ use crate::cli::args::{AllowArgs, LayerArgs, LossArgs, WorldArgs};
 use crate::cli::commands::asked_overlays::is_no_switch;
 use crate::cli::commands::plan::{note_drill, read, typed_here, warn};
 use crate::cli::commands::reports;
+use crate::cli::commands::runner::state_is_there;
 use crate::cli::commands::seen::SwitchObservers;
 use crate::cli::commands::status::pending;
 use crate::cli::context::CommandContext;
@@ -79,7 +80,7 @@ pub async fn apply(
     if !consent.switch {
         is_no_switch(&ask, state.as_ref())?;
     }
-    state_is_there(&session, &ask, state.is_some())?;
+    state_is_there(&session, &ask.place, state.is_some())?;
     let proposed = plan_on(&session, &ask, state).await?;
     let question = "Apply these changes? Only `yes` is accepted:";
     Ok(settled_with(context, &session, lease, proposed, &ask, consent, question).await?.exit)
@@ -339,19 +340,6 @@ fn consents(
     let name = ask.place.name();
     let question = format!("Type the stack's name, {name}, to destroy it:");
     Ok(consent.yes || confirm(&question, &name))
-}
-
-/// A runner without the state of its stack would make everything a second time.
-pub fn state_is_there(session: &Session, ask: &PlanRequest, found: bool) -> Result<(), OpsError> {
-    let in_ci = std::env::var_os("CI").is_some_and(|it| !it.is_empty());
-    if found || !in_ci || session.is_local {
-        return Ok(());
-    }
-    let folder = ask.place.state(false);
-    Err(OpsError::refused(
-        format!("this run is in CI, and {} contains no state of this stack", folder.display()),
-        "make the state folder available to this runner, or run the first apply where the state is kept",
-    ))
 }
 
 /// Whether nobody agreed and nobody can be asked to: then a switch or a drill is shown, and not begun.

@@ -3,6 +3,7 @@
 mod outcome;
 mod teller;
 mod base;
+mod stranger;
 mod plan;
 mod apply;
 mod drift;

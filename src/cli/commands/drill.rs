@@ -10,6 +10,7 @@ use crate::cli::commands::apply::{
 use crate::cli::commands::drill_end::{ended, told};
 use crate::cli::commands::plan::warn;
 use crate::cli::commands::reports;
+use crate::cli::commands::runner::has_state;
 use crate::cli::context::CommandContext;
 use crate::cli::events::RunEvents;
 use crate::cli::exit::Exit;
@@ -67,6 +68,7 @@ pub async fn drill(
     let layers = target.under(vec![wanted.to.clone()]);
     let ask = open::ask(&context.directory, &layers, &AllowArgs::default(), Intent::Apply)?;
     let session = open::session(&ask.place.root, world).await?;
+    has_state(&session, &ask.place)?;
     let stack = drilled(&session, &ask.place, wanted)?;
     let script = spec(context, wanted, ask, &stack)?;
     context.note(|it| about(it, &script.ask.place, &session));

@@ -1,28 +1,37 @@
-//! `init`: a first stack that runs in the sandbox, and the next three commands.
+//! `init`: a first stack that runs in the sandbox, the pipelines for it, and the next three commands.
+
+mod pipelines;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::cli::args::CiHost;
+use crate::cli::commands::init::pipelines::pipelines;
+use crate::cli::commands::runner::EXAMPLE_STORE;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::out;
+use crate::engine::text::advice::AdvisedCommand;
 use crate::ops::contained::link_on_the_way;
 use crate::ops::error::OpsError;
 
+/// The name of the stack in [`STACK`] and in the pipelines.
+const NAME: &str = "first";
 const STACK: &str = include_str!("init/stack.yaml");
-const OVERLAY: &str = include_str!("init/two.yaml");
-const WORKFLOW: &str = include_str!("init/workflow.yml");
+const FAILOVER: &str = include_str!("init/eu.yaml");
+const DRILL: &str = include_str!("init/drill.yaml");
 
 /// What git must never see: a checkout would put an old state in place of the newest, and a clone would have its key.
 const IGNORED: [&str; 3] = ["/state/*", "!/state/.gitkeep", "*.plan.json"];
 
-pub fn init(context: &CommandContext, dir: Option<PathBuf>) -> Result<Exit, OpsError> {
+pub fn init(context: &CommandContext, dir: Option<PathBuf>, ci: CiHost) -> Result<Exit, OpsError> {
     let root = dir.map_or_else(|| context.directory.clone(), |it| context.directory.join(it));
-    let files = [
-        ("stacks/first/stack.yaml", STACK),
-        ("stacks/first/overlays/two.yaml", OVERLAY),
-        (".github/workflows/lifeboat.yml", WORKFLOW),
+    let mut files = vec![
+        ("stacks/first/stack.yaml", STACK.to_owned()),
+        ("stacks/first/overlays/eu.yaml", FAILOVER.to_owned()),
+        ("stacks/first/overlays/drill.yaml", DRILL.to_owned()),
     ];
+    files.extend(pipelines(ci));
     // The first stack must not grow into one that is there: look before anything is written.
     let there = root.join("stacks/first");
     if there.symlink_metadata().is_ok() {
@@ -47,16 +56,27 @@ pub fn init(context: &CommandContext, dir: Option<PathBuf>) -> Result<Exit, OpsE
             out::talk(&format!("kept    {name}"));
             continue;
         }
-        write(&file, text)?;
+        write(&file, &text)?;
         out::talk(&format!("wrote   {name}"));
     }
     ignore(&root)?;
+    if ci != CiHost::None {
+        out::talk(&before_the_pipelines());
+    }
     let cd =
         if root == context.directory { String::new() } else { format!("cd {}\n", root.display()) };
     out::data(&format!(
-        "{cd}lifeboat plan first --sandbox\nlifeboat apply first --sandbox --yes\nlifeboat plan first -o two --sandbox"
+        "{cd}lifeboat plan first --sandbox\nlifeboat apply first --sandbox --yes\nlifeboat drill first --to drill --sandbox --yes"
     ));
     Ok(Exit::Done)
+}
+
+/// A hosted runner is gone after its job, and a folder on it as well.
+fn before_the_pipelines() -> String {
+    let share = AdvisedCommand::StateShare { stack: NAME, to: EXAMPLE_STORE };
+    format!(
+        "the pipelines run on hosted runners, which share no folder: before their first run, keep the state in a store, such as {share}; their first lines say what else they need"
+    )
 }
 
 /// Puts the lines into `.gitignore` that are not in it; what is there stays.

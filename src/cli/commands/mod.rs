@@ -11,6 +11,7 @@ pub mod policy;
 pub mod audit;
 pub mod status;
 pub mod asked_overlays;
+pub mod runner;
 pub mod apply;
 pub mod reviewed;
 pub mod ci;
@@ -55,7 +56,7 @@ pub async fn run(
     let context = CommandContext::of(&arguments, document)?;
     file_is_no_overlay(&arguments.command)?;
     match arguments.command {
-        Command::Init { dir } => init::init(&context, dir),
+        Command::Init { dir, ci } => init::init(&context, dir, ci),
         Command::Validate { layers, format } => layers::validate(&context, &layers, format),
         Command::Render(layers) => layers::render(&context, &layers),
         Command::Graph(layers) => layers::graph(&context, &layers),

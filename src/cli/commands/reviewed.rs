@@ -1,8 +1,9 @@
 //! `apply --reviewed` and `approve DIGEST`: what was reviewed runs later with the same inputs, as much of it or less.
 
 use crate::cli::args::{AllowArgs, LayerArgs, WorldArgs};
-use crate::cli::commands::apply::{Consent, settled_with, state_is_there};
+use crate::cli::commands::apply::{Consent, settled_with};
 use crate::cli::commands::asked_overlays::is_no_switch;
+use crate::cli::commands::runner::state_is_there;
 use crate::cli::commands::stored::{kept, plans_of};
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
@@ -66,7 +67,7 @@ pub async fn run(
     let (lease, state) = open::lease(session, &ask.place, &context.command)?;
     context.note(|it| found_state(it, state.as_ref(), None));
     is_no_switch(&ask, state.as_ref())?;
-    state_is_there(session, &ask, state.is_some())?;
+    state_is_there(session, &ask.place, state.is_some())?;
     let desired = sides(session, &ask, state.as_ref())?.desired;
     let inputs = inputs_of(session, &ask.place, &desired.stack);
     let plans = plans_of(&session.store(&ask.place));

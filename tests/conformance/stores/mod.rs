@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a test of many parts says how far it came")]
 
 mod servers;
-mod proxy;
+pub(crate) mod proxy;
 mod worker;
 mod faults;
 mod kills;

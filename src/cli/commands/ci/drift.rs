@@ -6,6 +6,7 @@ use crate::cli::args::AllowArgs;
 use crate::cli::args::ci::CiDriftArgs;
 use crate::cli::commands::ci::teller::{Teller, write};
 use crate::cli::commands::plan::warn;
+use crate::cli::commands::runner::has_state;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
 use crate::cli::{open, out};
@@ -32,6 +33,7 @@ pub(super) async fn drift(
     let allow = AllowArgs::default();
     let ask = open::ask(&context.directory, &arguments.layers, &allow, Intent::Apply)?;
     let session = open::session(&ask.place.root, &arguments.world).await?;
+    has_state(&session, &ask.place)?;
     let (planned, mistakes) = looked(&session, &ask).await?;
     if let Some(it) = &planned {
         warn(it, context.color);

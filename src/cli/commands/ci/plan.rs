@@ -6,8 +6,10 @@ use crate::cli::args::ci::CiPlanArgs;
 use crate::cli::args::{Format, ShapeArgs};
 use crate::cli::commands::ci::base::{audited, changes, kept_in};
 use crate::cli::commands::ci::outcome::CiOutcome;
+use crate::cli::commands::ci::stranger::validated;
 use crate::cli::commands::ci::teller::{Teller, write};
 use crate::cli::commands::plan::{FreshPlan, asked, exit, fresh, print};
+use crate::cli::commands::runner::has_state;
 use crate::cli::commands::stored::store;
 use crate::cli::context::CommandContext;
 use crate::cli::exit::Exit;
@@ -65,7 +67,12 @@ pub(super) async fn plan(
     let CiPlanArgs { layers, allow, losing, .. } = arguments;
     let ask = asked(context, layers, allow, losing, &arguments.replace)?;
     let session = open::session(&ask.place.root, &arguments.world).await?;
-    let planned = fresh(context, &session, &ask).await;
+    // Of a stranger nothing is stored, wherever the state is.
+    let is_strange = teller.pull().is_some_and(|it| it.stranger.is_some());
+    let planned = match has_state(&session, &ask.place) {
+        Err(why) if !is_strange => Err(why),
+        _ => fresh(context, &session, &ask).await,
+    };
     let audit = audited(&session, &ask, None).await;
     let audit = audit.inspect_err(|why| out::talk(&format!("warning: not audited: {why}"))).ok();
     let review = review(&teller).await;
@@ -141,7 +148,7 @@ fn outcome(
 ) -> (CiOutcome, Result<Exit, OpsError>) {
     let FreshPlan { proposed, envelope } = match planned {
         Ok(planned) => planned,
-        Err(why) => return unplanned(why, review),
+        Err(why) => return unplanned(why, ask, review),
     };
     let invalid: Vec<&Finding> =
         audit.into_iter().flat_map(Audit::findings).filter(|it| *it.rule == INVALID).collect();
@@ -200,17 +207,25 @@ fn outcome(
     (outcome, Ok(exit))
 }
 
-/// There is no plan. A fork has no credentials: that its layers are valid is all that can be said.
-fn unplanned(why: OpsError, review: &Review) -> (CiOutcome, Result<Exit, OpsError>) {
-    let mut outcome = CiOutcome::of_error(&why);
+/// There is no plan. A fork has no credentials: whether its layers are valid is all that can be said.
+fn unplanned(
+    why: OpsError,
+    ask: &PlanRequest,
+    review: &Review,
+) -> (CiOutcome, Result<Exit, OpsError>) {
     let is_strange = matches!(review.unstored, Some(Unstored::Stranger(_)));
     let is_mistake = matches!(why, OpsError::Mistakes { .. } | OpsError::Input { .. });
-    if is_strange && !is_mistake {
-        outcome.says.insert(0, "validated, and not planned: a fork gets no secrets".to_owned());
-        out::talk(&format!("validated, and not planned: {why}"));
-        return (outcome, Ok(Exit::Done));
+    if !is_strange || is_mistake {
+        return (CiOutcome::of_error(&why), Err(why));
     }
-    (outcome, Err(why))
+    // Where the state could not be read nobody has looked at the layers yet.
+    if let Err(wrong) = validated(ask) {
+        return (CiOutcome::of_error(&wrong), Err(wrong));
+    }
+    let mut outcome = CiOutcome::of_error(&why);
+    outcome.says.insert(0, "validated, and not planned: a fork gets no secrets".to_owned());
+    out::talk(&format!("validated, and not planned: {why}"));
+    (outcome, Ok(Exit::Done))
 }
 
 fn mistake(it: &Finding) -> Note {

@@ -155,6 +155,11 @@ pub enum AdvisedCommand<'a> {
         /// The variable that holds the key; `None`: in plain text.
         encrypt: Option<&'a str>,
     },
+    /// Moves a state into a store that every machine reaches.
+    StateShare {
+        stack: &'a str,
+        to: &'a str,
+    },
     /// Puts a document in place of a state from which it went on without the store.
     StatePush {
         stack: &'a str,
@@ -316,6 +321,7 @@ impl AdvisedCommand<'_> {
                     None => vec!["--no-encrypt".to_owned()],
                 },
             ),
+            Self::StateShare { stack, to } => plain(&["state", "migrate", stack, "--to", to]),
             Self::StatePush { stack, file, forked_at } => {
                 with(&["state", "push", stack, file, "--forked-at"], [forked_at.to_string()])
             }

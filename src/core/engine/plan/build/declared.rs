@@ -142,8 +142,7 @@ impl<'a> PlanBuilder<'a> {
                 remembered(kind, &resolved, record, seen, action, &change)
             }),
         }
-        let not_ready = record.is_some_and(|it| !it.ready)
-            || matches!(seen, Some(Observation::Exists { ready: false, .. }));
+        let not_ready = is_not_ready(instance, kind, record, seen);
         self.require_secrets_of_conditions(instance, kind, (&change, not_ready));
         if let (Some(record), Some(seen)) = (record.filter(|it| !it.leaving), seen) {
             self.note_drift(&instance.address, kind, record, seen);
@@ -335,8 +334,7 @@ impl<'a> PlanBuilder<'a> {
         for it in difference.changes.iter().filter(|it| difference.refused.contains(&it.name)) {
             self.diagnostics.push(rules::unchangeable(instance, kind, it, resolved));
         }
-        let not_ready = record.is_some_and(|it| !it.ready)
-            || matches!(seen, Some(Observation::Exists { ready: false, .. }));
+        let not_ready = is_not_ready(instance, kind, record, seen);
         decide(&mut change, kind, ResourceState { record, gone, not_ready }, difference, instance);
         self.replace_when_asked(&mut change, instance, record);
         if let Action::Replace { create_first } = &mut change.action {
@@ -362,6 +360,21 @@ pub fn is_leaving(kind: &Kind, record: Option<&Record>, seen: Option<&Observatio
 }
 
 /// A record that goes under another address moves, also where nothing else changes.
+/// Whether something of it is still to be waited for. Whose create was cut off is recorded as not ready; a kind without a condition is
+/// ready once it is there.
+fn is_not_ready(
+    instance: &Instance,
+    kind: &Kind,
+    record: Option<&Record>,
+    seen: Option<&Observation>,
+) -> bool {
+    let has_condition = kind.rest.as_ref().is_some_and(|it| it.ready.is_some())
+        || kind.waits.ready.is_some()
+        || instance.resource.ready.is_some();
+    let is_recorded_so = has_condition && record.is_some_and(|it| !it.ready);
+    is_recorded_so || matches!(seen, Some(Observation::Exists { ready: false, .. }))
+}
+
 fn note_move(instance: &Instance, from: Option<&Address>, change: &mut Change) {
     change.moved_from = from.filter(|it| **it != instance.address).cloned();
     if change.action == Action::NoOp && change.moved_from.is_some() {

@@ -61,6 +61,12 @@ fn unreviewed(shown: Option<&Change>, now: &Change) -> Option<String> {
     let Some(shown) = shown.filter(does) else {
         return Some(format!("`{address}`: {word} was not reviewed"));
     };
+    // What an apply has made that was cut off is taken over as it is: less than to create it.
+    let is_made =
+        shown.action == Action::Create && now.action == Action::Adopt && now.attributes.is_empty();
+    if is_made {
+        return None;
+    }
     if (shown.action, &shown.moved_from) != (now.action, &now.moved_from) {
         return Some(format!("`{address}`: {} was reviewed, {word} now", shown.action.word()));
     }
@@ -93,10 +99,17 @@ fn unreviewed(shown: Option<&Change>, now: &Change) -> Option<String> {
         .then(|| format!("`{address}`: {word} with other values of {}", names.join(", ")))
 }
 
-/// The bindings of a reviewed plan as they have to hold now: the state may have moved on, in the same life.
+/// The bindings of a reviewed plan as they have to hold now: the state may have moved on, in the same life. A plan from before the
+/// first apply knows no life yet: the one that began since may be its own, cut off in the middle.
 #[must_use]
 pub fn moved_on(reviewed: &Bindings, now: &Bindings) -> Bindings {
-    Bindings { serial: now.serial, sequence: now.sequence, ..reviewed.clone() }
+    let of = if reviewed.lineage.is_empty() { now } else { reviewed };
+    Bindings {
+        serial: now.serial,
+        sequence: now.sequence,
+        lineage: of.lineage.clone(),
+        ..reviewed.clone()
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +152,12 @@ mod tests {
         check(|it| it.changes[0].attributes.truncate(1), &[]);
         check(|it| it.changes[1].action = Action::NoOp, &[]);
         check(|it| it.tasks.clear(), &[]);
+        // The record was made by a run that was cut off before it knew.
+        let made = |it: &mut Plan| {
+            it.changes[2].action = Action::Adopt;
+            it.changes[2].attributes.clear();
+        };
+        check(made, &[]);
     }
 
     #[test]
@@ -150,6 +169,10 @@ mod tests {
                 it.changes.push(more);
             },
             &["`sessions`: delete was not reviewed"],
+        );
+        check(
+            |it| it.changes[2].action = Action::Adopt,
+            &["`www`: create was reviewed, adopt now"],
         );
         check(|it| it.changes[0].action = REPLACE, &["`web`: update was reviewed, replace now"]);
         check(
@@ -209,5 +232,7 @@ mod tests {
             Bindings { serial: 5, sequence: 9, lineage: "other".into(), ..Bindings::default() };
         let held = moved_on(&reviewed, &now);
         assert_eq!((held.serial, held.sequence, held.lineage.as_str()), (5, 9, "l"));
+        let first = moved_on(&Bindings::default(), &now);
+        assert_eq!((first.serial, first.lineage.as_str()), (5, "other"));
     }
 }

@@ -424,6 +424,12 @@ fn plan_awaits_what_is_not_ready_and_never_replaces_it() {
     await web[0]: it is not ready yet
     0: ready web[0]
     ");
+    // Cut off between the call and its end; there is nothing that anybody could wait for.
+    let cut_off = |state: &mut State, _: &mut BTreeMap<Address, Observation>| {
+        state.records.get_mut(&Address::one("lb")).unwrap().ready = false;
+    };
+    let case = PlanCase { before: SITE, after: SITE, change: &cut_off, ..PlanCase::default() };
+    insta::assert_snapshot!(check(&case), @"");
 }
 
 const TABLE: &str = "  t: { kind: dynamodb.table, region: us-east-1, name: tab, attributes: { id: S }, hash_key: id }";
