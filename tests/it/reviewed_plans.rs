@@ -69,6 +69,24 @@ fn apply_reviewed_runs_nothing_that_nobody_stored_until_its_digest_is_approved()
     home.sandbox(&["apply", "safe", "--reviewed"]).code(0).done();
 }
 
+/// Where users were when it was reviewed may be why it was right, and a failback does not bring the review back.
+#[test]
+fn apply_reviewed_refuses_what_was_reviewed_before_a_failover() {
+    let record = "  www: { kind: linode.domain_record, domain: '${zone}', type: A, name: www, target: 192.0.2.1 }\n";
+    let home = Home::holding("safe", format!("{STACK}{record}"));
+    home.overlay("safe", "eu", "overlay: eu\nresources: { www: { target: 192.0.2.2 } }\n");
+    home.sandbox(&["apply", "safe", "--yes"]).code(0).done();
+    home.stack("safe", format!("{STACK}{record}  new: {{ kind: linode.domain, domain: example.net, soa_email: ops@example.com }}\n"));
+    home.sandbox(&["plan", "safe", "--store"]).code(0).done();
+    home.sandbox(&["failover", "safe", "--to", "eu", "--planned", "--yes"]).code(0).done();
+    home.sandbox(&["failback", "safe", "--yes"]).code(0).done();
+    let refused = home.sandbox(&["apply", "safe", "--reviewed"]).code(3);
+    refused.says(&["a switch has begun since then", "`lifeboat approve safe sha256:"]).done();
+    // Reviewed after it, the same plan runs.
+    home.sandbox(&["plan", "safe", "--store"]).code(0).done();
+    home.sandbox(&["apply", "safe", "--reviewed"]).code(0).done();
+}
+
 /// Somebody changes a zone by hand after the review: to take that back is more than what was shown.
 #[test]
 fn apply_reviewed_refuses_what_goes_beyond_the_review() {

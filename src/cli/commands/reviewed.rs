@@ -98,7 +98,7 @@ pub async fn run(
     };
     let fresh = plan_on(session, &ask, state).await?;
     *shown = Some((fresh.plan.clone(), session.envelope()));
-    let more = exceeds(&plan, &fresh.plan);
+    let more = exceeds(&plan, &fresh);
     if !more.is_empty() {
         return Err(unreviewed(session, &ask, &fresh, &more)?);
     }
@@ -145,11 +145,14 @@ fn plan_of(found: &FoundPlan, stack: &str) -> Result<Plan, OpsError> {
     })
 }
 
-/// What of the plan that is made now was not reviewed.
-fn exceeds(plan: &Plan, fresh: &Plan) -> Vec<String> {
-    let now = &fresh.bindings;
-    let broken = broken_bindings(&moved_on(&plan.bindings, now), now);
-    if broken.is_empty() { beyond(plan, fresh) } else { broken }
+/// What of the plan that is made now was not reviewed. A switch in between voids what was: where users are may be why it was right.
+fn exceeds(plan: &Plan, fresh: &Proposed) -> Vec<String> {
+    let (reviewed, now) = (&plan.bindings, &fresh.plan.bindings);
+    let mut broken = broken_bindings(&moved_on(reviewed, now), now);
+    if fresh.state.as_ref().is_some_and(|it| it.switched > reviewed.serial) {
+        broken.push("a switch has begun since then, or a loss was declared".to_owned());
+    }
+    if broken.is_empty() { beyond(plan, &fresh.plan) } else { broken }
 }
 
 /// Refuses, and stores what would be done now, so that somebody can let exactly that run.

@@ -1,4 +1,4 @@
-//! What a layer lets through the guards: reviewed with it, once, and until a day.
+//! What lets a plan through the guards: what was typed, and what a layer says, reviewed with it, once, and until a day.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,62 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
+
+/// What the operator allowed on the command line; what was allowed for a switch holds for whoever finishes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Allowances {
+    /// `--allow-delete ADDRESS`.
+    pub delete: Vec<Address>,
+    /// `--allow-replace ADDRESS`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replace: Vec<Address>,
+    /// `--revert-drift ADDRESS`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revert: Vec<Address>,
+    /// `--allow-destroys N`.
+    pub destroys: Option<usize>,
+    /// `--allow-absent N`.
+    pub absent: Option<usize>,
+    /// `--allow-outage`.
+    pub outage: bool,
+    /// `--allow-group-changes`: also while a member is lost.
+    pub group_changes: bool,
+    /// `--skip-gate ADDRESS --because TEXT`: whose gates are not waited for, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub skip_gates: BTreeMap<Address, String>,
+}
+
+impl Allowances {
+    /// Nothing beyond what holds anyway.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// All that either allows.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let all = |mine: &[Address], others: &[Address]| {
+            let others = others.iter().filter(|it| !mine.contains(it));
+            mine.iter().chain(others).cloned().collect()
+        };
+        Self {
+            delete: all(&self.delete, &other.delete),
+            replace: all(&self.replace, &other.replace),
+            revert: all(&self.revert, &other.revert),
+            destroys: self.destroys.max(other.destroys),
+            absent: self.absent.max(other.absent),
+            outage: self.outage || other.outage,
+            group_changes: self.group_changes || other.group_changes,
+            skip_gates: other
+                .skip_gates
+                .clone()
+                .into_iter()
+                .chain(self.skip_gates.clone())
+                .collect(),
+        }
+    }
+}
 
 /// One thing that an `allow:` block lets through.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

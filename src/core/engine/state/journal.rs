@@ -402,6 +402,7 @@ fn switch(state: &mut State, entry: &JournalEntry) {
     state.lost.clone_from(lost);
     state.variables.clone_from(variables);
     state.phase = Phase::Switching;
+    state.switched = state.serial + 1;
 }
 
 /// The last run of each task is remembered, and what became of it on the way home.

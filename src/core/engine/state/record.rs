@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
+pub use crate::engine::allowance::Allowances;
 use crate::engine::allowance::UsedAllowance;
 use crate::engine::retry::ErrorClass;
 use crate::engine::state::task_record::TaskRecord;
@@ -27,6 +28,10 @@ pub struct State {
     pub touched: u64,
     /// The epoch of the last lease.
     pub epoch: u64,
+    /// The serial that the run ends with in which the last switch began: what was reviewed before it is not what is meant now. 0: none
+    /// has. Since format 2.
+    #[serde(default, skip_serializing_if = "has_never")]
+    pub switched: u64,
     /// `clouds` or `sandbox`.
     pub target: String,
     /// Which account of each cloud: `linode` → customer, `aws` → account.
@@ -71,6 +76,11 @@ pub struct State {
     /// standing where it was to stand. Until a run has gone through.
     #[serde(rename = "restored", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_restored: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
+fn has_never(switched: &u64) -> bool {
+    *switched == 0
 }
 
 /// How far a switch is.
@@ -188,62 +198,6 @@ pub enum Keep {
     Data,
     /// `--keep-standby`.
     All,
-}
-
-/// What the operator allowed on the command line; what was allowed for a switch holds for whoever finishes it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Allowances {
-    /// `--allow-delete ADDRESS`.
-    pub delete: Vec<Address>,
-    /// `--allow-replace ADDRESS`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub replace: Vec<Address>,
-    /// `--revert-drift ADDRESS`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub revert: Vec<Address>,
-    /// `--allow-destroys N`.
-    pub destroys: Option<usize>,
-    /// `--allow-absent N`.
-    pub absent: Option<usize>,
-    /// `--allow-outage`.
-    pub outage: bool,
-    /// `--allow-group-changes`: also while a member is lost.
-    pub group_changes: bool,
-    /// `--skip-gate ADDRESS --because TEXT`: whose gates are not waited for, and why.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub skip_gates: BTreeMap<Address, String>,
-}
-
-impl Allowances {
-    /// Nothing beyond what holds anyway.
-    pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// All that either allows.
-    #[must_use]
-    pub fn and(&self, other: &Self) -> Self {
-        let all = |mine: &[Address], others: &[Address]| {
-            let others = others.iter().filter(|it| !mine.contains(it));
-            mine.iter().chain(others).cloned().collect()
-        };
-        Self {
-            delete: all(&self.delete, &other.delete),
-            replace: all(&self.replace, &other.replace),
-            revert: all(&self.revert, &other.revert),
-            destroys: self.destroys.max(other.destroys),
-            absent: self.absent.max(other.absent),
-            outage: self.outage || other.outage,
-            group_changes: self.group_changes || other.group_changes,
-            skip_gates: other
-                .skip_gates
-                .clone()
-                .into_iter()
-                .chain(self.skip_gates.clone())
-                .collect(),
-        }
-    }
 }
 
 /// Traffic that was directed away a while ago and may still come.
@@ -471,6 +425,7 @@ impl State {
             sequence: 0,
             touched: 0,
             epoch: 0,
+            switched: 0,
             target: target.into(),
             bound: BTreeMap::new(),
             home: Vec::new(),

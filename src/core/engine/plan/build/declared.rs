@@ -359,7 +359,6 @@ pub fn is_leaving(kind: &Kind, record: Option<&Record>, seen: Option<&Observatio
     kind.is_leaving(attributes) || record.is_some_and(|it| it.leaving)
 }
 
-/// A record that goes under another address moves, also where nothing else changes.
 /// Whether something of it is still to be waited for. Whose create was cut off is recorded as not ready; a kind without a condition is
 /// ready once it is there.
 fn is_not_ready(
@@ -375,6 +374,7 @@ fn is_not_ready(
     is_recorded_so || matches!(seen, Some(Observation::Exists { ready: false, .. }))
 }
 
+/// A record that goes under another address moves, also where nothing else changes.
 fn note_move(instance: &Instance, from: Option<&Address>, change: &mut Change) {
     change.moved_from = from.filter(|it| **it != instance.address).cloned();
     if change.action == Action::NoOp && change.moved_from.is_some() {
