@@ -209,12 +209,15 @@ fn action_installs_what_the_release_workflow_publishes() {
     installed.sort_unstable();
     assert_eq!(installed, released);
     // `name` and its two files are put together in the same way.
-    let packs = scripts(release).into_iter().find(|it| it.contains("tar -C pack")).unwrap();
+    let packs = scripts(release).into_iter().find(|it| it.contains("packaging/pack ")).unwrap();
+    assert!(packs.contains(r#"packaging/pack "$TARGET" "target/$TARGET/dist/lifeboat" packed"#));
+    let packs = std::fs::read_to_string(repository().join("packaging/pack")).unwrap();
     for line in [
-        r#"name="lifeboat-${GITHUB_REF_NAME#v}-${{ matrix.target }}""#,
-        r#"tar -C pack -czf "$name.tar.gz" "$name""#,
-        r#"shasum -a 256 "$name.tar.gz" > "$name.tar.gz.sha256""#,
-        "cp target/${{ matrix.target }}/dist/lifeboat ",
+        r#"name="lifeboat-$version-$target""#,
+        r#"tar -C "$stage""#,
+        r#">"$out/$name.tar.gz""#,
+        r#">"$file.sha256""#,
+        r#"cp "$binary" "$STAGE/lifeboat""#,
     ] {
         assert!(packs.contains(line), "{line} in {packs}");
     }

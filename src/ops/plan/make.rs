@@ -307,8 +307,7 @@ fn proposed(
     (plan.instance, plan.rest) =
         (ask.place.instance.clone(), switch_rest(session, ask, &worlds, &options, &plan));
     diagnostics.extend(desired.warnings.iter().cloned());
-    let is_error = |it: &Diagnostic| it.severity == Severity::Error;
-    if diagnostics.iter().any(is_error) && stops(&diagnostics) {
+    if diagnostics.iter().any(|it| it.severity == Severity::Error) && stops(&diagnostics) {
         return Err(OpsError::Mistakes { diagnostics, sources: desired.stack.sources });
     }
     Ok(Proposed {

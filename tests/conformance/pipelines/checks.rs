@@ -80,7 +80,9 @@ fn shellcheck_finds_nothing_in_scripts() {
         root.write("step.sh", step["run"].as_str().unwrap());
         Ran::of(&mut shellcheck("bash", &root.path().join("step.sh"))).ends_with(0);
     }
-    for script in [".ci/run", "fuzz/run", "tests/conformance/machine.sh"] {
+    for script in
+        [".ci/run", "fuzz/run", "tests/conformance/machine.sh", "packaging/pack", "packaging/check"]
+    {
         Ran::of(&mut shellcheck("bash", &repository().join(script))).ends_with(0);
     }
 }

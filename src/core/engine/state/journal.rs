@@ -281,15 +281,7 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
         }
         JournalEntry::Switched { .. } => switch(state, entry),
         JournalEntry::AllowancesUsed { allowances, at } => {
-            let used = &mut state.used_allowances;
-            // One that has ended lets nothing through, used or not.
-            used.retain(|it| end_of(&it.allowance.until).is_some_and(|ends| ends > *at));
-            for it in allowances {
-                // What it was first used for stays what it is for.
-                if used.iter().all(|known| known.allowance != it.allowance) {
-                    used.push(it.clone());
-                }
-            }
+            use_allowances(&mut state.used_allowances, allowances, *at);
         }
         JournalEntry::Recovered { fault_domain, .. } => {
             state.lost.retain(|it| it.fault_domain != *fault_domain);
@@ -339,6 +331,16 @@ pub fn fold(state: &mut State, entry: &JournalEntry) {
                 state.destroyed.clear();
             }
             state.serial += 1;
+        }
+    }
+}
+
+/// What an allowance was first used for stays what it is for; one that has ended lets nothing through, used or not.
+fn use_allowances(used: &mut Vec<UsedAllowance>, more: &[UsedAllowance], at: i64) {
+    used.retain(|it| end_of(&it.allowance.until).is_some_and(|ends| ends > at));
+    for it in more {
+        if used.iter().all(|known| known.allowance != it.allowance) {
+            used.push(it.clone());
         }
     }
 }

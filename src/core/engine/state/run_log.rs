@@ -245,7 +245,9 @@ fn progress(run: &mut LoggedRun, entry: &JournalEntry, known: &mut HolderSoFar) 
         JournalEntry::UsersAway { .. } => known.phase = Some(Phase::Switching),
         JournalEntry::GateSkipped { because: why, .. } => because(run, why),
         JournalEntry::AllowancesUsed { allowances, .. } => {
-            allowances.iter().for_each(|it| because(run, &it.allowance.because));
+            for it in allowances {
+                because(run, &it.allowance.because);
+            }
         }
         JournalEntry::RunEnded { at, complete, .. } => {
             run.finished = Some(*at);

@@ -13,14 +13,16 @@ use crate::engine::text::diagnostic::{Diagnostic, Span};
 pub const ALLOW: &str = "allow";
 pub const ALLOW_KEYS: [&str; 7] =
     ["delete", "replace", "revert_drift", "destroys", "absent", "until", "because"];
-/// The keys that take a list of addresses, and what each of them becomes.
-const LISTS: [(&str, fn(Address) -> Exemption); 3] = [
+/// A key, and what one of its values becomes.
+type AllowKey<T> = (&'static str, fn(T) -> Exemption);
+/// The keys that take a list of addresses.
+const LISTS: [AllowKey<Address>; 3] = [
     ("delete", Exemption::Delete),
     ("replace", Exemption::Replace),
     ("revert_drift", Exemption::RevertDrift),
 ];
 /// The keys that take a number.
-const COUNTS: [(&str, fn(usize) -> Exemption); 2] =
+const COUNTS: [AllowKey<usize>; 2] =
     [("destroys", Exemption::Destroys), ("absent", Exemption::Absent)];
 
 /// What the layers allow, each for itself: a later one takes nothing back. What was reviewed for the plain stack is not reviewed for

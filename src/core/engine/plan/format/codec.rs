@@ -288,9 +288,8 @@ mod tests {
     fn schema() -> &'static jsonschema::Validator {
         static SCHEMA: std::sync::LazyLock<jsonschema::Validator> =
             std::sync::LazyLock::new(|| {
-                let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schemas/plan.json");
-                let text = std::fs::read_to_string(file).unwrap();
-                jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
+                let text = include_str!("../../../../../docs/schemas/plan.json");
+                jsonschema::validator_for(&serde_json::from_str(text).unwrap()).unwrap()
             });
         &SCHEMA
     }

@@ -136,13 +136,11 @@ const MADE: &str = ", made ";
 
 /// What goes, told from all that stood at its address before and may come after it: a table made anew has the ID of the one before.
 fn incarnation(record: &Record) -> String {
-    match &record.deposed {
-        Some(old) => format!("{}{MADE}earlier", old.id),
-        None => {
-            let since = Timestamp::from_millisecond(record.since).unwrap_or_default();
-            format!("{}{MADE}{since}", record.id)
-        }
+    if let Some(old) = &record.deposed {
+        return format!("{}{MADE}earlier", old.id);
     }
+    let since = Timestamp::from_millisecond(record.since).unwrap_or_default();
+    format!("{}{MADE}{since}", record.id)
 }
 
 fn is_known(address: &Address, worlds: &PlanInputs<'_>) -> bool {

@@ -42,7 +42,7 @@ fn begun(state: &mut State, plan: &Plan) {
     fold(state, &JournalEntry::AllowancesUsed { allowances, at: NOW });
 }
 
-fn case<'a>(after: &'a str, now: i64) -> PlanCase<'a> {
+fn case(after: &str, now: i64) -> PlanCase<'_> {
     PlanCase { before: TABLE, after, now, ..PlanCase::default() }
 }
 
