@@ -37,6 +37,23 @@ fn schema_accepts_every_stack_that_the_project_ships() {
     }
 }
 
+/// Editors find it by the first line of each layer that `init` writes.
+#[test]
+fn schema_is_where_the_layers_of_init_say() {
+    let home = Home::new();
+    home.run(&["init", "new"]).code(0).says(&["wrote   .lifeboat/schema.json"]).done();
+    let layers = files(&home.path("new/stacks"), "yaml");
+    assert_eq!(layers.len(), 3, "{layers:?}");
+    for layer in layers {
+        let text = std::fs::read_to_string(&layer).unwrap();
+        let named = text.lines().next().unwrap();
+        let named = named.strip_prefix("# yaml-language-server: $schema=").unwrap();
+        let schema = std::fs::read_to_string(layer.parent().unwrap().join(named)).unwrap();
+        let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+        accepts(&schema, &layer.display().to_string(), &yaml(&text));
+    }
+}
+
 #[test]
 fn schema_accepts_every_state_of_every_kind() {
     let validator = validator();

@@ -125,9 +125,14 @@ fn line(name: &str, attribute: &Attribute) -> String {
 }
 
 pub fn schema() -> Exit {
-    let schema = json_schema(&builtin(), with_encrypt(state_schema()));
-    out::data(&serde_json::to_string_pretty(&schema).expect("JSON prints"));
+    out::data(&schema_text());
     Exit::Done
+}
+
+/// The JSON Schema of stack files, as `schema` prints it.
+pub fn schema_text() -> String {
+    let schema = json_schema(&builtin(), with_encrypt(state_schema()));
+    serde_json::to_string_pretty(&schema).expect("JSON prints")
 }
 
 /// The script that asks lifeboat itself at each completion, so that it knows stacks and addresses.

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::CiHost;
+use crate::cli::commands::describe::schema_text;
 use crate::cli::commands::init::pipelines::pipelines;
 use crate::cli::commands::runner::EXAMPLE_STORE;
 use crate::cli::context::CommandContext;
@@ -21,15 +22,19 @@ const STACK: &str = include_str!("init/stack.yaml");
 const FAILOVER: &str = include_str!("init/eu.yaml");
 const DRILL: &str = include_str!("init/drill.yaml");
 
+/// Where editors find what a stack may say. With another version of lifeboat, `schema` prints it anew.
+const SCHEMA: &str = ".lifeboat/schema.json";
+
 /// What git must never see: a checkout would put an old state in place of the newest, and a clone would have its key.
 const IGNORED: [&str; 3] = ["/state/*", "!/state/.gitkeep", "*.plan.json"];
 
 pub fn init(context: &CommandContext, dir: Option<PathBuf>, ci: CiHost) -> Result<Exit, OpsError> {
     let root = dir.map_or_else(|| context.directory.clone(), |it| context.directory.join(it));
     let mut files = vec![
-        ("stacks/first/stack.yaml", STACK.to_owned()),
-        ("stacks/first/overlays/eu.yaml", FAILOVER.to_owned()),
-        ("stacks/first/overlays/drill.yaml", DRILL.to_owned()),
+        ("stacks/first/stack.yaml", for_editors("../..", STACK)),
+        ("stacks/first/overlays/eu.yaml", for_editors("../../..", FAILOVER)),
+        ("stacks/first/overlays/drill.yaml", for_editors("../../..", DRILL)),
+        (SCHEMA, schema_text() + "\n"),
     ];
     files.extend(pipelines(ci));
     // The first stack must not grow into one that is there: look before anything is written.
@@ -69,6 +74,11 @@ pub fn init(context: &CommandContext, dir: Option<PathBuf>, ci: CiHost) -> Resul
         "{cd}lifeboat plan first --sandbox\nlifeboat apply first --sandbox --yes\nlifeboat drill first --to drill --sandbox --yes"
     ));
     Ok(Exit::Done)
+}
+
+/// A layer behind the line by which an editor finds the schema of it, from its folder up to the root.
+fn for_editors(up: &str, layer: &str) -> String {
+    format!("# yaml-language-server: $schema={up}/{SCHEMA}\n{layer}")
 }
 
 /// A hosted runner is gone after its job, and a folder on it as well.
