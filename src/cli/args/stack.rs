@@ -17,7 +17,7 @@ use crate::ops::error::OpsError;
 /// A stack and what is laid over it.
 #[derive(Debug, Clone, Args)]
 pub struct LayerArgs {
-    /// Stack as `NAME`, `NAME@WORKSPACE`, or the path to its folder; `apply` also accepts a saved plan
+    /// Stack as `NAME`, `NAME@WORKSPACE`, or the path to its folder
     #[arg(add = ArgValueCompleter::new(complete::stacks), value_hint = ValueHint::AnyPath)]
     pub stack: String,
     /// Overlay to apply (repeatable, in order; `base` = none). Default: the active overlays; `base` for commands that read no state
