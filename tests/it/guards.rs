@@ -60,6 +60,9 @@ fn apply_lets_go_once_what_a_layer_allows() {
     apply(&home, &[]).code(0).done();
     home.stack("tiny", &without);
     apply(&home, &[]).code(3).shows(&["Refused [data_loss]", "Warning [allowance_used]"]).done();
+    // An older state knows of no use, and the newer one does.
+    home.sandbox(&["state", "restore", "tiny", "--serial", "1", "--yes"]).code(0).done();
+    apply(&home, &[]).code(3).shows(&["Refused [data_loss]", "Warning [allowance_used]"]).done();
     apply(&home, &["--allow-delete", "orders"]).code(0).done();
 }
 

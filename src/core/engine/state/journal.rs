@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::address::Address;
-use crate::engine::allowance::{UsedAllowance, end_of};
+use crate::engine::allowance::{Exemption, UsedAllowance, end_of};
 use crate::engine::retry::ErrorClass;
 pub use crate::engine::state::record::PendingOperation;
 use crate::engine::state::record::{
@@ -481,6 +481,12 @@ fn end(state: &mut State, address: &Address, outcome: &StepOutcome) {
     match outcome {
         StepOutcome::Recorded(record) => {
             state.destroyed.remove(address);
+            // Drift that was taken back is no longer there to be taken back: the same again is another one.
+            for it in &mut state.used_allowances {
+                if it.allowance.exempts == Exemption::RevertDrift(address.clone()) {
+                    it.lets_go.clear();
+                }
+            }
             state.records.insert(address.clone(), (**record).clone());
         }
         StepOutcome::Removed => {

@@ -5,11 +5,11 @@ use crate::engine::text::advice::AdvisedCommand;
 
 impl State {
     /// What a person types to switch to these overlays, with all that was pending before; `None`: no switch leads there.
-    pub fn whole_switch(&self, to: &[String]) -> Option<String> {
+    pub fn whole_switch(&self, to: &[String], planned: bool) -> Option<String> {
         let stack = &self.name();
         match to.strip_prefix(self.home.as_slice())? {
             [] => Some(AdvisedCommand::FailbackWhole { stack }.to_string()),
-            [to] => Some(AdvisedCommand::FailoverWhole { stack, to }.to_string()),
+            [to] => Some(AdvisedCommand::FailoverWhole { stack, to, planned }.to_string()),
             _ => None,
         }
     }

@@ -101,6 +101,12 @@ impl State {
         }
         let news = self.cached.iter().filter(|it| !older.cached.contains(it));
         state.cached.extend(news.cloned());
+        // What was used up is not to be had again, and what a switch has voided stays void.
+        for it in &self.used_allowances {
+            state.used_allowances.retain(|known| known.allowance != it.allowance);
+            state.used_allowances.push(it.clone());
+        }
+        state.switched = self.switched.max(older.switched);
         // What was made since is known by its tags, and by standing where it was to stand.
         state.is_restored = true;
         state.serial = self.serial;

@@ -124,11 +124,22 @@ fn is_left(used: &UsedAllowance, address: &Address, worlds: &PlanInputs<'_>) -> 
     if let Exemption::RevertDrift(_) = used.allowance.exempts {
         return seen_drift(address, record, worlds).as_ref() == Some(it);
     }
+    if is_another(address, record, worlds) {
+        return false;
+    }
     match &record.deposed {
         // Of what an interrupted replacement left behind nobody recorded when it was made.
         Some(old) => it.starts_with(&format!("{}{MADE}", old.id)),
         None => *it == incarnation(record),
     }
+}
+
+/// Whether somebody has made another object in the place of what is recorded: what the cloud makes up for each is another.
+fn is_another(address: &Address, record: &Record, worlds: &PlanInputs<'_>) -> bool {
+    let kind = worlds.catalog.get(&record.kind);
+    let Some((kind, seen)) = kind.zip(worlds.observed.get(address)) else { return false };
+    let is_made_up = |name: &str| kind.attribute(name).is_some_and(|it| it.computed);
+    drift(kind, record, seen).iter().any(|it| is_made_up(&it.name))
 }
 
 /// Between an ID and the time.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::address::Address;
 use crate::engine::observed::Observation;
 use crate::engine::plan::model::change::Plan;
 use crate::engine::plan::tests::{PlanCase, plan};
-use crate::engine::state::journal::{JournalEntry, fold};
+use crate::engine::state::journal::{JournalEntry, StepOutcome, fold};
 use crate::engine::state::record::State;
 use crate::engine::value::Value;
 
@@ -112,6 +113,14 @@ fn plan_changes_lets_go_by_an_allowance_only_what_was_there_when_it_was_used() {
             it.since = NOW - 1;
         }
     };
+    // One that somebody else has made meanwhile.
+    let other = |_: &mut State, seen: &mut BTreeMap<_, Observation>| {
+        let Some(Observation::Exists { attributes, .. }) = seen.values_mut().next() else {
+            panic!("it is there")
+        };
+        attributes.insert("table_id".into(), Value::text("another"));
+    };
+    assert_eq!(with(&other), with(&anew));
     insta::assert_snapshot!(with(&anew), @r"
     refusal data_loss at : this plan would delete `orders` (dynamodb.table) and permanently delete its data
     warning allowance_used at stack.yaml:6: the allowance `delete: orders` has been used
@@ -160,6 +169,17 @@ fn plan_changes_takes_back_only_the_drift_that_a_layer_allows() {
         }
     };
     assert_eq!(said(&told(allowed, &after("203.0.113.9"))), said(&first));
+    // It was taken back, and somebody does the same again.
+    let again = |state: &mut State, seen: &mut BTreeMap<_, Observation>| {
+        after("203.0.113.9")(state, seen);
+        let address: Address = "shop".parse().unwrap();
+        let outcome = StepOutcome::Recorded(Box::new(state.records[&address].clone()));
+        fold(state, &JournalEntry::Ended { address, step: 0, outcome, at: NOW });
+    };
+    insta::assert_snapshot!(said(&told(allowed, &again)), @r#"
+    refusal drift_directs at stack.yaml:7: traffic was shifted outside of lifeboat by a change to `shop`: `target` (recorded: "192.0.2.1", observed: "203.0.113.9")
+    warning allowance_used at stack.yaml:8: the allowance `revert_drift: shop` has been used
+    "#);
     insta::assert_snapshot!(said(&told(allowed, &after("198.51.100.7"))), @r#"
     refusal drift_directs at stack.yaml:7: traffic was shifted outside of lifeboat by a change to `shop`: `target` (recorded: "192.0.2.1", observed: "198.51.100.7")
     warning allowance_used at stack.yaml:8: the allowance `revert_drift: shop` has been used
