@@ -144,6 +144,15 @@ impl StoredPlans {
         self.backend.delete_all(&keys)
     }
 
+    /// Voids what was stored from other inputs, since something runs that nobody has reviewed here: what is reviewed next has to be made
+    /// on top of it.
+    pub fn supersede_all_but(&self, inputs: &str) -> Result<(), StoreError> {
+        let of_these = format!("-{}-", named(inputs));
+        let mut keys = self.backend.list(&PLANS)?;
+        keys.retain(|it| !it.name().contains(&of_these));
+        self.backend.delete_all(&keys)
+    }
+
     /// Whether somebody has let it run.
     pub fn approval(&self, plan: &FoundPlan) -> Result<Option<PlanApproval>, StoreError> {
         let bytes = self.backend.get(&approval_key(&plan.name))?;

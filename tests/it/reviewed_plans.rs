@@ -87,6 +87,45 @@ fn apply_reviewed_refuses_what_was_reviewed_before_a_failover() {
     home.sandbox(&["apply", "safe", "--reviewed"]).code(0).done();
 }
 
+const TABLE: &str = "  orders: { kind: dynamodb.table, region: us-east-1, name: orders, attributes: { id: S }, hash_key: id }\n";
+
+/// A table made anew has the ID of the one before it: the review was of that one.
+#[test]
+fn apply_reviewed_deletes_no_table_that_was_made_since() {
+    let with = format!("{STACK}{TABLE}");
+    let home = Home::holding("safe", &with);
+    home.sandbox(&["apply", "safe", "--yes"]).code(0).done();
+    home.stack("safe", STACK);
+    let store = ["plan", "safe", "--store", "--allow-delete", "orders"];
+    home.sandbox(&store).code(0).done();
+    home.sandbox(&["apply", "safe", "--reviewed"]).code(0).done();
+    home.stack("safe", &with);
+    home.sandbox(&["apply", "safe", "--yes"]).code(0).done();
+    home.stack("safe", STACK);
+    home.sandbox(&["apply", "safe", "--reviewed"]).code(3).says(&["nothing was changed"]).done();
+    // The same after a destroy, which nobody has to review.
+    home.sandbox(&store).code(0).done();
+    home.sandbox(&["destroy", "safe", "--yes"]).code(0).done();
+    home.stack("safe", &with);
+    home.sandbox(&["apply", "safe", "--yes"]).code(0).done();
+    home.stack("safe", STACK);
+    home.sandbox(&["apply", "safe", "--reviewed"]).code(3).done();
+    // And where somebody else has made it.
+    home.sandbox(&store).code(0).done();
+    let again = json!({
+        "TableName": "orders",
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+        "BillingMode": "PAY_PER_REQUEST",
+    });
+    home.dynamodb("us-east-1", "DeleteTable", &json!({ "TableName": "orders" }));
+    home.world.advance(std::time::Duration::from_secs(600)).unwrap();
+    home.dynamodb("us-east-1", "CreateTable", &again);
+    home.world.advance(std::time::Duration::from_secs(600)).unwrap();
+    let refused = home.sandbox(&["apply", "safe", "--reviewed"]).code(3);
+    refused.says(&["`orders`: delete was reviewed, and it was changed outside"]).done();
+}
+
 /// Somebody changes a zone by hand after the review: to take that back is more than what was shown.
 #[test]
 fn apply_reviewed_refuses_what_goes_beyond_the_review() {

@@ -11,6 +11,7 @@ use crate::cli::commands::reports;
 use crate::cli::commands::runner::state_is_there;
 use crate::cli::commands::seen::SwitchObservers;
 use crate::cli::commands::status::pending;
+use crate::cli::commands::stored::plans_of;
 use crate::cli::context::CommandContext;
 use crate::cli::events::RunEvents;
 use crate::cli::exit::Exit;
@@ -34,7 +35,7 @@ use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::switch_target::Losses;
 use crate::ops::notify::Notifier;
-use crate::ops::plan::bindings::{bindings, broken_bindings};
+use crate::ops::plan::bindings::{bindings, broken_bindings, inputs_of};
 use crate::ops::plan::make::{Proposed, plan_on, unsafe_steps};
 use crate::ops::plan::prices::cost;
 use crate::ops::recovery_reports;
@@ -110,7 +111,38 @@ pub async fn settled_with(
     if asks && !confirm(question, "yes") {
         return Ok(Went { exit: declined(context), ending: Completion::Undone });
     }
+    void_reviews(session, &proposed, ask);
     carry_out(context, session, lease, proposed, ask).await
+}
+
+/// Carries out what a stored plan has let through; nobody is asked again.
+pub async fn settled_reviewed(
+    context: &CommandContext,
+    session: &Arc<Session>,
+    lease: Lease,
+    proposed: Proposed,
+    ask: &PlanRequest,
+) -> Result<Went, OpsError> {
+    if let Some(went) = proposes(context, session, &proposed, ask).await? {
+        return Ok(went);
+    }
+    carry_out(context, session, lease, proposed, ask).await
+}
+
+/// Voids the reviews of other inputs before something else runs: a job that is run again later would take back what came after it.
+/// A destroy leaves nothing that anything was reviewed on.
+fn void_reviews(session: &Session, proposed: &Proposed, ask: &PlanRequest) {
+    // A switch is remembered by the state, which says so to whoever asks.
+    if proposed.is_switch {
+        return;
+    }
+    let inputs = match ask.intent {
+        Intent::Apply => inputs_of(session, &ask.place, &proposed.desired.stack),
+        Intent::Destroy => String::new(),
+    };
+    if let Err(why) = plans_of(&session.store(&ask.place)).supersede_all_but(&inputs) {
+        out::talk(&format!("warning: stored plans of before could not be voided: {why}"));
+    }
 }
 
 /// Shows a plan and refuses it if a guard does; `Some`: nothing of it would be carried out.
@@ -234,6 +266,7 @@ async fn saved(
     if !consent.yes && !confirm("Apply this plan? Only `yes` is accepted:", "yes") {
         return Ok(declined(context));
     }
+    void_reviews(&session, &proposed, &ask);
     Ok(carry_out(context, &session, lease, proposed, &ask).await?.exit)
 }
 
@@ -288,6 +321,7 @@ pub async fn destroy(
     } else if !consents(&session, &ask, consent, !data.is_empty())? {
         return Ok(declined(context));
     }
+    void_reviews(&session, &proposed, &ask);
     Ok(carry_out(context, &session, lease, proposed, &ask).await?.exit)
 }
 

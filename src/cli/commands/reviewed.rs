@@ -1,7 +1,7 @@
 //! `apply --reviewed` and `approve DIGEST`: what was reviewed runs later with the same inputs, as much of it or less.
 
 use crate::cli::args::{AllowArgs, LayerArgs, WorldArgs};
-use crate::cli::commands::apply::{Consent, settled_with};
+use crate::cli::commands::apply::settled_reviewed;
 use crate::cli::commands::asked_overlays::is_no_switch;
 use crate::cli::commands::runner::state_is_there;
 use crate::cli::commands::stored::{kept, plans_of};
@@ -108,8 +108,7 @@ pub async fn run(
         found.stored.by
     ));
     plans.supersede(&found)?;
-    let consent = Consent { yes: true, switch: false, data_loss: false };
-    Ok(settled_with(context, session, lease, fresh, &ask, consent, "").await?.exit)
+    Ok(settled_reviewed(context, session, lease, fresh, &ask).await?.exit)
 }
 
 /// What keeps every stored plan from being the one that was reviewed, and what the newest one was made from instead.

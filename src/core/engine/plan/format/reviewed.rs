@@ -20,6 +20,7 @@ pub fn beyond(reviewed: &Plan, now: &Plan) -> Vec<String> {
         .filter(|it| !matches!(it.action, Action::NoOp | Action::Await))
         .filter_map(|it| unreviewed(shown.get(&it.address).copied(), it))
         .collect();
+    told.extend(other_objects(reviewed, now));
     let tasks = now.tasks.iter().filter(|it| it.fate.has_step());
     let is_shown = |name: &Address| reviewed.tasks.iter().find(|it| it.name == *name);
     told.extend(tasks.filter_map(|task| match is_shown(&task.name) {
@@ -50,6 +51,26 @@ pub fn beyond(reviewed: &Plan, now: &Plan) -> Vec<String> {
         told.push("other fault domains would be taken as lost or recovered".into());
     }
     told
+}
+
+/// What would be deleted and is not as it was shown: another object may stand in its place, with the same ID.
+fn other_objects(reviewed: &Plan, now: &Plan) -> Vec<String> {
+    let drift_of = |plan: &Plan, address: &Address| {
+        plan.drift.iter().find(|it| it.address == *address).map(|it| it.attributes.clone())
+    };
+    let going = now.changes.iter().filter(|it| it.action.destroys() && it.loses_data);
+    let other = going.filter(|it| {
+        let seen = drift_of(now, &it.address);
+        seen.is_some() && seen != drift_of(reviewed, &it.address)
+    });
+    let told = |it: &Change| {
+        let word = it.action.word();
+        format!(
+            "`{}`: {word} was reviewed, and it was changed outside of lifeboat since",
+            it.address
+        )
+    };
+    other.map(told).collect()
 }
 
 /// Why a change is more than what was shown of its address.
