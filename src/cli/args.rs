@@ -110,13 +110,12 @@ pub enum CliCommand {
     Render(LayerArgs),
     /// Explain a value, a planned action, or the code of a message
     #[command(
-        mut_arg("stack", |it| it.help("Stack as `NAME`, `NAME@WORKSPACE`, or the path to its folder; or a code such as `data_loss`")),
         after_help = "Examples:\n  lifeboat explain shop 'web[0].user_data'\n  lifeboat explain shop vars.size -o failover_eu\n  lifeboat explain data_loss\n  lifeboat explain target-lost"
     )]
     Explain {
         #[command(flatten)]
         layers: LayerArgs,
-        /// `ADDRESS` or `ADDRESS.ATTRIBUTE`, e.g. `web[0].user_data`; leave it out to explain a code
+        /// `ADDRESS` or `ADDRESS.ATTRIBUTE`, e.g. `web[0].user_data`; without it, STACK is a code
         #[arg(add = ArgValueCompleter::new(complete::addresses))]
         what: Option<String>,
         #[command(flatten)]
@@ -160,7 +159,6 @@ pub enum CliCommand {
         shape: ShapeArgs,
     },
     /// Create or update infrastructure, or apply a saved plan
-    #[command(mut_arg("stack", |it| it.help("Stack as `NAME`, `NAME@WORKSPACE`, or the path to its folder; or a saved plan")))]
     Apply {
         #[command(flatten)]
         layers: LayerArgs,

@@ -129,7 +129,7 @@ fn samples() -> Vec<AdvisedCommand<'static>> {
         AdvisedCommand::Failover { stack, to, lost: Vec::new(), planned: true },
         AdvisedCommand::Failback { stack, lost: Vec::new() },
         AdvisedCommand::Failback { stack, lost },
-        AdvisedCommand::FailoverWhole { stack, to },
+        AdvisedCommand::FailoverWhole { stack, to, planned: true },
         AdvisedCommand::FailbackWhole { stack },
         AdvisedCommand::Recovered { stack, fault_domain: "linode:us-east" },
         AdvisedCommand::Drill { stack, to, cleanup: false },

@@ -196,9 +196,12 @@ fn plan_tells_what_a_change_does_to_the_audit_and_the_policies() {
     ] {
         assert!(body.contains(part), "{part:?} in {body}");
     }
-    // A shallow clone has no other commit.
-    std::fs::remove_dir_all(home.path(".git/objects")).unwrap();
-    plan(&home).says(&["not compared with where it branched off", "fetch-depth: 0"]).done();
+    // A shallow clone has no other commit, and a folder may be no clone at all.
+    let unknown = home.sandbox(&["ci", "plan", "safe", "--base", &"0".repeat(40)]).code(0);
+    unknown.says(&["not compared with where it branched off", "fetch-depth: 0"]).done();
+    std::fs::remove_dir_all(home.path(".git")).unwrap();
+    let none = home.sandbox(&["ci", "plan", "safe", "--base", "main"]).code(0);
+    none.says(&["not compared with where it branched off", "not a git repository"]).done();
 }
 
 /// An overlay that is not active, and that a failover would need.

@@ -111,7 +111,7 @@ fn failover_that_stops_a_destroy_half_way_is_refused() {
     let refused = home.sandbox(&[&switch[..], &["--yes"]].concat()).code(3);
     refused
         .shows(&["half_destroyed", "a destroy of this stack was interrupted"])
-        .shows(&["`lifeboat failover duo --to calm --include-pending --sandbox`"])
+        .shows(&["`lifeboat failover duo --to calm --include-pending --planned --sandbox`"])
         .done();
     let destroyed = destroy.end();
     assert_ne!(destroyed.code, Some(0), "{destroyed}");

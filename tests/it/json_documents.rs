@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
+use lifeboat::engine::plan::model::step_phase::StepPhase;
 use serde_json::{Value, json};
 
 use crate::harness::{Home, files, repository};
@@ -113,6 +114,22 @@ fn schemas_of_reports_in_lists_and_runs_are_those_of_reports() {
     let mut listed = read("reports")["properties"]["reports"]["items"]["properties"].clone();
     assert!(listed.as_object_mut().unwrap().shift_remove("name").is_some());
     assert_eq!(listed, report);
+}
+
+#[test]
+fn schemas_of_reports_know_every_role_of_a_step() {
+    let file = repository().join("docs/schemas/report.json");
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let known = &report["properties"]["steps"]["items"]["properties"]["role"]["enum"];
+    let all = [
+        StepPhase::Work,
+        StepPhase::Replication,
+        StepPhase::Gate,
+        StepPhase::Traffic,
+        StepPhase::Drain,
+        StepPhase::Cleanup,
+    ];
+    assert_eq!(*known, json!(all.map(StepPhase::word)));
 }
 
 #[test]

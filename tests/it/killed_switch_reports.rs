@@ -187,11 +187,11 @@ fn failover_killed_at_its_very_end_is_ended_and_measured() {
     for name in ["began_at", "dns_bound"] {
         assert_eq!(report[name], told[name], "{name}");
     }
-    // The journal's clock is read a moment before the run's own: a few milliseconds of this machine, times a hundred.
+    // The journal's clock is read a moment before the run's own: milliseconds of this machine, and many where it is busy, times a hundred.
     for name in ["shifted", "recovery"] {
         let (from_journal, from_run) =
             (report[name].as_f64().unwrap(), told[name].as_f64().unwrap());
-        assert!((from_journal - from_run).abs() < 5.0, "{name}: {from_journal}, {from_run}");
+        assert!((from_journal - from_run).abs() < 60.0, "{name}: {from_journal}, {from_run}");
     }
     home.sandbox(&["apply", "shop", "--yes"]).code(0).says(&["nothing to do"]).done();
 }

@@ -78,8 +78,8 @@ pub struct CiPlanArgs {
     /// Force replacement of this resource
     #[arg(long, value_name = "ADDRESS")]
     pub replace: Vec<String>,
-    /// Compare the audit, the policies, and `state:` with this commit
-    /// [default: the one that the pull request branched off]
+    /// Compare the audit, the policies, and `state:` with where this branch left COMMIT
+    /// [default: the target of the pull request]
     #[arg(long, value_name = "COMMIT")]
     pub base: Option<String>,
     /// Write mistakes and audit findings to FILE as SARIF 2.1.0

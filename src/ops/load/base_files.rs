@@ -33,8 +33,10 @@ impl BaseFiles {
     pub fn read(place: &StackRef, commit: &str) -> Result<Self, String> {
         let root = &place.root;
         let named = format!("{commit}^{{commit}}");
+        // Where there is no repository, or none that git trusts, it says so.
+        git(root, &["rev-parse", "--git-dir"])?;
         let commit = git(root, &["rev-parse", "--verify", "--quiet", "--end-of-options", &named])
-            .map_err(|_| format!("the commit {commit} is not in this clone, which may be a shallow one: fetch it as well (`fetch-depth: 0`)"))?;
+            .map_err(|_| format!("{commit} is no commit of this clone, which may be a shallow one: fetch it as well (`fetch-depth: 0`)"))?;
         let commit = line(&commit);
         let commit = match git(root, &["merge-base", &commit, "HEAD"]) {
             Ok(found) => line(&found),
@@ -201,7 +203,7 @@ mod tests {
         let new = StackRef { stack: "new".into(), ..place.clone() };
         assert!(!BaseFiles::read(&new, "main").unwrap().has(&new));
         let why = BaseFiles::read(&place, &"0".repeat(40)).unwrap_err();
-        assert!(why.contains("not in this clone") && why.contains("fetch-depth: 0"), "{why}");
+        assert!(why.contains("no commit of this clone") && why.contains("fetch-depth: 0"), "{why}");
         assert!(BaseFiles::read(&place, "--help").is_err(), "no option of git");
         let nowhere = tempfile::tempdir().unwrap();
         let elsewhere = StackRef { root: nowhere.path().to_owned(), ..place };

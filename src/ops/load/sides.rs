@@ -183,7 +183,10 @@ fn left_unreadable(
     why: OpsError,
 ) -> OpsError {
     let (Some(state), Some(to)) = (state, &ask.overlays) else { return why };
-    let Some(switch) = state.whole_switch(&overlays_of(Some(to), None)) else { return why };
+    let planned = matches!(ask.losses, Losses::Planned);
+    let Some(switch) = state.whole_switch(&overlays_of(Some(to), None), planned) else {
+        return why;
+    };
     OpsError::input(
         format!("this switch leaves {}, which cannot be read: {why}", OverlayNames(from)),
         format!(

@@ -4,6 +4,7 @@ use crate::engine::lang::merge::variables::RememberedVariables;
 use crate::engine::lang::model::Stack;
 use crate::engine::recovery::audit::compared::compared;
 use crate::engine::recovery::audit::finding::Audit;
+use crate::engine::recovery::audit::rules::INVALID;
 use crate::ops::audit::{AuditQuestion, audit};
 use crate::ops::error::OpsError;
 use crate::ops::load::base_files::BaseFiles;
@@ -13,6 +14,7 @@ use crate::ops::load::sides::PlanRequest;
 use crate::ops::load::stack_ref::StackRef;
 use crate::ops::load::stores::declared_at;
 use crate::render::ci::findings::{audit_sentence, policies_sentence, state_sentence};
+use crate::render::ci::mark::COMMIT_SHOWN;
 
 /// Sentences for the comment. What keeps the base from being read is one of them, and stops nothing.
 pub(super) async fn changes(
@@ -26,9 +28,11 @@ pub(super) async fn changes(
         Ok(base) => base,
         Err(why) => return vec![format!("not compared with where it branched off: {why}")],
     };
-    // Of a new stack everything is new, which says nothing of this change.
     if !base.has(place) {
-        return Vec::new();
+        let commit: String = base.commit.chars().take(COMMIT_SHOWN).collect();
+        return vec![format!(
+            "the commit `{commit}` has no such stack: all of it is new, its policies among it"
+        )];
     }
     let there = base.place(place);
     let mut told = Vec::new();
@@ -45,6 +49,12 @@ pub(super) async fn changes(
     }
     let Some(now) = now else { return told };
     match audited(session, ask, Some(there)).await {
+        Ok(before) if before.findings().any(|it| *it.rule == INVALID) => {
+            told.push(
+                "its audit is not compared with the one before: the layers there have mistakes"
+                    .to_owned(),
+            );
+        }
         Ok(before) => told.extend(audit_sentence(&compared(&before, now))),
         Err(why) => told.push(format!("its audit is not compared with the one before: {why}")),
     }

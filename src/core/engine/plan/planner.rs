@@ -145,7 +145,11 @@ fn guarded(it: &mut PlanBuilder<'_>, directions: &[ShiftDirection]) -> Vec<Stray
         it.diagnostics.extend(uncounted(it, directions));
         strays = it.strays();
         let overlays = &it.worlds.stack.overlays;
-        it.diagnostics.extend(rules::half_destroyed(&it.planned, it.worlds.state, overlays));
+        it.diagnostics.extend(rules::half_destroyed(
+            &it.planned,
+            it.worlds.state,
+            (overlays, &it.options.lost),
+        ));
         it.diagnostics.extend(rules::cloud_lost(&it.planned, it.frozen.clouds(), &it.name()));
     }
     let told = unseen(it);

@@ -88,6 +88,7 @@ pub enum AdvisedCommand<'a> {
     FailoverWhole {
         stack: &'a str,
         to: &'a str,
+        planned: bool,
     },
     /// From a bundle, without the store.
     FailoverFrom {
@@ -275,8 +276,9 @@ impl AdvisedCommand<'_> {
                 with(&["failover", stack, "--to", to], lost(list).into_iter().chain(planned))
             }
             Self::Failback { stack, lost: list } => with(&["failback", stack], lost(list)),
-            Self::FailoverWhole { stack, to } => {
-                plain(&["failover", stack, "--to", to, "--include-pending"])
+            Self::FailoverWhole { stack, to, planned } => {
+                let planned = planned.then(|| "--planned".to_owned());
+                with(&["failover", stack, "--to", to, "--include-pending"], planned)
             }
             Self::FailoverFrom { stack, from, to } => {
                 plain(&["failover", stack, "--from", from, "--to", to])

@@ -9,7 +9,9 @@ use crate::engine::lang::resolve::Resolved;
 use crate::engine::plan::availability::replica_group::RemainingCopies;
 use crate::engine::plan::diff::drift::drifted;
 use crate::engine::plan::guard::brakes::{many_absent, many_destroys};
-use crate::engine::plan::model::change::{Action, AttributeChange, Change, DeferReason};
+use crate::engine::plan::model::change::{
+    Action, AttributeChange, Change, DeferReason, LossDeclaration,
+};
 pub use crate::engine::plan::model::options::Allowances;
 use crate::engine::plan::model::options::{Intent, PlanOptions};
 use crate::engine::plan::model::planned_change::PlannedChange;
@@ -369,7 +371,7 @@ pub fn cloud_lost(
 pub fn half_destroyed(
     planned: &[PlannedChange<'_>],
     state: Option<&State>,
-    to: &[String],
+    (to, lost): (&[String], &[LossDeclaration]),
 ) -> Option<Diagnostic> {
     let state = state?;
     let was_destroying = state.last_run.as_ref().is_some_and(|it| it.destroys);
@@ -385,7 +387,8 @@ pub fn half_destroyed(
         "a destroy of this stack was interrupted: {count} of its resources no longer exist, among them `{}`, and the switch alone does not create them again",
         first.change.address
     );
-    let switch = state.whole_switch(to).unwrap_or_else(|| "`--include-pending`".to_owned());
+    let switch =
+        state.whole_switch(to, lost.is_empty()).unwrap_or_else(|| "`--include-pending`".to_owned());
     let switch = format!("{switch} creates them again and switches");
     Some(Diagnostic::refusal(DiagnosticCode::HalfDestroyed, text).help(switch))
 }
