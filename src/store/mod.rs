@@ -7,6 +7,7 @@ pub mod key;
 pub mod backend;
 pub mod file_lock;
 pub mod files;
+pub mod git;
 pub mod tracked;
 pub mod folder;
 pub mod remote;

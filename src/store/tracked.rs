@@ -4,9 +4,9 @@
 //! for what is one loop (<https://git-scm.com/docs/index-format>). Where git answers, it has the last word.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::store::error::StoreError;
+use crate::store::git::git;
 use crate::store::key::{JOURNAL, KeyPrefix, LEASE, SEALED, SNAPSHOT};
 
 /// A larger index is not parsed here; then git itself is asked. That of the largest public repositories is a quarter of this.
@@ -144,21 +144,8 @@ fn varint(bytes: &[u8]) -> Option<(usize, usize)> {
 
 /// What git says that it tracks below a folder; `None` where there is no git, or it does not want to say.
 fn asked(repository: &Path, folder: &str) -> Option<Vec<String>> {
-    let told = Command::new("git")
-        .arg("-C")
-        .arg(repository)
-        .args(["ls-files", "-z", "--", folder])
-        // In a hook these name the repository of whoever runs it.
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_INDEX_FILE")
-        .env_remove("GIT_WORK_TREE")
-        .stdin(std::process::Stdio::null())
-        .output()
-        .ok()?;
-    if !told.status.success() {
-        return None;
-    }
-    let paths = told.stdout.split(|it| *it == 0).filter(|it| !it.is_empty());
+    let told = git(repository, &["ls-files", "-z", "--", folder]).ok()?;
+    let paths = told.split(|it| *it == 0).filter(|it| !it.is_empty());
     Some(paths.map(|it| String::from_utf8_lossy(it).into_owned()).collect())
 }
 

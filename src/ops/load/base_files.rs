@@ -3,9 +3,9 @@
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path};
-use std::process::{Command, Stdio};
 
 use crate::ops::load::stack_ref::StackRef;
+use crate::store::git::git;
 
 /// More files than any stack has, and more bytes: whatever has them is not read into a folder of ours.
 const FILES_MAX: usize = 5_000;
@@ -116,29 +116,6 @@ fn blob(listed: &str) -> Option<Blob> {
 
 fn line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim().to_owned()
-}
-
-/// What git prints there; the error is what it complains of.
-fn git(root: &Path, words: &[&str]) -> Result<Vec<u8>, String> {
-    let told = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(words)
-        // In a hook these name the repository of whoever runs it.
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_INDEX_FILE")
-        .env_remove("GIT_WORK_TREE")
-        // A partial clone would go and fetch, and may ask for a password.
-        .env("GIT_NO_LAZY_FETCH", "1")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|why| format!("git cannot be run: {why}"))?;
-    if told.status.success() {
-        return Ok(told.stdout);
-    }
-    let why = line(&told.stderr);
-    Err(format!("git {}: {}", words[0], why.lines().next().unwrap_or("it failed")))
 }
 
 #[cfg(test)]

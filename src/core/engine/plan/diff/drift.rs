@@ -148,8 +148,18 @@ mod tests {
 
     /// The site, after somebody has changed one attribute in the cloud.
     fn plan(after: &str, hand: (&str, &str, &str), options: &PlanOptions, tried: bool) -> Plan {
+        plan_from(SITE, after, hand, options, tried)
+    }
+
+    fn plan_from(
+        before: &str,
+        after: &str,
+        hand: (&str, &str, &str),
+        options: &PlanOptions,
+        tried: bool,
+    ) -> Plan {
         let catalog = builtin();
-        let (mut state, mut observed) = applied(&stack(SITE, &catalog), &catalog);
+        let (mut state, mut observed) = applied(&stack(before, &catalog), &catalog);
         let (address, name, value) = hand;
         let address = address.parse().unwrap();
         if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&address) {
@@ -196,23 +206,9 @@ mod tests {
             "type: A, name: shop, target: 192.0.2.1",
             "type: TXT, name: shop, target: hello",
         );
-        let catalog = builtin();
-        let (state, mut observed) = applied(&stack(&text, &catalog), &catalog);
-        let shop = "shop".parse().unwrap();
-        if let Some(Observation::Exists { attributes, .. }) = observed.get_mut(&shop) {
-            attributes.insert("target".into(), Value::text("world"));
-        }
-        let desired = stack(&text, &catalog);
-        let order = order(&desired);
-        let worlds = PlanInputs {
-            catalog: &catalog,
-            stack: &desired,
-            order: &order,
-            state: Some(&state),
-            observed: &observed,
-        };
-        let options = PlanOptions { now: 3_600_000, ..PlanOptions::default() };
-        assert_eq!(said(&plan_changes(&worlds, &options).0), "update shop\n");
+        let hand = ("shop", "target", "world");
+        let plan = plan_from(&text, &text, hand, &PlanOptions::default(), false);
+        assert_eq!(said(&plan), "update shop\n");
     }
 
     #[test]
